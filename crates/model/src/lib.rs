@@ -1,0 +1,278 @@
+//! The typed configuration of a host: what the administrator wants, after every word of it was understood.
+//!
+//! The configuration language lowers to these types and the running host (`node`) reads nothing else, so a
+//! second language, a control API or a test can speak to `node` without a parser. A value of these types
+//! is possible by construction or refused by [`Host::check`].
+//!
+//! # What this is not
+//! It holds no text positions and no comments (`config` has those), and nothing that changes while running.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod change;
+mod check;
+
+pub use change::{Change, changes};
+pub use check::Inconsistent;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+pub use vrrp::{AnnounceSettings, Peer, Settings};
+use wire::{Family, Vrid};
+
+/// The name of a network interface as the kernel knows it, 1..=15 bytes.
+pub type InterfaceName = Arc<str>;
+
+/// Everything one host is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// `router_id`: how this host names itself in messages; `None`: the host name.
+    pub router_id: Option<String>,
+    /// IPv4 group of multicast adverts (`vrrp_mcast_group4`).
+    pub group_v4: Ipv4Addr,
+    /// IPv6 group of multicast adverts (`vrrp_mcast_group6`).
+    pub group_v6: Ipv6Addr,
+    /// Time after the daemon's start in which no instance runs and no advert counts (`vrrp_startup_delay`).
+    pub startup_delay: Duration,
+    /// The virtual routers, in the order of the file.
+    pub instances: Vec<Instance>,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            router_id: None,
+            group_v4: wire::GROUP_V4,
+            group_v6: wire::GROUP_V6,
+            startup_delay: Duration::ZERO,
+            instances: Vec::new(),
+        }
+    }
+}
+
+/// One virtual router on this host (a `vrrp_instance`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its name; unique in the host.
+    pub name: Arc<str>,
+    /// The interface of its adverts.
+    pub interface: InterfaceName,
+    /// What the protocol needs to know.
+    pub settings: Settings,
+    /// `state MASTER` was written (only matters for messages; [`Settings::eager`] has the effect).
+    pub wants_active: bool,
+    /// How adverts travel.
+    pub transport: Transport,
+    /// VRRP version 2 authentication.
+    pub authentication: Authentication,
+    /// Which checksum version 3 uses over IPv4 (CK-5).
+    pub checksum: ChecksumForm,
+    /// Addresses that are listed in adverts, in the order of the file; 1 or more of the router's family
+    /// (0 only with `no_virtual_ipaddress`).
+    pub addresses: Vec<VirtualAddress>,
+    /// Addresses that move along but are not listed (`virtual_ipaddress_excluded`); any family.
+    pub excluded: Vec<VirtualAddress>,
+    /// Further interfaces whose link state counts.
+    pub track_interfaces: Vec<TrackedInterface>,
+    /// The own interface's link state does not count (`dont_track_primary`).
+    pub ignore_own_link: bool,
+    /// Pause between two gratuitous ARPs on an interface (`vrrp_garp_interval`, `garp_group`).
+    pub arp_gap: Duration,
+    /// Pause between two unsolicited Neighbor Advertisements on an interface.
+    pub na_gap: Duration,
+    /// Do not compare the address list of further adverts of the known Active router.
+    pub skip_check_known_leader: bool,
+    /// Accept unicast adverts only from listed peers (`check_unicast_src`).
+    pub check_unicast_source: bool,
+}
+
+impl Instance {
+    /// What makes this virtual router *this* one, across a reload (CON-12; keepalived matches the same way).
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            interface: self.interface.clone(),
+            vrid: self.settings.vrid,
+            family: self.settings.family,
+            unicast: matches!(self.transport, Transport::Unicast { .. }),
+        }
+    }
+
+    /// All addresses that this instance holds while Active: the listed ones, then the excluded ones.
+    pub fn held_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.addresses.iter().chain(&self.excluded)
+    }
+
+    /// The interface on which a virtual address belongs.
+    #[must_use]
+    pub fn device_of<'a>(&'a self, address: &'a VirtualAddress) -> &'a InterfaceName {
+        address.device.as_ref().unwrap_or(&self.interface)
+    }
+}
+
+/// Identity of a virtual router on a host: interface, VRID, family, and whether it speaks unicast.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    /// Interface of its adverts.
+    pub interface: InterfaceName,
+    /// Its VRID.
+    pub vrid: Vrid,
+    /// Its family.
+    pub family: Family,
+    /// Unicast or multicast.
+    pub unicast: bool,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} VRID {} {}", self.interface, self.vrid, self.family)?;
+        if self.unicast { f.write_str(" unicast") } else { Ok(()) }
+    }
+}
+
+/// How adverts travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// To the VRRP group.
+    Multicast {
+        /// The group, when it is not the host's ([`Host::group_v4`], [`Host::group_v6`]).
+        group: Option<IpAddr>,
+        /// Source address; `None`: the interface's primary (IPv4) or link-local (IPv6) address.
+        source: Option<IpAddr>,
+    },
+    /// To each listed peer (UNI-1).
+    Unicast {
+        /// Source address; `None`: the interface's primary address.
+        source: Option<IpAddr>,
+        /// The peers, each once, all of the router's family.
+        peers: Vec<Peer>,
+        /// TTL or hop limit of sent adverts.
+        ttl: u8,
+    },
+}
+
+/// VRRP version 2 authentication (RFC 2338 section 5.3.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// None (the only one of RFC 3768 and of version 3).
+    None,
+    /// Plain text of up to 8 bytes. It guards against mistakes only (AUTH-5).
+    Password(Secret),
+    /// IPsec Authentication Header, HMAC-MD5-96, as keepalived speaks it.
+    Header(Secret),
+}
+
+/// Eight secret bytes, zero-padded. Never shown: `Debug` prints dots.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret([u8; 8]);
+
+impl Secret {
+    /// The first 8 bytes of `text`, padded with zeros (AUTH-2, AUTH-4).
+    #[must_use]
+    pub fn cut(text: &[u8]) -> Self {
+        let mut bytes = [0; 8];
+        for (to, from) in bytes.iter_mut().zip(text) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+
+    /// The bytes, for the wire only.
+    #[must_use]
+    pub const fn reveal(&self) -> [u8; 8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}
+
+/// Which checksum a version 3 advert over IPv4 carries (CK-3, CK-4, CK-5). On receipt, unless fixed, both
+/// are accepted and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ChecksumForm {
+    /// With the IPv4 pseudo-header, as deployed routers send and require it; accepts both.
+    #[default]
+    PseudoHeader,
+    /// Over the message alone, as RFC 9568 says (`v3_checksum_as_v2`); accepts both.
+    Message,
+}
+
+/// An address that moves with the Active role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length; 32 or 128 unless written.
+    pub prefix: u8,
+    /// The interface that carries it, when it is not the instance's.
+    pub device: Option<InterfaceName>,
+    /// Routing scope number (0 global, 200 site, 253 link, 254 host); IPv4 only.
+    pub scope: u8,
+    /// Label, IPv4 only.
+    pub label: Option<String>,
+    /// Broadcast address, IPv4 only.
+    pub broadcast: Option<Ipv4Addr>,
+    /// IPv6: run Duplicate Address Detection (`-nodad` was written; without it DAD is off, ND-10).
+    pub detect_duplicates: bool,
+    /// Peer address of a point-to-point link, with its own prefix length in `prefix`.
+    pub peer: Option<IpAddr>,
+    /// Do not create the prefix route (`noprefixroute`).
+    pub no_prefix_route: bool,
+    /// IPv6 Mobile IP home address flag (`home`).
+    pub home: bool,
+    /// IPv6 preferred lifetime in seconds; `None`: forever, or 0 for a /128 (as keepalived does).
+    pub preferred_lifetime: Option<u32>,
+    /// Ignore the link state of its interface (`no_track`).
+    pub no_track: bool,
+}
+
+impl VirtualAddress {
+    /// An address with every option at its default and the prefix of a host.
+    #[must_use]
+    pub const fn host(address: IpAddr) -> Self {
+        Self {
+            address,
+            prefix: match address {
+                IpAddr::V4(_) => 32,
+                IpAddr::V6(_) => 128,
+            },
+            device: None,
+            scope: 0,
+            label: None,
+            broadcast: None,
+            detect_duplicates: false,
+            peer: None,
+            no_prefix_route: false,
+            home: false,
+            preferred_lifetime: None,
+            no_track: false,
+        }
+    }
+}
+
+impl fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// A further interface whose link state counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackedInterface {
+    /// Its name.
+    pub interface: InterfaceName,
+    /// 0: down means fault. Positive: added while up. Negative: subtracted while down. -253..=253.
+    pub weight: i16,
+    /// Count "down" as "up" and the reverse.
+    pub reverse: bool,
+}

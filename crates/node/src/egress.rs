@@ -1,0 +1,201 @@
+//! What a router sends: adverts encoded once and kept until something in them changes, and the announcements
+//! of its addresses.
+
+use crate::io::{Announcement, Placed};
+use crate::verdict::Place;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+use model::{Authentication, ChecksumForm, Host, Instance, Transport};
+use wire::checksum::Sum;
+use wire::message::{Auth, Outgoing};
+use wire::{
+    Family, HOP_LIMIT, PROTOCOL_AH, PROTOCOL_VRRP, Priority, TRAFFIC_CLASS, Version, ah, arp, ipv4, ndp,
+};
+
+/// The adverts of one router, ready to go.
+#[derive(Debug, Default)]
+pub(crate) struct Egress {
+    cached: Option<Cached>,
+    /// Last Authentication Header sequence number used.
+    sequence: u32,
+}
+
+#[derive(Debug)]
+struct Cached {
+    priority: Priority,
+    place: Place,
+    adverts: Vec<Addressed>,
+}
+
+/// One encoded advert and where it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Addressed {
+    pub(crate) destination: IpAddr,
+    pub(crate) datagram: Arc<[u8]>,
+}
+
+impl Egress {
+    /// Forgets what was encoded: the configuration changed.
+    pub(crate) fn forget(&mut self) {
+        self.cached = None;
+    }
+
+    /// The adverts of this priority from this place, one for each destination. `greatest` is the greatest
+    /// sequence number heard from others: a restarted sender must go beyond it (AUTH-10).
+    pub(crate) fn adverts(
+        &mut self,
+        host: &Host,
+        instance: &Instance,
+        place: Place,
+        priority: Priority,
+        greatest: u32,
+    ) -> &[Addressed] {
+        let fresh = self.cached.as_ref().is_some_and(|c| c.priority == priority && c.place == place);
+        let signed = matches!(instance.authentication, Authentication::Header(_));
+        if signed {
+            self.sequence = self.sequence.max(greatest).wrapping_add(1).max(1);
+        }
+        if !fresh || signed {
+            let adverts = destinations(host, instance)
+                .into_iter()
+                .filter_map(|destination| {
+                    let datagram = encode(instance, place.source, destination, priority, self.sequence)?;
+                    Some(Addressed { destination, datagram: datagram.into() })
+                })
+                .collect();
+            self.cached = Some(Cached { priority, place, adverts });
+        }
+        self.cached.as_ref().map_or(&[], |cached| &cached.adverts)
+    }
+}
+
+/// The group of a multicast router, or the peers of a unicast one.
+fn destinations(host: &Host, instance: &Instance) -> Vec<IpAddr> {
+    match &instance.transport {
+        Transport::Multicast { .. } => alloc::vec![group(host, instance)],
+        Transport::Unicast { peers, .. } => peers.iter().map(|peer| peer.address).collect(),
+    }
+}
+
+/// The group that a multicast router speaks to.
+pub(crate) fn group(host: &Host, instance: &Instance) -> IpAddr {
+    let own = match &instance.transport {
+        Transport::Multicast { group, .. } => *group,
+        Transport::Unicast { .. } => None,
+    };
+    own.unwrap_or(match instance.settings.family {
+        Family::V4 => IpAddr::V4(host.group_v4),
+        Family::V6 => IpAddr::V6(host.group_v6),
+    })
+}
+
+/// TTL or hop limit of sent adverts.
+pub(crate) const fn hop_limit(instance: &Instance) -> u8 {
+    match &instance.transport {
+        Transport::Multicast { .. } => HOP_LIMIT,
+        Transport::Unicast { ttl, .. } => *ttl,
+    }
+}
+
+/// One advert: for IPv4 the whole datagram, for IPv6 the message. `None` if it cannot be said, which a
+/// checked configuration excludes.
+fn encode(
+    instance: &Instance,
+    source: IpAddr,
+    destination: IpAddr,
+    priority: Priority,
+    sequence: u32,
+) -> Option<Vec<u8>> {
+    let settings = &instance.settings;
+    let addresses: Vec<IpAddr> = instance.addresses.iter().map(|a| a.address).collect();
+    let auth = match (&instance.authentication, settings.version) {
+        (Authentication::None, _) | (_, Version::V3) => Auth::None,
+        (Authentication::Password(secret), Version::V2) => Auth::Pass(secret.reveal()),
+        (Authentication::Header(_), Version::V2) => Auth::Ah,
+    };
+    let sum = match instance.checksum {
+        ChecksumForm::Message if settings.family == Family::V4 => Sum::Message,
+        ChecksumForm::Message | ChecksumForm::PseudoHeader => Sum::PseudoHeader { source, destination },
+    };
+    let message = Outgoing {
+        version: settings.version,
+        vrid: settings.vrid,
+        priority,
+        interval: settings.interval,
+        addresses: &addresses,
+        auth,
+    };
+    let mut bytes = Vec::new();
+    message.emit(sum, &mut bytes).ok()?;
+    match (source, destination, &instance.authentication) {
+        (IpAddr::V4(source), IpAddr::V4(destination), Authentication::Header(secret)) => {
+            sealed(instance, (source, destination), &bytes, ah::Key::new(secret.reveal()), sequence)
+        }
+        (IpAddr::V4(source), IpAddr::V4(destination), Authentication::None | Authentication::Password(_)) => {
+            let header = ip_header(instance, source, destination, PROTOCOL_VRRP, 0);
+            let mut datagram = Vec::new();
+            header.emit(bytes.len(), &mut datagram);
+            datagram.extend_from_slice(&bytes);
+            Some(datagram)
+        }
+        (IpAddr::V6(_), IpAddr::V6(_), _) => Some(bytes),
+        (IpAddr::V4(_), IpAddr::V6(_), _) | (IpAddr::V6(_), IpAddr::V4(_), _) => None,
+    }
+}
+
+fn ip_header(
+    instance: &Instance,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    protocol: u8,
+    identification: u16,
+) -> ipv4::Header {
+    let ttl = hop_limit(instance);
+    ipv4::Header { source, destination, protocol, ttl, traffic_class: TRAFFIC_CLASS, identification }
+}
+
+/// AUTH-7 to AUTH-9: the Authentication Header as keepalived makes it. The identification is under the
+/// signature and the kernel replaces 0, so it is never 0 (TRAP-15).
+fn sealed(
+    instance: &Instance,
+    (source, destination): (Ipv4Addr, Ipv4Addr),
+    message: &[u8],
+    key: ah::Key,
+    sequence: u32,
+) -> Option<Vec<u8>> {
+    let [_, _, high, low] = sequence.to_be_bytes();
+    let identification = u16::from_be_bytes([high, low]).max(1);
+    let mut inner = Vec::new();
+    ah::emit_header(source.to_bits(), sequence, &mut inner);
+    inner.extend_from_slice(message);
+    let mut datagram = Vec::new();
+    ip_header(instance, source, destination, PROTOCOL_AH, identification).emit(inner.len(), &mut datagram);
+    datagram.extend_from_slice(&inner);
+    // AUTH-8: keepalived hashes the TTL of multicast adverts and not that of unicast ones.
+    let form = if destination.is_multicast() { ah::Form::Keepalived } else { ah::Form::Rfc2402 };
+    ah::seal(&key, &mut datagram, sequence, form).ok()?;
+    Some(datagram)
+}
+
+/// The announcement of one address from the interface that carries it (GARP-1, NA-1).
+pub(crate) fn announcement(
+    placed: &Placed,
+    mac: wire::Mac,
+    link_local: Option<IpAddr>,
+    forwards_ipv6: bool,
+) -> Announcement {
+    let address = placed.address.address;
+    let frame: Box<[u8]> = match (address, link_local) {
+        (IpAddr::V4(v4), _) => Box::new(arp::gratuitous_request(mac, v4, arp::TargetHardware::Broadcast)),
+        (IpAddr::V6(v6), Some(IpAddr::V6(source))) => {
+            Box::new(ndp::unsolicited_advertisement(mac, source, v6, forwards_ipv6))
+        }
+        // The address itself is assigned to the interface too (NA-6).
+        (IpAddr::V6(v6), None | Some(IpAddr::V4(_))) => {
+            Box::new(ndp::unsolicited_advertisement(mac, v6, v6, forwards_ipv6))
+        }
+    };
+    Announcement { interface: placed.interface, address, frame }
+}

@@ -1,0 +1,174 @@
+//! What a node reports: one variant for each thing worth telling, with what a person needs to act on it.
+//!
+//! An event is data. Its words are in [`crate::compat`] (where keepalived's users grep for them) and its weight
+//! is [`Event::level`]; logs, status and later metrics follow from this one list.
+
+use crate::io::Errno;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+use vrrp::{Discard, Leader, Why};
+use wire::{Family, Priority, Vrid};
+
+/// Where an instance stands, as an administrator sees it: the role, with "cannot take part" told apart from
+/// "not started".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// Not started, or stopped.
+    Initialize,
+    /// Watching the Active router.
+    Backup,
+    /// Holding the addresses.
+    Active,
+    /// Cannot take part: see its faults.
+    Fault,
+}
+
+/// Why an instance cannot take part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The interface does not exist (yet).
+    InterfaceMissing(Arc<str>),
+    /// The interface is down.
+    InterfaceDown(Arc<str>),
+    /// The interface has no carrier.
+    NoCarrier(Arc<str>),
+    /// No address to send from: no IPv4 address, or no link-local IPv6 address that is usable.
+    NoSourceAddress(Arc<str>, Family),
+    /// The kernel refused every address of the instance.
+    AddressRefused(Errno),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InterfaceMissing(name) => write!(f, "interface {name} does not exist"),
+            Self::InterfaceDown(name) => write!(f, "interface {name} is down"),
+            Self::NoCarrier(name) => write!(f, "interface {name} has no carrier"),
+            Self::NoSourceAddress(name, Family::V4) => {
+                write!(f, "interface {name} has no IPv4 address to send from")
+            }
+            Self::NoSourceAddress(name, Family::V6) => {
+                write!(f, "interface {name} has no usable link-local IPv6 address to send from")
+            }
+            Self::AddressRefused(errno) => write!(f, "address refused: {errno}"),
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.0 {
+            1 => "operation not permitted (needs CAP_NET_ADMIN)",
+            13 => "permission denied",
+            17 => "it exists already",
+            19 => "no such device",
+            22 => "invalid argument",
+            28 => "no space: a limit of the kernel is reached",
+            95 => "not supported (is IPv6 switched off on this interface?)",
+            99 => "address not available",
+            100 => "network is down",
+            101 => "network is unreachable",
+            105 => "no buffer space",
+            other => return write!(f, "error {other}"),
+        };
+        f.write_str(text)
+    }
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Ordinary life.
+    Info,
+    /// Look at it.
+    Warning,
+    /// Act on it.
+    Alarm,
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Fields are named for what they are; the variants say the rest.
+pub enum Event {
+    /// An instance stands elsewhere now.
+    Moved { instance: Arc<str>, from: Standing, to: Standing, why: Why, faults: Vec<Fault> },
+    /// More or fewer faults, still unable to take part.
+    Faults { instance: Arc<str>, faults: Vec<Fault> },
+    /// The effective priority changed.
+    PriorityChanged { instance: Arc<str>, from: Priority, to: Priority },
+    /// A Backup follows another Active router.
+    NewLeader { instance: Arc<str>, leader: Leader },
+    /// Active, and another router advertises with less.
+    Rival { instance: Arc<str>, rival: Leader, suppressed: u32 },
+    /// Two routers say that they own the address.
+    SecondOwner { instance: Arc<str>, source: IpAddr },
+    /// Preemption is held back.
+    PreemptHold { instance: Arc<str>, wait: Duration },
+    /// Silence was not counted.
+    SilenceExcused { instance: Arc<str> },
+    /// An advert was not believed.
+    Discarded {
+        instance: Option<Arc<str>>,
+        interface: Arc<str>,
+        vrid: Option<Vrid>,
+        source: IpAddr,
+        why: Discard,
+        suppressed: u32,
+    },
+    /// An advert lists other addresses than we do.
+    AddressListDiffers { instance: Arc<str>, source: IpAddr },
+    /// An advert has another interval than ours (version 3: it is followed).
+    IntervalDiffers { instance: Arc<str>, source: IpAddr },
+    /// Somebody removed one of our addresses while Active; it is set again now or after `wait`.
+    AddressLost {
+        instance: Arc<str>,
+        address: IpAddr,
+        interface: Arc<str>,
+        by: Option<String>,
+        wait: Duration,
+    },
+    /// An address was there before us; it will be left there.
+    AddressAdopted { instance: Arc<str>, address: IpAddr, interface: Arc<str> },
+    /// An address that an earlier run left is taken away.
+    LeftoverRemoved { address: IpAddr, interface: Arc<str> },
+    /// The kernel refused an address; it is tried again after `wait`.
+    AddressRefused { instance: Arc<str>, address: IpAddr, interface: Arc<str>, errno: Errno, wait: Duration },
+    /// All addresses of an Active instance are in place.
+    Holding { instance: Arc<str>, addresses: usize },
+    /// Adverts could not be sent.
+    Unsent { instance: Arc<str>, errno: Errno, suppressed: u32 },
+    /// A configuration is in force.
+    Configured { instances: usize, added: usize, removed: usize, altered: usize },
+}
+
+impl Event {
+    /// How much it matters.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::Moved { to: Standing::Fault, .. }
+            | Self::Faults { .. }
+            | Self::SecondOwner { .. }
+            | Self::AddressRefused { .. } => Level::Alarm,
+            Self::Rival { .. }
+            | Self::SilenceExcused { .. }
+            | Self::Discarded { .. }
+            | Self::AddressListDiffers { .. }
+            | Self::IntervalDiffers { .. }
+            | Self::AddressLost { .. }
+            | Self::LeftoverRemoved { .. }
+            | Self::Unsent { .. } => Level::Warning,
+            Self::Moved { .. }
+            | Self::PriorityChanged { .. }
+            | Self::NewLeader { .. }
+            | Self::PreemptHold { .. }
+            | Self::AddressAdopted { .. }
+            | Self::Holding { .. }
+            | Self::Configured { .. } => Level::Info,
+        }
+    }
+}

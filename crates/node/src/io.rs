@@ -1,0 +1,279 @@
+//! The seam: everything that goes into a [`Node`](crate::Node) and everything that comes out, as data.
+//!
+//! Linux and the simulator are two loops around these types. One turn of a loop is: facts, frames,
+//! outcomes, orders, then [`Input::Elapsed`]; only `Elapsed` fires timers and derives what must be held.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr};
+use core::time::Duration;
+use model::{Host, VirtualAddress};
+use timeline::Instant;
+use wire::Mac;
+
+use crate::event::Event;
+
+/// The kernel's number of an interface; never 0.
+pub type InterfaceIndex = u32;
+
+/// Names one virtual router inside a running node. Never used again after the router is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouterId(pub u32);
+
+/// What can happen to a node.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Something about the host is now so.
+    Fact(Fact),
+    /// A datagram of protocol 112 or 51 arrived.
+    Frame(Frame<'a>),
+    /// A [`Hold`] was carried out, or could not be.
+    Outcome(Outcome),
+    /// Adverts of this router could not be sent.
+    Unsent {
+        /// The router.
+        router: RouterId,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The administrator's (new) configuration. It must pass [`Host::check`].
+    Configure(Box<Host>),
+    /// An order from the operator.
+    Order(Order),
+    /// All inputs of this turn are in: fire what is due, then derive what must be held.
+    Elapsed,
+}
+
+/// A fact about the host. Facts are levels: telling one twice changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// An interface exists and is so.
+    Link(Link),
+    /// The interface is gone.
+    LinkGone(InterfaceIndex),
+    /// An address exists and is so.
+    Address(Address),
+    /// An address is gone.
+    AddressGone {
+        /// From this interface.
+        interface: InterfaceIndex,
+        /// The address.
+        address: IpAddr,
+        /// Who removed it.
+        by: Actor,
+    },
+    /// The whole truth: what is not in it does not exist. Told at the start, and after notifications were lost.
+    Everything {
+        /// All interfaces.
+        links: Vec<Link>,
+        /// All addresses, in the kernel's order.
+        addresses: Vec<Address>,
+    },
+    /// Adverts may have been lost on the way to us (receive overflow, or the machine stood still).
+    Deaf,
+}
+
+/// Who changed something in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// This daemon's own hand.
+    Ourselves,
+    /// Somebody else; the name of the process if it could be found.
+    Other(Option<String>),
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its number.
+    pub index: InterfaceIndex,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its Ethernet address; zeros for interfaces without one.
+    pub mac: Mac,
+    /// Administratively up.
+    pub up: bool,
+    /// Has carrier (operational state up or unknown).
+    pub carrier: bool,
+    /// A loopback interface.
+    pub loopback: bool,
+    /// Whether the host forwards IPv6 on it, which decides the Router flag of Neighbor Advertisements.
+    pub forwards_ipv6: bool,
+}
+
+/// An address on an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// On this interface.
+    pub interface: InterfaceIndex,
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+    /// It may be used as a source: neither tentative nor found to be a duplicate (nor deprecated on purpose).
+    pub usable: bool,
+    /// An IPv4 secondary address.
+    pub secondary: bool,
+    /// It carries this program's mark: this run or an earlier one set it.
+    pub marked: bool,
+}
+
+/// A received datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// On this interface.
+    pub interface: InterfaceIndex,
+    /// When the kernel received it, on the driver's time line, not after now.
+    pub at: Instant,
+    /// What arrived.
+    pub datagram: Datagram<'a>,
+}
+
+/// A received IP datagram as raw sockets give it.
+#[derive(Clone, Copy, Debug)]
+pub enum Datagram<'a> {
+    /// IPv4: from the first byte of the IP header.
+    V4(&'a [u8]),
+    /// IPv6: the payload of protocol 112, and what the header said.
+    V6 {
+        /// Source address.
+        source: Ipv6Addr,
+        /// Destination address.
+        destination: Ipv6Addr,
+        /// Hop limit; `None` if the kernel did not say.
+        hop_limit: Option<u8>,
+        /// From the first byte of the VRRP message.
+        payload: &'a [u8],
+    },
+}
+
+/// An order from the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// End in order: Active routers resign (priority 0), addresses go. Done when [`Node::is_at_rest`](crate::Node::is_at_rest).
+    Stop,
+    /// End without a word: no priority 0, addresses stay (`--dont-release-vrrp`).
+    Abandon,
+}
+
+/// What a node wants done. To be performed in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send one advert.
+    Send(Transmit),
+    /// Change what the host holds, or announce it. In order for one router; may take time.
+    Hold(Hold),
+    /// Tell whoever listens.
+    Report(Event),
+}
+
+/// One advert on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Of this router.
+    pub router: RouterId,
+    /// Out of this interface.
+    pub interface: InterfaceIndex,
+    /// From this address.
+    pub source: IpAddr,
+    /// To this address.
+    pub destination: IpAddr,
+    /// Hop limit (IPv6; the IPv4 header has it already).
+    pub hop_limit: u8,
+    /// IPv4: the whole datagram from its header. IPv6: the VRRP message.
+    pub datagram: Arc<[u8]>,
+}
+
+/// A change of what the host holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// For this router.
+    pub router: RouterId,
+    /// Grows with each change of mind about this router. An `Add` or `Announce` whose epoch is older than
+    /// the router's latest `Remove` must not be carried out any more ([`Settled::Superseded`]).
+    pub epoch: u64,
+    /// What to do.
+    pub act: Act,
+}
+
+/// What the hand can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Set addresses, in batches; after each batch send the announcement of each address in it once.
+    Add {
+        /// The addresses.
+        addresses: Arc<[Placed]>,
+        /// One for each address, same order; empty: announce nothing.
+        announcements: Arc<[Announcement]>,
+    },
+    /// Remove those of the addresses that this program set.
+    Remove {
+        /// The addresses.
+        addresses: Arc<[Placed]>,
+        /// Also those that were there before us (`--release-vips`, or left by an earlier run).
+        all: bool,
+    },
+    /// Announce, `rounds` times: every address once before any address twice.
+    Announce {
+        /// What to announce.
+        announcements: Arc<[Announcement]>,
+        /// How often.
+        rounds: u32,
+        /// Pause between two packets on one interface.
+        gap: Duration,
+    },
+}
+
+/// A virtual address and the interface on which it belongs now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The interface.
+    pub interface: InterfaceIndex,
+    /// Address and options.
+    pub address: VirtualAddress,
+}
+
+/// One gratuitous ARP or unsolicited Neighbor Advertisement, as an Ethernet frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Out of this interface.
+    pub interface: InterfaceIndex,
+    /// The announced address.
+    pub address: IpAddr,
+    /// The whole frame.
+    pub frame: Box<[u8]>,
+}
+
+/// What became of an `Add` or a `Remove`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Of this router.
+    pub router: RouterId,
+    /// As in the [`Hold`].
+    pub epoch: u64,
+    /// For each address what became of it.
+    pub results: Vec<(InterfaceIndex, IpAddr, Settled)>,
+}
+
+/// What became of one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is there, and we set it.
+    Added,
+    /// It was there already and is not ours to remove.
+    Adopted,
+    /// It is not there any more.
+    Removed,
+    /// It was left alone because it is not ours.
+    NotOurs,
+    /// A later order came first; nothing was done.
+    Superseded,
+    /// The kernel said no.
+    Refused(Errno),
+}
+
+/// A Linux error number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Errno(pub i32);

@@ -1,0 +1,441 @@
+//! The whole host as one machine: inputs in, effects out.
+//!
+//! `handle` routes. The work is done in the modules below: `learn` takes facts, `steer` folds them into a
+//! verdict and tells the router, `vrrp::Router` decides, `derive` compares what is held with what is wanted,
+//! `configure` takes a new configuration. `Elapsed` ends a turn: only then timers fire and holds are derived.
+
+use crate::egress;
+use crate::event::{Event, Standing};
+use crate::facts::Facts;
+use crate::held::{Held, Spot};
+use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
+use crate::schedule::Schedule;
+use crate::slot::{Cause, Quiet, Slot};
+mod configure;
+mod derive;
+mod learn;
+mod steer;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use model::{Host, Transport};
+use timeline::{Duration, Instant, Machine};
+use vrrp::{
+    Admitted, Discard, Effect as Decision, Expected, Ingress, Manner, Notice, Policy, Role, Transition, admit,
+};
+use wire::{Family, Priority, Vrid};
+
+/// Everything this host decides.
+#[derive(Debug, Default)]
+pub struct Node {
+    pub(crate) host: Host,
+    pub(crate) facts: Facts,
+    pub(crate) slots: BTreeMap<RouterId, Slot>,
+    /// Who listens to a VRID on an interface; the last part tells unicast from multicast.
+    by_wire: BTreeMap<(InterfaceIndex, Vrid, Family, bool), RouterId>,
+    /// Which instances look at an interface.
+    by_device: BTreeMap<Arc<str>, Vec<RouterId>>,
+    /// Which instances have a virtual address.
+    by_address: BTreeMap<IpAddr, Vec<RouterId>>,
+    schedule: Schedule,
+    /// To be judged again before anything else happens.
+    dirty: BTreeSet<RouterId>,
+    /// To be derived at the end of the turn.
+    touched: BTreeSet<RouterId>,
+    next_id: u32,
+    epoch: u64,
+    /// No instance runs before then (`vrrp_startup_delay`); set with the first configuration.
+    ready_at: Option<Instant>,
+    pub(crate) stopping: Option<Order>,
+    /// Removals under way for instances that are gone.
+    departing: BTreeMap<RouterId, u64>,
+    pub(crate) strays: Strays,
+    scratch: Vec<Decision>,
+}
+
+/// Adverts that no instance here is meant by.
+#[derive(Clone, Debug, Default)]
+pub struct Strays {
+    /// By [`Discard::index`].
+    pub discards: [u64; Discard::ALL.len()],
+    told: BTreeMap<(InterfaceIndex, Option<Vrid>, Discard), Quiet>,
+}
+
+/// Not a router: what belongs to nobody is removed under this name.
+const NOBODY: RouterId = RouterId(u32::MAX);
+/// A turn that is this late may have missed adverts.
+const LATE: Duration = Duration::from_millis(2);
+
+impl Machine for Node {
+    type Input<'a> = Input<'a>;
+    type Effect = Effect;
+
+    fn handle(&mut self, now: Instant, input: Input<'_>, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Fact(fact) => return self.learn(now, fact, effects),
+            Input::Frame(_) | Input::Outcome(_) | Input::Unsent { .. } | Input::Configure(_) => {}
+            Input::Order(_) | Input::Elapsed => {}
+        }
+        self.judge_dirty(now, effects);
+        match input {
+            Input::Fact(_) => {}
+            Input::Frame(frame) => self.hear(now, &frame, effects),
+            Input::Outcome(outcome) => self.settle(now, &outcome, effects),
+            Input::Unsent { router, errno } => self.note_unsent(now, router, errno, effects),
+            Input::Configure(host) => self.configure(now, *host, effects),
+            Input::Order(order) => self.obey(now, order, effects),
+            Input::Elapsed => {
+                self.fire(now, effects);
+                self.judge_dirty(now, effects);
+                self.derive(now, effects);
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.schedule.next(), self.ready_at].into_iter().flatten().min()
+    }
+}
+
+impl Node {
+    /// A node that knows nothing and wants nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Whether nothing of ours is held or under way any more: after [`Order::Stop`], the daemon may end.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.departing.is_empty() && self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest))
+    }
+
+    /// The virtual routers that listen for adverts: interface (if it exists), VRID, family, multicast group.
+    pub fn listeners(&self) -> impl Iterator<Item = Listener> + '_ {
+        self.slots.values().map(|slot| {
+            let instance = &slot.instance;
+            let multicast = matches!(instance.transport, Transport::Multicast { .. });
+            Listener {
+                interface: self.facts.link_named(&instance.interface).map(|link| link.index),
+                vrid: instance.settings.vrid,
+                family: instance.settings.family,
+                group: multicast.then(|| egress::group(&self.host, instance)),
+                sealed: matches!(instance.authentication, model::Authentication::Header(_)),
+            }
+        })
+    }
+
+    // ---- adverts in ----
+
+    fn hear(&mut self, now: Instant, frame: &Frame<'_>, effects: &mut Vec<Effect>) {
+        let ingress = match frame.datagram {
+            Datagram::V4(bytes) => match Ingress::v4(bytes) {
+                Ok(ingress) => ingress,
+                Err(why) => return self.stray(now, frame.interface, None, None, why, effects),
+            },
+            Datagram::V6 { source, destination, hop_limit, payload } => {
+                Ingress::v6(source, destination, hop_limit, payload)
+            }
+        };
+        let unicast = !ingress.destination.is_multicast();
+        let id = ingress.vrid().and_then(|vrid| {
+            let key = |unicast| (frame.interface, vrid, ingress.family(), unicast);
+            self.by_wire.get(&key(unicast)).or_else(|| self.by_wire.get(&key(!unicast))).copied()
+        });
+        let Some(slot) = id.and_then(|id| self.slots.get_mut(&id)) else {
+            let why = vrrp::admit_stray(&ingress);
+            return self.stray(now, frame.interface, ingress.vrid(), Some(ingress.source), why, effects);
+        };
+        let at = frame.at.min(now);
+        match believe(&self.host, slot, at, &ingress) {
+            Ok(admitted) => {
+                let id = slot.id;
+                slot.excused = false;
+                note_admitted(now, slot, &admitted, effects);
+                self.drive(now, id, vrrp::Input::Advertisement(admitted.advertisement), effects);
+            }
+            Err(why) => {
+                slot.counters.count_discard(why);
+                if let Some(suppressed) = slot.tell(Cause::Discard(why), now) {
+                    let instance = Some(slot.instance.name.clone());
+                    let (interface, vrid) =
+                        (slot.instance.interface.clone(), Some(slot.instance.settings.vrid));
+                    let source = ingress.source;
+                    effects.push(report(Event::Discarded {
+                        instance,
+                        interface,
+                        vrid,
+                        source,
+                        why,
+                        suppressed,
+                    }));
+                }
+            }
+        }
+    }
+
+    fn stray(
+        &mut self,
+        now: Instant,
+        interface: InterfaceIndex,
+        vrid: Option<Vrid>,
+        source: Option<IpAddr>,
+        why: Discard,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(counter) = self.strays.discards.get_mut(why.index()) {
+            *counter += 1;
+        }
+        // Bounded: a flood of made-up VRIDs is counted, not remembered.
+        let key = (interface, vrid, why);
+        if self.strays.told.len() >= 256 && !self.strays.told.contains_key(&key) {
+            return;
+        }
+        let Some(suppressed) = self.strays.told.entry(key).or_default().tell(now) else { return };
+        // Other clusters on the same network are ordinary neighbours; their VRID alone is nothing to tell.
+        if why == Discard::Vrid {
+            return;
+        }
+        let interface = self.facts.name_of(interface);
+        let source = source.unwrap_or(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED));
+        effects.push(report(Event::Discarded { instance: None, interface, vrid, source, why, suppressed }));
+    }
+
+    // ---- time ----
+
+    fn fire(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self.ready_at.is_some_and(|at| now >= at) {
+            self.ready_at = None;
+            self.dirty.extend(self.slots.keys().copied());
+        }
+        while let Some((at, id)) = self.schedule.pop_due(now) {
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            if slot.queued != Some(at) {
+                continue;
+            }
+            slot.queued = None;
+            if slot.refusal.until.is_some_and(|(until, _)| now >= until) {
+                slot.refusal.until = None;
+                self.dirty.insert(id);
+            }
+            if slot.repair_at.is_some_and(|until| now >= until) {
+                slot.repair_at = None;
+                self.touched.insert(id);
+            }
+            if slot.deadline().is_some_and(|deadline| deadline <= now) {
+                self.touched_if_retry(id, now);
+                let input = self.elapsed_or_deaf(now, id);
+                self.drive(now, id, input, effects);
+            }
+            if let Some(slot) = self.slots.get_mut(&id) {
+                // Never at or before now: what is due now was done, and a deadline that stays must not spin.
+                self.schedule.arm(slot, now + Duration::from_nanos(1));
+            }
+        }
+    }
+
+    fn touched_if_retry(&mut self, id: RouterId, now: Instant) {
+        let due = |spot: &Spot| matches!(spot.held, Held::Refused { retry_at, .. } if now >= retry_at);
+        if self.slots.get(&id).is_some_and(|slot| slot.spots.iter().any(due)) {
+            self.touched.insert(id);
+        }
+    }
+
+    /// TM-10: a timer that fires much too late means that this process, or the machine, stood still; adverts
+    /// may have been lost meanwhile. Excuse the silence, once.
+    fn elapsed_or_deaf(&mut self, now: Instant, id: RouterId) -> vrrp::Input {
+        let Some(slot) = self.slots.get_mut(&id) else { return vrrp::Input::Elapsed };
+        let late = slot.router.deadline().map_or(Duration::ZERO, |due| now.since(due));
+        let limit = LATE.max(slot.router.active_interval().duration() / 2);
+        if slot.router.role() == Role::Backup && late > limit && !slot.excused {
+            slot.excused = true;
+            return vrrp::Input::Deaf;
+        }
+        vrrp::Input::Elapsed
+    }
+
+    // ---- routers ----
+
+    /// Gives one router an input and carries its effects on.
+    fn drive(&mut self, now: Instant, id: RouterId, input: vrrp::Input, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        self.scratch.clear();
+        slot.router.handle(now, input, &mut self.scratch);
+        for effect in self.scratch.drain(..) {
+            match effect {
+                Decision::Advertise(priority) => advertise(&self.host, slot, priority, effects),
+                Decision::Announce { rounds } => {
+                    slot.rounds = slot.rounds.max(rounds);
+                    self.touched.insert(id);
+                }
+                Decision::Transition(transition) => {
+                    self.touched.insert(id);
+                    moved(now, slot, transition, effects);
+                }
+                Decision::Notice(notice) => tell_notice(now, slot, notice, effects),
+            }
+        }
+        self.schedule.arm(slot, Instant::EPOCH);
+    }
+
+    fn note_unsent(&mut self, now: Instant, id: RouterId, errno: Errno, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        slot.counters.unsent += 1;
+        slot.counters.sent = slot.counters.sent.saturating_sub(1);
+        if let Some(suppressed) = slot.tell(Cause::Unsent, now) {
+            let instance = slot.instance.name.clone();
+            effects.push(report(Event::Unsent { instance, errno, suppressed }));
+        }
+    }
+
+    fn obey(&mut self, now: Instant, order: Order, effects: &mut Vec<Effect>) {
+        self.stopping = Some(order);
+        if order == Order::Abandon {
+            return;
+        }
+        let ids: Vec<RouterId> = self.slots.keys().copied().collect();
+        for id in ids {
+            self.drive(now, id, vrrp::Input::Shutdown(Manner::Stop), effects);
+            self.touched.insert(id);
+        }
+    }
+}
+
+/// One virtual router that wants to hear adverts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its interface, if it exists.
+    pub interface: Option<InterfaceIndex>,
+    /// Its VRID.
+    pub vrid: Vrid,
+    /// Its family.
+    pub family: Family,
+    /// Its group; `None` for unicast.
+    pub group: Option<IpAddr>,
+    /// Its adverts come inside an Authentication Header.
+    pub sealed: bool,
+}
+
+const fn report(event: Event) -> Effect {
+    Effect::Report(event)
+}
+
+/// The receive checks for one instance.
+fn believe(host: &Host, slot: &mut Slot, at: Instant, ingress: &Ingress<'_>) -> Result<Admitted, Discard> {
+    let instance = &slot.instance;
+    let settings = &instance.settings;
+    let expected = match &instance.transport {
+        Transport::Multicast { .. } => Expected::Group(egress::group(host, instance)),
+        Transport::Unicast { peers, .. } => {
+            let bounded = peers.iter().any(|peer| peer.min_ttl.is_some() || peer.max_ttl.is_some());
+            Expected::Unicast { peers, only_peers: instance.check_unicast_source || bounded }
+        }
+    };
+    let nowhere = IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED);
+    let policy = Policy {
+        version: settings.version,
+        interval: settings.interval,
+        authentication: &slot.authentication,
+        owner_ignores: settings.owner_ignores_adverts && slot.router.priority().is_owner(),
+        expected,
+        own: slot.verdict.place.map_or(nowhere, |place| place.source),
+        addresses: &slot.listed,
+        strict: false,
+        trusted: slot
+            .router
+            .leader()
+            .filter(|_| instance.skip_check_known_leader)
+            .map(|leader| leader.source),
+    };
+    admit(&mut slot.seen, &policy, at, ingress)
+}
+
+fn note_admitted(now: Instant, slot: &mut Slot, admitted: &Admitted, effects: &mut Vec<Effect>) {
+    let (advertisement, remarks) = (&admitted.advertisement, &admitted.remarks);
+    slot.counters.received += 1;
+    slot.counters.priority_zero_received += u64::from(advertisement.priority == Priority::LEAVING);
+    let version_3 = slot.instance.settings.version == wire::Version::V3;
+    slot.counters.message_sums += u64::from(version_3 && remarks.sum == vrrp::SumForm::Message);
+    let source = advertisement.source;
+    if remarks.address_list_differs {
+        slot.counters.address_list_differs += 1;
+        if slot.tell(Cause::AddressList, now).is_some() {
+            let instance = slot.instance.name.clone();
+            effects.push(report(Event::AddressListDiffers { instance, source }));
+        }
+    }
+    if remarks.interval_differs {
+        slot.counters.interval_differs += 1;
+        if slot.tell(Cause::Interval, now).is_some() {
+            let instance = slot.instance.name.clone();
+            effects.push(report(Event::IntervalDiffers { instance, source }));
+        }
+    }
+}
+
+/// TX-1 to TX-8: one advert to each destination.
+fn advertise(host: &Host, slot: &mut Slot, priority: Priority, effects: &mut Vec<Effect>) {
+    let Some(place) = slot.verdict.place else { return };
+    let greatest = slot.seen.greatest();
+    let hop_limit = egress::hop_limit(&slot.instance);
+    for advert in slot.egress.adverts(host, &slot.instance, place, priority, greatest) {
+        slot.counters.sent += 1;
+        slot.counters.priority_zero_sent += u64::from(priority == Priority::LEAVING);
+        effects.push(Effect::Send(Transmit {
+            router: slot.id,
+            interface: place.interface,
+            source: place.source,
+            destination: advert.destination,
+            hop_limit,
+            datagram: advert.datagram.clone(),
+        }));
+    }
+}
+
+fn moved(now: Instant, slot: &mut Slot, transition: Transition, effects: &mut Vec<Effect>) {
+    let from = slot.standing;
+    slot.standing = match transition.to {
+        Role::Initialize if slot.verdict.faults.is_empty() => Standing::Initialize,
+        Role::Initialize => Standing::Fault,
+        Role::Backup => Standing::Backup,
+        Role::Active => Standing::Active,
+    };
+    slot.counters.became_active += u64::from(transition.to == Role::Active);
+    slot.counters.released_active += u64::from(transition.from == Role::Active);
+    slot.since = now;
+    slot.quiet.clear();
+    slot.holding = false;
+    slot.excused = false;
+    let faults = slot.faults().to_vec();
+    let (instance, to, why) = (slot.instance.name.clone(), slot.standing, transition.why);
+    effects.push(report(Event::Moved { instance, from, to, why, faults }));
+}
+
+fn tell_notice(now: Instant, slot: &mut Slot, notice: Notice, effects: &mut Vec<Effect>) {
+    let instance = slot.instance.name.clone();
+    let event = match notice {
+        Notice::NewLeader(leader) => Event::NewLeader { instance, leader },
+        Notice::Rival(rival) => {
+            slot.counters.rivals += 1;
+            let Some(suppressed) = slot.tell(Cause::Rival, now) else { return };
+            Event::Rival { instance, rival, suppressed }
+        }
+        Notice::SecondOwner(source) => {
+            if slot.tell(Cause::SecondOwner, now).is_none() {
+                return;
+            }
+            Event::SecondOwner { instance, source }
+        }
+        Notice::PreemptHold(wait) => Event::PreemptHold { instance, wait },
+        Notice::SilenceExcused => Event::SilenceExcused { instance },
+    };
+    effects.push(report(event));
+}

@@ -1,0 +1,81 @@
+//! Verdicts come out: the fold over the facts, and the router told what it means for it.
+
+use super::{Node, report};
+use crate::event::{Event, Standing};
+use crate::io::{Effect, RouterId};
+use crate::verdict::judge;
+use alloc::vec::Vec;
+use timeline::Instant;
+use vrrp::{Manner, Role};
+
+impl Node {
+    pub(super) fn judge_dirty(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        for id in core::mem::take(&mut self.dirty) {
+            self.judge_one(now, id, effects);
+        }
+    }
+
+    pub(super) fn judge_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
+        let waiting = self.ready_at.is_some();
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let by_address = &self.by_address;
+        let refused = slot.refusal.until.map(|(_, errno)| errno);
+        let verdict =
+            judge(&self.facts, &slot.instance, refused, |address| by_address.contains_key(&address));
+        let before = core::mem::replace(&mut slot.verdict, verdict);
+        self.touched.insert(id);
+        if self.stopping.is_some() || waiting {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let role = slot.router.role();
+        let (priority, place) = (slot.verdict.priority, slot.verdict.place);
+        let remote = before.place.is_some() && before.place.map(|p| p.mac) != place.map(|p| p.mac);
+        match (place, slot.verdict.faults.is_empty()) {
+            (Some(place), true) => {
+                if slot.router.priority() != priority {
+                    let (from, instance) = (slot.router.priority(), slot.instance.name.clone());
+                    effects.push(report(Event::PriorityChanged { instance, from, to: priority }));
+                    self.drive(now, id, vrrp::Input::Priority(priority), effects);
+                }
+                let Some(slot) = self.slots.get_mut(&id) else { return };
+                if role == Role::Initialize {
+                    let first = !core::mem::replace(&mut slot.started, true);
+                    self.drive(now, id, vrrp::Input::Startup { primary: place.source, first }, effects);
+                } else {
+                    if remote && role == Role::Active {
+                        slot.rounds = slot.rounds.max(slot.instance.settings.announce.repeat);
+                    }
+                    self.drive(now, id, vrrp::Input::Primary(place.source), effects);
+                }
+            }
+            (place, _) if role == Role::Initialize => {
+                let changed = slot.verdict.faults != before.faults;
+                let (instance, faults) = (slot.instance.name.clone(), slot.verdict.faults.clone());
+                if slot.standing == Standing::Initialize {
+                    slot.standing = Standing::Fault;
+                    slot.since = now;
+                    let (from, to, why) = (Standing::Initialize, Standing::Fault, vrrp::Why::Fault);
+                    effects.push(report(Event::Moved { instance, from, to, why, faults }));
+                } else if changed {
+                    effects.push(report(Event::Faults { instance, faults }));
+                }
+                let _ = place;
+            }
+            // A word of farewell needs a way out: the place where it spoke, still up.
+            (_, _) => {
+                let speaks = before
+                    .place
+                    .filter(|old| self.facts.link(old.interface).is_some_and(|link| link.up && link.carrier));
+                let manner = if speaks.is_some() { Manner::Fault } else { Manner::Mute };
+                if let Some(slot) = self.slots.get_mut(&id) {
+                    slot.verdict.place = slot.verdict.place.or(speaks);
+                }
+                self.drive(now, id, vrrp::Input::Shutdown(manner), effects);
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One instance at run time: its configuration, its router, what it holds, what it counted.
+
+use crate::egress::Egress;
+use crate::event::{Fault, Standing};
+use crate::held::{Held, Removals, Spot, Whose};
+use crate::io::{Errno, RouterId};
+use crate::verdict::Verdict;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use model::{Authentication, Instance};
+use timeline::{Duration, Instant, Machine};
+use vrrp::{Discard, Role, Router, Seen};
+use wire::ah;
+use wire::message::Auth;
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) id: RouterId,
+    pub(crate) instance: Instance,
+    /// The listed addresses, sorted, for comparing with those of an advert.
+    pub(crate) listed: Vec<IpAddr>,
+    pub(crate) authentication: vrrp::Authentication,
+    pub(crate) router: Router,
+    pub(crate) verdict: Verdict,
+    pub(crate) standing: Standing,
+    pub(crate) since: Instant,
+    pub(crate) spots: Vec<Spot>,
+    pub(crate) egress: Egress,
+    pub(crate) seen: Seen,
+    pub(crate) counters: Counters,
+    /// Its live entry in the schedule.
+    pub(crate) queued: Option<Instant>,
+    /// It took part at least once since the daemon started.
+    pub(crate) started: bool,
+    /// Silence was excused since the last advert; not twice.
+    pub(crate) excused: bool,
+    /// Rounds of announcements owed once the addresses are in place.
+    pub(crate) rounds: u32,
+    /// All addresses in place was reported for this activation.
+    pub(crate) holding: bool,
+    pub(crate) refusal: Refusal,
+    pub(crate) removals: Removals,
+    /// Lost addresses are not set again before then.
+    pub(crate) repair_at: Option<Instant>,
+    pub(crate) quiet: BTreeMap<Cause, Quiet>,
+}
+
+/// What an instance counted since it was configured. All only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Adverts believed.
+    pub received: u64,
+    /// Adverts handed to the kernel, one for each destination.
+    pub sent: u64,
+    /// Of `received`: with priority 0.
+    pub priority_zero_received: u64,
+    /// Of `sent`: with priority 0.
+    pub priority_zero_sent: u64,
+    /// Adverts that the kernel did not take.
+    pub unsent: u64,
+    /// Times it became Active.
+    pub became_active: u64,
+    /// Times it was Active no longer.
+    pub released_active: u64,
+    /// Believed adverts with another address list (RX-14).
+    pub address_list_differs: u64,
+    /// Believed adverts with another interval (RX-15).
+    pub interval_differs: u64,
+    /// Believed version 3 adverts whose checksum covered the message alone (CK-5).
+    pub message_sums: u64,
+    /// Losing adverts heard while Active (SBD-1).
+    pub rivals: u64,
+    /// Addresses that somebody else removed while Active.
+    pub lost_addresses: u64,
+    /// Adverts not believed, by [`Discard::index`].
+    pub discards: [u64; Discard::ALL.len()],
+}
+
+impl Counters {
+    /// Adverts not believed for this reason.
+    #[must_use]
+    pub fn discarded(&self, why: Discard) -> u64 {
+        self.discards.get(why.index()).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn count_discard(&mut self, why: Discard) {
+        if let Some(counter) = self.discards.get_mut(why.index()) {
+            *counter += 1;
+        }
+    }
+}
+
+/// Something that may happen with every packet and is therefore told rarely (RX-21).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    Discard(Discard),
+    Rival,
+    AddressList,
+    Interval,
+    Unsent,
+    SecondOwner,
+}
+
+/// Tells the first, then at most one a minute, with the number of those not told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quiet {
+    last: Option<Instant>,
+    suppressed: u32,
+}
+
+impl Quiet {
+    const PERIOD: Duration = Duration::from_secs(60);
+
+    /// `Some(number suppressed since the last one told)` if this one shall be told.
+    pub(crate) fn tell(&mut self, now: Instant) -> Option<u32> {
+        if self.last.is_some_and(|last| now.since(last) < Self::PERIOD) {
+            self.suppressed = self.suppressed.saturating_add(1);
+            return None;
+        }
+        self.last = Some(now);
+        Some(core::mem::take(&mut self.suppressed))
+    }
+}
+
+/// The kernel refused every address; when to try again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Refusal {
+    pub(crate) until: Option<(Instant, Errno)>,
+    strikes: u32,
+}
+
+impl Refusal {
+    /// 5 s, 10 s, 20 s … at most 5 minutes: each try costs a healthy peer a moment of silence.
+    pub(crate) fn note(&mut self, now: Instant, errno: Errno) -> Duration {
+        let wait = Duration::from_secs((5_u64 << self.strikes.min(6)).min(300));
+        self.strikes += 1;
+        self.until = Some((now + wait, errno));
+        wait
+    }
+
+    pub(crate) fn forgive(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// How long until an address that was refused alone is tried again.
+pub(crate) const RETRY_ONE: Duration = Duration::from_secs(10);
+
+impl Slot {
+    pub(crate) fn new(id: RouterId, instance: Instance, now: Instant) -> Self {
+        let router = Router::new(instance.settings.clone());
+        let verdict = Verdict { priority: instance.settings.priority, faults: Vec::new(), place: None };
+        let mut slot = Self {
+            id,
+            listed: Vec::new(),
+            authentication: vrrp::Authentication::None,
+            router,
+            verdict,
+            standing: Standing::Initialize,
+            since: now,
+            spots: Vec::new(),
+            egress: Egress::default(),
+            seen: Seen::default(),
+            counters: Counters::default(),
+            queued: None,
+            started: false,
+            excused: false,
+            rounds: 0,
+            holding: false,
+            refusal: Refusal::default(),
+            removals: Removals::default(),
+            repair_at: None,
+            quiet: BTreeMap::new(),
+            instance,
+        };
+        slot.adopt_configuration();
+        slot
+    }
+
+    /// Recomputes what follows from the configuration. Returns the spots that it no longer wants.
+    pub(crate) fn adopt_configuration(&mut self) -> Vec<Spot> {
+        let instance = &self.instance;
+        self.listed = instance.addresses.iter().map(|a| a.address).collect();
+        self.listed.sort_unstable();
+        self.authentication = match &instance.authentication {
+            Authentication::None => vrrp::Authentication::None,
+            Authentication::Password(secret) => vrrp::Authentication::Password(Auth::Pass(secret.reveal())),
+            Authentication::Header(secret) => vrrp::Authentication::Header(ah::Key::new(secret.reveal())),
+        };
+        let mut before = core::mem::take(&mut self.spots);
+        for address in instance.held_addresses() {
+            let device = instance.device_of(address);
+            // The same address with the same options in the same place stays as it is.
+            let same = before.iter().position(|spot| spot.device == *device && spot.address == *address);
+            let spot =
+                same.map_or_else(|| Spot::new(device.clone(), address.clone()), |at| before.swap_remove(at));
+            self.spots.push(spot);
+        }
+        self.egress.forget();
+        before
+    }
+
+    /// When it wants to be looked at.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let refusal = self.refusal.until.map(|(at, _)| at);
+        let retry = if self.router.role() == Role::Active { self.next_retry() } else { None };
+        [self.router.deadline(), refusal, retry, self.repair_at].into_iter().flatten().min()
+    }
+
+    fn next_retry(&self) -> Option<Instant> {
+        let retries = self.spots.iter().filter_map(|spot| match spot.held {
+            Held::Refused { retry_at, .. } => Some(retry_at),
+            Held::Absent | Held::Adding { .. } | Held::Present(_) | Held::Removing { .. } => None,
+        });
+        retries.min()
+    }
+
+    /// If every address was refused: with which error.
+    pub(crate) fn refused_altogether(&self) -> Option<Errno> {
+        let mut last = None;
+        for spot in &self.spots {
+            match spot.held {
+                Held::Refused { errno, .. } => last = Some(errno),
+                Held::Absent | Held::Adding { .. } | Held::Present(_) | Held::Removing { .. } => return None,
+            }
+        }
+        last
+    }
+
+    pub(crate) fn all_present(&self) -> bool {
+        self.spots.iter().all(|spot| matches!(spot.held, Held::Present(_)))
+    }
+
+    pub(crate) fn has_leftovers(&self) -> bool {
+        self.spots.iter().any(|spot| spot.held == Held::Present(Whose::Leftover))
+    }
+
+    /// Why it stands where it stands.
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.verdict.faults
+    }
+
+    /// Whether this happening shall be told, and how many were not.
+    pub(crate) fn tell(&mut self, cause: Cause, now: Instant) -> Option<u32> {
+        self.quiet.entry(cause).or_default().tell(now)
+    }
+}

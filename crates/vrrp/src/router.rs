@@ -1,0 +1,656 @@
+//! One virtual router: the page that a visitor reads first.
+//!
+//! [`Router`] is plain data with its timers inside the state that needs them, so a timer of another state
+//! cannot exist (SM-P-1, SM-INIT-6, SM-BKP-11, SM-BKP-12, SM-ACT-18). `handle` is one match over (state, input).
+
+use crate::settings::{AnnounceSettings, Settings};
+use crate::timers;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use timeline::{Duration, Instant, Machine};
+use wire::{Interval, Priority, Version};
+
+/// The state of a virtual router (RFC 9568 section 6.4), each with the timers that it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Not taking part: not started, stopped, or a fault is known.
+    Initialize,
+    /// Watching the Active router.
+    Backup {
+        /// Active_Down_Timer: when silence will have lasted too long.
+        down_at: Instant,
+        /// Active_Adver_Interval: learnt in version 3, our own in version 2 (TM-5).
+        interval: Interval,
+        /// Preemption waits until then (SM-BKP-15); runs from the first inferior advert.
+        hold: Option<Instant>,
+        /// Who was heard last.
+        leader: Option<Leader>,
+    },
+    /// Answering for the addresses.
+    Active {
+        /// Adver_Timer: when the next advert is due. On an absolute schedule, so lateness does not add up.
+        advertise_at: Instant,
+        /// When to announce again.
+        announcing: Announcing,
+        /// Meters the extra adverts that answer losing ones (SM-ACT-20).
+        answers: Meter,
+    },
+}
+
+/// The role that a state plays, without its timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// See [`State::Initialize`].
+    Initialize,
+    /// See [`State::Backup`].
+    Backup,
+    /// See [`State::Active`].
+    Active,
+}
+
+/// The Active router as a Backup sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Leader {
+    /// Its primary address.
+    pub source: IpAddr,
+    /// The priority of its last advert; [`Priority::LEAVING`] after it resigned.
+    pub priority: Priority,
+}
+
+/// The announcements that an Active router still owes its neighbours; `None` where it owes none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Announcing {
+    /// Second burst after becoming Active.
+    pub again_at: Option<Instant>,
+    /// Second burst after a losing advert was heard.
+    pub rival_at: Option<Instant>,
+    /// Next refresh.
+    pub refresh_at: Option<Instant>,
+}
+
+/// Lets a bounded number of answers through: bursts of four, then one each quarter interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Meter {
+    used_until: Instant,
+}
+
+/// An advert that was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Advertisement {
+    /// The sender's primary address.
+    pub source: IpAddr,
+    /// Its priority.
+    pub priority: Priority,
+    /// Its interval.
+    pub interval: Interval,
+    /// When it arrived; at most `now`.
+    pub at: Instant,
+}
+
+/// What can happen to a virtual router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Take part, with this primary address. `first`: since the daemon started ([`Settings::eager`] counts).
+    Startup {
+        /// Own primary address (IPv4) or link-local address (IPv6).
+        primary: IpAddr,
+        /// The first time since the daemon started.
+        first: bool,
+    },
+    /// Take part no longer.
+    Shutdown(Manner),
+    /// An admitted advert.
+    Advertisement(Advertisement),
+    /// The effective priority, 1..=255, as trackers make it.
+    Priority(Priority),
+    /// The own primary address changed.
+    Primary(IpAddr),
+    /// The administrator changed the settings; `priority` is the effective one.
+    Reconfigure {
+        /// The new settings.
+        settings: Settings,
+        /// The effective priority under them.
+        priority: Priority,
+    },
+    /// Adverts may have been lost on the way to us: silence proves nothing now.
+    Deaf,
+    /// Time has passed.
+    Elapsed,
+}
+
+/// How to stop taking part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Manner {
+    /// The daemon ends, or the instance was removed: resign.
+    Stop,
+    /// A fault, but adverts can still be sent: resign.
+    Fault,
+    /// A fault, and nothing can be sent: go without a word.
+    Mute,
+}
+
+/// What a virtual router wants done, in order. Whether addresses are held is not an effect but a level:
+/// they are if and only if [`Router::role`] is [`Role::Active`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Send an advert of this priority.
+    Advertise(Priority),
+    /// Announce every address `rounds` times, after it is in place.
+    Announce {
+        /// How often.
+        rounds: u32,
+    },
+    /// The role changed.
+    Transition(Transition),
+    /// Something to tell.
+    Notice(Notice),
+}
+
+/// A change of role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Transition {
+    /// Before.
+    pub from: Role,
+    /// After.
+    pub to: Role,
+    /// The reason.
+    pub why: Why,
+}
+
+/// Why a role changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Started, or a fault went away.
+    Started,
+    /// Started as the address owner.
+    Owner,
+    /// No advert for an Active_Down_Interval.
+    NoResponse,
+    /// The Active router resigned.
+    LeaderLeft(IpAddr),
+    /// The Active router has a lower priority than ours.
+    Preempting(Leader),
+    /// A router of higher priority advertises.
+    HigherPriority(Leader),
+    /// A router of equal priority and higher address advertises.
+    HigherAddress(Leader),
+    /// The daemon stops or the instance was removed.
+    Stopped,
+    /// A fault became known.
+    Fault,
+}
+
+/// Something that an administrator wants to know though no role changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// A Backup follows another Active router than before.
+    NewLeader(Leader),
+    /// Active, a losing advert was heard: a rival exists and has not heard us yet (SBD-1).
+    Rival(Leader),
+    /// We are the owner (255), and another router says it is too (CFG-1, SM-ACT-13).
+    SecondOwner(IpAddr),
+    /// Preemption is held back for this long (SM-BKP-15).
+    PreemptHold(Duration),
+    /// Silence was not counted because adverts may have been lost on the way to us.
+    SilenceExcused,
+}
+
+/// One virtual router on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Router {
+    settings: Settings,
+    /// Effective priority.
+    priority: Priority,
+    /// Own primary address; meaningless in `Initialize`.
+    primary: IpAddr,
+    state: State,
+}
+
+impl Machine for Router {
+    type Input<'a> = Input;
+    type Effect = Effect;
+
+    fn handle(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+        use Input as In;
+        use State::{Active, Backup, Initialize};
+        match (&self.state, input) {
+            // SM-INIT-1: the owner starts as Active. SM-INIT-2, SM-INIT-3: all others start as Backup.
+            (Initialize, In::Startup { primary, first }) => self.start(now, primary, first, effects),
+            // SM-INIT-4, SM-INIT-5, SM-INIT-6: not taking part, so nothing matters.
+            (Initialize, In::Advertisement(_) | In::Shutdown(_) | In::Elapsed | In::Deaf) => {}
+
+            // SM-BKP-2: leave without priority 0; nobody follows us. SM-BKP-13 likewise.
+            (Backup { .. }, In::Shutdown(manner)) => {
+                self.turn(State::Initialize, why_stopped(manner), effects)
+            }
+            // SM-BKP-3: silence lasted for Active_Down_Interval.
+            (Backup { down_at, .. }, In::Elapsed) if now >= *down_at => {
+                let why = self.why_taking_over();
+                self.become_active(now, why, effects);
+            }
+            (Backup { .. }, In::Elapsed) => {}
+            // SM-BKP-4 to SM-BKP-10, SM-BKP-14, SM-BKP-15.
+            (Backup { .. }, In::Advertisement(heard)) => self.backup_hears(heard, effects),
+            // TM-10: what was lost may have been the adverts that we miss.
+            (Backup { .. }, In::Deaf) => self.excuse_silence(now, effects),
+
+            // SM-ACT-2, SM-ACT-17: say so if it can be said, then leave.
+            (Active { .. }, In::Shutdown(manner)) => {
+                if manner != Manner::Mute {
+                    effects.push(Effect::Advertise(Priority::LEAVING));
+                }
+                self.turn(State::Initialize, why_stopped(manner), effects);
+            }
+            // SM-ACT-3, and the bursts of announcements.
+            (Active { .. }, In::Elapsed) => self.active_elapsed(now, effects),
+            // SM-ACT-4 to SM-ACT-16.
+            (Active { .. }, In::Advertisement(heard)) => self.active_hears(now, heard, effects),
+            // An Active router draws no conclusion from silence.
+            (Active { .. }, In::Deaf) => {}
+
+            // Already taking part: only the address is news.
+            (Backup { .. } | Active { .. }, In::Startup { primary, .. })
+            | (Initialize | Backup { .. } | Active { .. }, In::Primary(primary)) => {
+                self.primary_changes(primary, effects);
+            }
+            // SM-BKP-17, SM-ACT-19, TM-14.
+            (Initialize | Backup { .. } | Active { .. }, In::Priority(priority)) => {
+                self.priority_changes(now, priority, effects);
+            }
+            // SM-BKP-16, SM-BKP-17.
+            (Initialize | Backup { .. } | Active { .. }, In::Reconfigure { settings, priority }) => {
+                self.reconfigure(now, settings, priority, effects);
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Initialize => None,
+            State::Backup { down_at, .. } => Some(*down_at),
+            State::Active { advertise_at, announcing, .. } => {
+                let Announcing { again_at, rival_at, refresh_at } = *announcing;
+                [again_at, rival_at, refresh_at].into_iter().flatten().chain([*advertise_at]).min()
+            }
+        }
+    }
+}
+
+impl Router {
+    /// A router in `Initialize`, with the priority of its settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let nowhere = IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED);
+        Self { priority: settings.priority, settings, primary: nowhere, state: State::Initialize }
+    }
+
+    /// Its role. The addresses are to be held if and only if this is [`Role::Active`].
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        match self.state {
+            State::Initialize => Role::Initialize,
+            State::Backup { .. } => Role::Backup,
+            State::Active { .. } => Role::Active,
+        }
+    }
+
+    /// The state with its timers.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The effective priority.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// The Active router that this Backup follows, if it heard one.
+    #[must_use]
+    pub const fn leader(&self) -> Option<Leader> {
+        match self.state {
+            State::Backup { leader, .. } => leader,
+            State::Initialize | State::Active { .. } => None,
+        }
+    }
+
+    /// Skew_Time under the interval in force.
+    #[must_use]
+    pub fn skew_time(&self) -> Duration {
+        timers::skew(self.settings.version, self.active_interval(), self.priority)
+    }
+
+    /// Active_Down_Interval under the interval in force.
+    #[must_use]
+    pub fn down_interval(&self) -> Duration {
+        self.down(self.active_interval())
+    }
+
+    /// Active_Adver_Interval: learnt while Backup in version 3, else our own.
+    #[must_use]
+    pub const fn active_interval(&self) -> Interval {
+        match self.state {
+            State::Backup { interval, .. } => interval,
+            State::Initialize | State::Active { .. } => self.settings.interval,
+        }
+    }
+
+    fn down(&self, interval: Interval) -> Duration {
+        timers::down(self.settings.version, interval, self.priority, self.settings.down_adverts)
+    }
+
+    // ---- Initialize ----
+
+    fn start(&mut self, now: Instant, primary: IpAddr, first: bool, effects: &mut Vec<Effect>) {
+        self.primary = primary;
+        if self.priority.is_owner() {
+            return self.become_active(now, Why::Owner, effects);
+        }
+        let interval = self.settings.interval;
+        let wait = if first && self.settings.eager {
+            // keepalived's `state MASTER`: one interval and the smallest skew there is.
+            interval.duration() + timers::skew(self.settings.version, interval, Priority::OWNER)
+        } else {
+            self.down(interval)
+        };
+        let state = State::Backup { down_at: now + wait, interval, hold: None, leader: None };
+        self.turn(state, Why::Started, effects);
+    }
+
+    // ---- Backup ----
+
+    fn backup_hears(&mut self, heard: Advertisement, effects: &mut Vec<Effect>) {
+        let State::Backup { down_at, interval, hold, leader } = &mut self.state else { return };
+        let preempts = self.settings.preempt || self.priority.is_owner();
+        let news = Leader { source: heard.source, priority: heard.priority };
+        if heard.priority != Priority::LEAVING && leader.map(|l| l.source) != Some(heard.source) {
+            effects.push(Effect::Notice(Notice::NewLeader(news)));
+        }
+        // SM-BKP-4, SM-BKP-9: the Active router leaves; wait only Skew_Time, of the interval known so far (TM-13).
+        if heard.priority == Priority::LEAVING {
+            *leader = Some(news);
+            *down_at = heard.at + timers::skew(self.settings.version, *interval, self.priority);
+            return;
+        }
+        *leader = Some(news);
+        // SM-BKP-7: an inferior router advertises and we preempt: let the timer run out, unless preemption is
+        // still held back (SM-BKP-15): then follow the inferior router for now.
+        if heard.priority < self.priority && preempts {
+            let delay = self.settings.preempt_delay;
+            if delay.is_zero() {
+                return;
+            }
+            if hold.is_none() {
+                effects.push(Effect::Notice(Notice::PreemptHold(delay)));
+            }
+            if heard.at >= *hold.get_or_insert(heard.at + delay) {
+                return;
+            }
+        } else {
+            // SM-BKP-15: a router that may lead ends the hold.
+            *hold = None;
+        }
+        // SM-BKP-5, SM-BKP-6, SM-BKP-8 (version 3 learns the interval, TM-6), SM-BKP-14 (version 2 does not).
+        if self.settings.version == Version::V3 {
+            *interval = heard.interval;
+        }
+        let settings = &self.settings;
+        *down_at = heard.at + timers::down(settings.version, *interval, self.priority, settings.down_adverts);
+    }
+
+    fn excuse_silence(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let State::Backup { down_at, interval, .. } = &mut self.state else { return };
+        // One more interval, in which a living Active router must be heard.
+        let grace = now + interval.duration() + timers::skew(self.settings.version, *interval, self.priority);
+        if *down_at < grace {
+            *down_at = grace;
+            effects.push(Effect::Notice(Notice::SilenceExcused));
+        }
+    }
+
+    fn why_taking_over(&self) -> Why {
+        match self.leader() {
+            None => Why::NoResponse,
+            Some(l) if l.priority == Priority::LEAVING => Why::LeaderLeft(l.source),
+            Some(l) if l.priority < self.priority => Why::Preempting(l),
+            Some(_) => Why::NoResponse,
+        }
+    }
+
+    // ---- Active ----
+
+    /// SM-BKP-3, SM-INIT-1: advertise, then (once the addresses are in place) announce.
+    fn become_active(&mut self, now: Instant, why: Why, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Advertise(self.priority));
+        let announce = self.settings.announce;
+        let state = State::Active {
+            advertise_at: now + self.settings.interval.duration(),
+            announcing: Announcing::after_takeover(now, &announce),
+            answers: Meter::default(),
+        };
+        self.turn(state, why, effects);
+        effects.push(Effect::Announce { rounds: announce.repeat.max(1) });
+    }
+
+    fn active_elapsed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let State::Active { advertise_at, announcing, .. } = &mut self.state else { return };
+        if now >= *advertise_at {
+            effects.push(Effect::Advertise(self.priority));
+            *advertise_at = next_on_schedule(*advertise_at, self.settings.interval.duration(), now);
+        }
+        let rounds = announcing.due(now, &self.settings.announce);
+        if rounds > 0 {
+            effects.push(Effect::Announce { rounds });
+        }
+    }
+
+    fn active_hears(&mut self, now: Instant, heard: Advertisement, effects: &mut Vec<Effect>) {
+        let rival = Leader { source: heard.source, priority: heard.priority };
+        // SM-ACT-10: our own advert came back, or somebody has our address. Answering would be a storm.
+        if heard.source == self.primary {
+            return;
+        }
+        // SM-ACT-12, SM-ACT-13: two owners is a mistake to shout about; then the ordinary rule settles it.
+        if self.priority.is_owner() && heard.priority.is_owner() {
+            effects.push(Effect::Notice(Notice::SecondOwner(heard.source)));
+        }
+        if heard.priority == Priority::LEAVING {
+            // SM-ACT-4: whoever left may have started the timers of other backups: stop them at once.
+            effects.push(Effect::Advertise(self.priority));
+            let interval = self.settings.interval.duration();
+            if let State::Active { advertise_at, .. } = &mut self.state {
+                *advertise_at = now + interval;
+            }
+        } else if heard.priority > self.priority {
+            self.yield_to(heard, Why::HigherPriority(rival), effects); // SM-ACT-5, SM-ACT-14
+        } else if heard.priority == self.priority && heard.source > self.primary {
+            self.yield_to(heard, Why::HigherAddress(rival), effects); // SM-ACT-6, SM-ACT-11
+        } else {
+            self.answer(now, rival, effects); // SM-ACT-7, SM-ACT-8
+        }
+    }
+
+    /// SM-ACT-5, SM-ACT-6, SM-ACT-15, SM-ACT-16: to Backup, without priority 0.
+    fn yield_to(&mut self, heard: Advertisement, why: Why, effects: &mut Vec<Effect>) {
+        if self.settings.higher_priority_send_advert {
+            effects.push(Effect::Advertise(self.priority));
+        }
+        let interval = match self.settings.version {
+            Version::V2 => self.settings.interval,
+            Version::V3 => heard.interval,
+        };
+        let state = State::Backup {
+            down_at: heard.at + self.down(interval),
+            interval,
+            hold: None,
+            leader: Some(Leader { source: heard.source, priority: heard.priority }),
+        };
+        self.turn(state, why, effects);
+    }
+
+    /// SM-ACT-7, SM-ACT-8: a losing advert. Answer at once, so that the rival hears who leads and bridges and
+    /// neighbours learn the way back to us; leave the schedule alone (SM-ACT-9); never more than the meter
+    /// allows (SM-ACT-20).
+    fn answer(&mut self, now: Instant, rival: Leader, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Notice(Notice::Rival(rival)));
+        let announce = self.settings.announce;
+        let interval = self.settings.interval.duration();
+        let State::Active { announcing, answers, .. } = &mut self.state else { return };
+        if !answers.admits(now, interval / 4) {
+            return;
+        }
+        if !self.settings.lower_priority_no_advert {
+            effects.push(Effect::Advertise(self.priority));
+        }
+        if announce.lower_priority_repeat > 0 {
+            effects.push(Effect::Announce { rounds: announce.lower_priority_repeat });
+            if !announce.lower_priority_delay.is_zero() {
+                announcing.rival_at = Some(now + announce.lower_priority_delay);
+            }
+        }
+    }
+
+    // ---- In every state ----
+
+    fn primary_changes(&mut self, primary: IpAddr, effects: &mut Vec<Effect>) {
+        if self.primary == primary {
+            return;
+        }
+        self.primary = primary;
+        // SBY-9: the order between two Active routers may have flipped; let the other one know.
+        if self.role() == Role::Active {
+            effects.push(Effect::Advertise(self.priority));
+        }
+    }
+
+    fn priority_changes(&mut self, now: Instant, priority: Priority, effects: &mut Vec<Effect>) {
+        if self.priority == priority {
+            return;
+        }
+        let before = self.skew_time();
+        self.priority = priority;
+        let after = self.skew_time();
+        match &mut self.state {
+            State::Initialize => {}
+            // SM-BKP-17.
+            State::Backup { .. } if priority.is_owner() => self.become_active(now, Why::Owner, effects),
+            // The running timer was armed with the other skew: move it by the difference (as keepalived does).
+            State::Backup { down_at, .. } => *down_at = (*down_at + after) - before,
+            // SM-ACT-19: a better backup can start counting at once.
+            State::Active { .. } => effects.push(Effect::Advertise(priority)),
+        }
+    }
+
+    fn reconfigure(
+        &mut self,
+        now: Instant,
+        settings: Settings,
+        priority: Priority,
+        effects: &mut Vec<Effect>,
+    ) {
+        let relearn = self.settings.version != settings.version || settings.version == Version::V2;
+        self.settings = settings;
+        self.priority = priority;
+        let own = self.settings.interval;
+        match &mut self.state {
+            State::Initialize => {}
+            // SM-BKP-17.
+            State::Backup { .. } if priority.is_owner() => self.become_active(now, Why::Owner, effects),
+            // SM-BKP-16: the running deadline stays; the new values count from the next arming.
+            State::Backup { interval, hold, .. } => {
+                if relearn {
+                    *interval = own;
+                }
+                *hold = None;
+            }
+            // Tell the others what changed, and keep the new rhythm from here.
+            State::Active { advertise_at, announcing, .. } => {
+                *advertise_at = now + own.duration();
+                announcing.follow(now, &self.settings.announce);
+                effects.push(Effect::Advertise(priority));
+            }
+        }
+    }
+
+    fn turn(&mut self, state: State, why: Why, effects: &mut Vec<Effect>) {
+        let from = self.role();
+        self.state = state;
+        effects.push(Effect::Transition(Transition { from, to: self.role(), why }));
+    }
+}
+
+const fn why_stopped(manner: Manner) -> Why {
+    match manner {
+        Manner::Stop => Why::Stopped,
+        Manner::Fault | Manner::Mute => Why::Fault,
+    }
+}
+
+/// The first instant after `now` on the schedule that `due` belongs to. Late turns skip, they do not shift:
+/// an interval stays an interval over any length of time.
+fn next_on_schedule(due: Instant, interval: Duration, now: Instant) -> Instant {
+    let next = due + interval;
+    if next > now {
+        return next;
+    }
+    let missed = now.since(due).as_nanos() / interval.as_nanos().max(1);
+    let skip = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+    due + interval.saturating_mul(skip)
+}
+
+impl Announcing {
+    fn after_takeover(now: Instant, settings: &AnnounceSettings) -> Self {
+        let some = |wait: Duration| (!wait.is_zero()).then_some(wait);
+        Self {
+            again_at: some(settings.delay).map(|delay| now + delay),
+            rival_at: None,
+            refresh_at: some(settings.refresh).map(|refresh| now + settings.delay + refresh),
+        }
+    }
+
+    /// New settings while Active: pending bursts stay, the refresh follows the new period.
+    fn follow(&mut self, now: Instant, settings: &AnnounceSettings) {
+        self.refresh_at = match (self.refresh_at, settings.refresh) {
+            (_, refresh) if refresh.is_zero() => None,
+            (Some(at), refresh) => Some(at.min(now + refresh)),
+            (None, refresh) => Some(now + refresh),
+        };
+    }
+
+    /// The rounds that are due; takes them off the list. Bursts that coincide become the larger one.
+    fn due(&mut self, now: Instant, settings: &AnnounceSettings) -> u32 {
+        let mut rounds = 0;
+        if self.again_at.take_if(|at| now >= *at).is_some() {
+            rounds = rounds.max(settings.repeat.max(1));
+        }
+        if self.rival_at.take_if(|at| now >= *at).is_some() {
+            rounds = rounds.max(settings.lower_priority_repeat);
+        }
+        if let Some(at) = self.refresh_at.filter(|at| now >= *at) {
+            rounds = rounds.max(settings.refresh_repeat.max(1));
+            self.refresh_at = Some(next_on_schedule(at, settings.refresh, now));
+        }
+        rounds
+    }
+}
+
+impl Meter {
+    const BURST: u32 = 4;
+
+    /// Whether one more fits; `each` is what one costs.
+    fn admits(&mut self, now: Instant, each: Duration) -> bool {
+        let from = self.used_until.max(now);
+        if from.since(now) >= each * Self::BURST {
+            return false;
+        }
+        self.used_until = from + each;
+        true
+    }
+}
