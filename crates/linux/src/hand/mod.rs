@@ -1,0 +1,199 @@
+//! The thread that may wait for the kernel: it sets, removes and announces addresses, so that the thread that
+//! sends adverts never does. (One address took 31 ms when another namespace was being torn down.)
+//!
+//! Orders are carried out as they came, in slices of at most 64 addresses. After each slice the
+//! announcements of its addresses go out at once. Repetitions of announcements wait beside the queue and fill the pauses
+//! between slices; nothing waits for them. An order that a later one has overtaken is dropped.
+
+mod announce;
+mod work;
+
+use crate::error::{Error, Refusal, Result};
+use crate::ledger::Ledger;
+use crate::mailbox::Mailbox;
+use crate::monitor::Traces;
+use crate::netlink::Netlink;
+use crate::privileges::forbidden_netns;
+use crate::sys::message::SendBatch;
+use crate::sys::option;
+use announce::Announcer;
+use node::io::{Act, Errno, Hold, InterfaceIndex, Outcome, RouterId};
+use socket2::{Domain, Socket, Type};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use work::Worker;
+
+/// The real-time priority that the thread asks for: above every ordinary process, below most other
+/// real-time threads and below the thread that sends adverts.
+pub const PRIORITY: i32 = 1;
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+enum Order {
+    Hold(Hold),
+    Forget(InterfaceIndex),
+}
+
+/// The orders that were not looked at yet.
+#[derive(Debug, Default)]
+struct Queue {
+    orders: Vec<Order>,
+    /// The epoch of each router's latest `Remove`: what is older must not be carried out any more. Written at
+    /// the push, so that it overtakes whatever waits.
+    removals: HashMap<RouterId, u64>,
+    /// `removals` changed since the thread looked.
+    changed: bool,
+    ending: bool,
+}
+
+/// What both sides see.
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    announced: AtomicU64,
+    failed: AtomicU64,
+    last_failure: AtomicI32,
+    traces: Arc<Traces>,
+}
+
+impl Shared {
+    /// A thread that panicked with the lock held leaves a queue that is whole: every change is one push.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many announcements went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Announced {
+    /// Frames that the kernel took.
+    pub sent: u64,
+    /// Frames that it did not take.
+    pub failed: u64,
+    /// Why it did not take the latest of those.
+    pub last_failure: Option<Errno>,
+}
+
+/// The thread, from outside. Dropping it is [`Hand::stop`].
+#[derive(Debug)]
+pub struct Hand {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    port: u32,
+    scheduling: String,
+}
+
+impl Hand {
+    /// Starts the thread in the calling thread's network namespace. What becomes of each `Add` and `Remove`
+    /// goes into `outcomes`; what is held stands in `ledger`.
+    ///
+    /// # Errors
+    /// In a forbidden namespace, or when the kernel refuses the sockets or the thread.
+    pub fn start(outcomes: Arc<Mailbox<Outcome>>, ledger: Ledger) -> Result<Self> {
+        forbidden_netns()?;
+        let netlink = Netlink::open()?;
+        let port = netlink.port();
+        // Protocol 0: such a socket receives nothing.
+        let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)
+            .map_err(|error| Error::raw("open a packet socket", Refusal::of(&error)))?;
+        // Room for a burst that a slow card takes its time to send.
+        option::set_send_buffer(&socket, 4 << 20).map_err(|why| Error::refused("size a send buffer", why))?;
+        let shared = Arc::new(Shared::default());
+        let announcer = Announcer::new(socket, SendBatch::new(announce::CHUNK), Arc::clone(&shared));
+        let worker = Worker::new(Arc::clone(&shared), netlink, announcer, ledger, outcomes);
+        let (tell, hear) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("hand".to_owned())
+            .spawn(move || {
+                let _ = tell.send(crate::privileges::run_in_real_time(PRIORITY));
+                worker.run();
+            })
+            .map_err(|error| Error::refused("start the hand", Refusal::of(&error)))?;
+        let scheduling = hear.recv().unwrap_or_default();
+        Ok(Self { shared, thread: Some(thread), port, scheduling })
+    }
+
+    /// Hands over an order. Returns at once.
+    pub fn push(&self, hold: Hold) {
+        self.push_all(std::iter::once(hold));
+    }
+
+    /// Hands over orders, in order, waking the thread once.
+    pub fn push_all(&self, holds: impl IntoIterator<Item = Hold>) {
+        let mut queue = self.shared.lock();
+        for hold in holds {
+            if matches!(hold.act, Act::Remove { .. }) {
+                let latest = queue.removals.entry(hold.router).or_default();
+                *latest = hold.epoch.max(*latest);
+                queue.changed = true;
+            }
+            queue.orders.push(Order::Hold(hold));
+        }
+        drop(queue);
+        self.shared.wake.notify_one();
+    }
+
+    /// An interface is gone, and with it everything on it.
+    pub fn forget(&self, interface: InterfaceIndex) {
+        self.shared.lock().orders.push(Order::Forget(interface));
+        self.shared.wake.notify_one();
+    }
+
+    /// The netlink port id: notifications that carry it were caused by this thread.
+    #[must_use]
+    pub const fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// What this thread is removing, for the [`Monitor`](crate::monitor::Monitor).
+    #[must_use]
+    pub fn traces(&self) -> Arc<Traces> {
+        Arc::clone(&self.shared.traces)
+    }
+
+    /// Which scheduling the thread got, in words.
+    #[must_use]
+    pub fn scheduling(&self) -> &str {
+        &self.scheduling
+    }
+
+    /// How many announcements went out so far.
+    #[must_use]
+    pub fn announced(&self) -> Announced {
+        let last = self.shared.last_failure.load(Ordering::Relaxed);
+        Announced {
+            sent: self.shared.announced.load(Ordering::Relaxed),
+            failed: self.shared.failed.load(Ordering::Relaxed),
+            last_failure: (last != 0).then_some(Errno(last)),
+        }
+    }
+
+    /// Whether the thread has ended without being asked (a panic): then nothing is held or released any more.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Carries out what was pushed so far, drops repetitions of announcements, and ends the thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.shared.lock().ending = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was printed by its hook; there is nothing to add here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,442 @@
+//! The thread's work: jobs into slices, slices into outcomes.
+
+use super::announce::Announcer;
+use super::{Order, Shared};
+use crate::clock;
+use crate::error::Refusal;
+use crate::ledger::{Ledger, Slot, State, is_gone};
+use crate::mailbox::Mailbox;
+use crate::netlink::{Netlink, Request, SLICE};
+use node::io::{Act, Announcement, Hold, InterfaceIndex, Outcome, Placed, RouterId, Settled};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use timeline::Instant;
+
+type Place = (InterfaceIndex, IpAddr);
+
+/// How long a slice should take.
+const AIM: Duration = Duration::from_millis(1);
+/// Addresses in the shortest slice: with fewer, asking costs more than it saves.
+const LEAST: usize = 8;
+
+/// One `Hold` under way.
+struct Job {
+    router: RouterId,
+    epoch: u64,
+    task: Task,
+    /// One for each address; those from `next` on have no answer yet.
+    results: Vec<(InterfaceIndex, IpAddr, Settled)>,
+    next: usize,
+}
+
+enum Task {
+    Add { addresses: Arc<[Placed]>, announcements: Arc<[Announcement]> },
+    Remove { addresses: Arc<[Placed]>, all: bool },
+    Announce { announcements: Arc<[Announcement]>, rounds: u32, gap: Duration },
+}
+
+impl Job {
+    fn new(hold: Hold) -> Self {
+        let task = match hold.act {
+            Act::Add { addresses, announcements } => Task::Add { addresses, announcements },
+            Act::Remove { addresses, all } => Task::Remove { addresses, all },
+            Act::Announce { announcements, rounds, gap } => Task::Announce { announcements, rounds, gap },
+        };
+        let mut job = Self { router: hold.router, epoch: hold.epoch, task, results: Vec::new(), next: 0 };
+        let results = job.addresses().iter();
+        job.results =
+            results.map(|placed| (placed.interface, placed.address.address, Settled::Superseded)).collect();
+        job
+    }
+
+    fn addresses(&self) -> &[Placed] {
+        match &self.task {
+            Task::Add { addresses, .. } | Task::Remove { addresses, .. } => addresses,
+            Task::Announce { .. } => &[],
+        }
+    }
+
+    /// The announcement of the `at`-th address.
+    fn announcement(&self, at: usize) -> Option<&Announcement> {
+        let Task::Add { addresses, announcements } = &self.task else { return None };
+        let placed = addresses.get(at)?;
+        let fits =
+            |one: &&Announcement| (one.interface, one.address) == (placed.interface, placed.address.address);
+        announcements.get(at).filter(fits).or_else(|| announcements.iter().find(fits))
+    }
+
+    fn is_overtaken(&self, removals: &HashMap<RouterId, u64>) -> bool {
+        !matches!(self.task, Task::Remove { .. })
+            && removals.get(&self.router).is_some_and(|&latest| self.epoch < latest)
+    }
+}
+
+/// One address of a job in the slice that is about to be sent.
+#[derive(Clone, Copy)]
+struct Item {
+    job: usize,
+    at: usize,
+    place: Place,
+    prefix: u8,
+    adding: bool,
+    /// Noted in the ledger for this item alone.
+    slot: Option<Slot>,
+}
+
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    netlink: Netlink,
+    announcer: Announcer,
+    ledger: Ledger,
+    outcomes: Arc<Mailbox<Outcome>>,
+    jobs: VecDeque<Job>,
+    /// What this run set. The slot is missing when the ledger was full.
+    own: HashMap<Place, Option<Slot>>,
+    /// Interfaces on which secondary addresses survive the removal of their primary.
+    promoted: HashSet<InterfaceIndex>,
+    /// Copy of the queue's.
+    removals: HashMap<RouterId, u64>,
+    /// How many addresses the next slice may have, so that it takes about [`AIM`].
+    limit: usize,
+    // Reused from slice to slice.
+    items: Vec<Item>,
+    requests: Vec<Request>,
+    answers: Vec<Result<(), Refusal>>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        netlink: Netlink,
+        announcer: Announcer,
+        ledger: Ledger,
+        outcomes: Arc<Mailbox<Outcome>>,
+    ) -> Self {
+        Self {
+            shared,
+            netlink,
+            announcer,
+            ledger,
+            outcomes,
+            jobs: VecDeque::new(),
+            own: HashMap::new(),
+            promoted: HashSet::new(),
+            removals: HashMap::new(),
+            limit: SLICE,
+            items: Vec::with_capacity(SLICE),
+            requests: Vec::with_capacity(SLICE),
+            answers: Vec::with_capacity(SLICE),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut due = None;
+        while self.collect(due) {
+            self.slice();
+            // Not while addresses wait to be set: the first announcement of each goes before the second of any.
+            if self.jobs.is_empty() {
+                due = self.announcer.advance(clock::now());
+            }
+        }
+    }
+
+    /// Takes new orders; waits for some until `due` when there is nothing else to do. False: end.
+    fn collect(&mut self, due: Option<Instant>) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut queue = shared.lock();
+        while queue.orders.is_empty() && self.jobs.is_empty() {
+            if queue.ending {
+                return false;
+            }
+            match due.map(|due| due.since(clock::now())) {
+                Some(Duration::ZERO) => break,
+                Some(pause) => {
+                    let waited = shared.wake.wait_timeout(queue, pause);
+                    queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None => queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+        let orders = std::mem::take(&mut queue.orders);
+        drop(queue);
+        self.look_ahead();
+        for order in orders {
+            match order {
+                Order::Hold(hold) => self.jobs.push_back(Job::new(hold)),
+                Order::Forget(interface) => self.forget(interface),
+            }
+        }
+        true
+    }
+
+    /// Learns which orders have been overtaken since the last look.
+    fn look_ahead(&mut self) {
+        let mut queue = self.shared.lock();
+        if std::mem::take(&mut queue.changed) {
+            self.removals.clone_from(&queue.removals);
+            drop(queue);
+            self.announcer.supersede(&self.removals);
+        }
+    }
+
+    fn forget(&mut self, interface: InterfaceIndex) {
+        self.announcer.forget(interface);
+        self.promoted.remove(&interface);
+        let (ledger, own) = (&mut self.ledger, &mut self.own);
+        own.retain(|place, slot| {
+            let stays = place.0 != interface;
+            if !stays && let Some(slot) = *slot {
+                ledger.clear(slot);
+            }
+            stays
+        });
+    }
+
+    /// Carries out the next addresses of the jobs in front, as many as fit into one slice.
+    fn slice(&mut self) {
+        self.items.clear();
+        self.requests.clear();
+        self.answers.clear();
+        self.gather();
+        if !self.requests.is_empty() {
+            let start = clock::now();
+            if let Err(why) = self.netlink.slice(&self.requests, &mut self.answers) {
+                self.reconstruct(&why);
+            }
+            self.adjust(clock::now().since(start));
+            self.settle();
+            self.announce();
+        }
+        self.finish();
+    }
+
+    /// 64 IPv4 addresses take the kernel less than 1 ms, as many IPv6 addresses up to ten times as long, and both
+    /// longer while others hold its lock. A slice must not be long: only after it announcements go out and
+    /// newer decisions are seen.
+    fn adjust(&mut self, took: Duration) {
+        if took > AIM {
+            self.limit = (self.limit / 2).max(LEAST);
+        } else if took < AIM / 2 {
+            self.limit = (self.limit * 2).min(SLICE);
+        }
+    }
+
+    /// Chooses what goes into the slice. What needs no kernel is settled at once.
+    fn gather(&mut self) {
+        for job in 0..self.jobs.len() {
+            let next = &mut self.jobs[job];
+            if next.is_overtaken(&self.removals) {
+                next.next = next.results.len(); // they say `Superseded`
+                continue;
+            }
+            while self.jobs[job].next < self.jobs[job].results.len() {
+                if !self.take(job) {
+                    return;
+                }
+                self.jobs[job].next += 1;
+            }
+        }
+    }
+
+    /// Takes the next address of a job into the slice, or settles it. False: it must wait for the next slice.
+    fn take(&mut self, job: usize) -> bool {
+        if self.requests.len() >= self.limit {
+            return false;
+        }
+        let one = &mut self.jobs[job];
+        let at = one.next;
+        let (adding, all) = match &one.task {
+            Task::Add { .. } => (true, false),
+            Task::Remove { all, .. } => (false, *all),
+            Task::Announce { .. } => return true,
+        };
+        let Some(placed) = one.addresses().get(at) else { return true };
+        let (interface, prefix) = (placed.interface, placed.address.prefix);
+        let place = (interface, placed.address.address);
+        let ours = self.own.get(&place).copied();
+        let request = if adding {
+            Request::add_virtual(interface, &placed.address)
+        } else {
+            Request::remove_virtual(interface, &placed.address)
+        };
+        let mut slot = None;
+        match (adding, ours) {
+            (true, Some(_)) => {}
+            (true, None) => slot = self.ledger.begin(interface, place.1, prefix),
+            (false, Some(noted)) => {
+                if let Some(noted) = noted {
+                    self.ledger.set(noted, State::Removing);
+                }
+            }
+            (false, None) if all => {}
+            (false, None) => {
+                if self.items.iter().any(|item| item.adding && item.place == place) {
+                    return false; // it is being set by this very slice
+                }
+                one.results[at].2 = Settled::NotOurs;
+                return true;
+            }
+        }
+        if !adding {
+            self.shared.traces.leave(interface, place.1);
+        }
+        self.requests.push(request);
+        self.items.push(Item { job, at, place, prefix, adding, slot });
+        if !adding && place.1.is_ipv4() && prefix < 32 {
+            self.promote(interface);
+        }
+        true
+    }
+
+    /// Makes sure that removing an address takes no other along.
+    ///
+    /// Linux removes all secondary IPv4 addresses of a subnet with its primary, unless
+    /// `net.ipv4.conf.IF.promote_secondaries` is set. A virtual address that was first in its subnet would
+    /// take the host's own (or another router's) addresses along. A host address (/32) is alone in its subnet.
+    fn promote(&mut self, interface: InterfaceIndex) {
+        if !self.promoted.insert(interface) {
+            return;
+        }
+        let Ok(name) = rustix::net::netdevice::index_to_name(&self.netlink, interface) else { return };
+        let path = format!("/proc/sys/net/ipv4/conf/{name}/promote_secondaries");
+        if std::fs::read(&path).is_ok_and(|value| value.first() == Some(&b'0')) {
+            // Where it cannot be written (a read-only /proc), what goes along is told by the kernel and set again.
+            let _ = std::fs::write(&path, "1");
+        }
+    }
+
+    /// The socket failed in the middle: looks what is there and makes up the answers.
+    fn reconstruct(&mut self, why: &Refusal) {
+        self.answers.clear();
+        let known = self.netlink.dump_addresses();
+        self.answers.extend(self.items.iter().map(|item| {
+            let Ok(known) = &known else { return Err(why.clone()) };
+            let found = known
+                .iter()
+                .find(|one| (one.interface, one.address) == item.place && one.prefix == item.prefix);
+            match (item.adding, found) {
+                (true, Some(one)) if one.marked => Ok(()),
+                (true, Some(_)) => Err(Refusal::new(libc::EEXIST)),
+                (false, None) => Ok(()),
+                (true, None) | (false, Some(_)) => Err(why.clone()),
+            }
+        }));
+    }
+
+    /// Turns the kernel's answers into results, ownership and the ledger's states.
+    fn settle(&mut self) {
+        for which in 0..self.items.len() {
+            let item = self.items[which];
+            let answer = self.answers.get(which).cloned().unwrap_or(Ok(()));
+            let settled = if item.adding { self.added(item, answer) } else { self.removed(item, answer) };
+            if let Some(result) = self.jobs[item.job].results.get_mut(item.at) {
+                result.2 = settled;
+            }
+        }
+    }
+
+    fn added(&mut self, item: Item, answer: Result<(), Refusal>) -> Settled {
+        let ours = self.own.get(&item.place).copied();
+        let why = match answer {
+            Ok(()) => {
+                let noted = ours.flatten().or(item.slot);
+                let slot = noted.or_else(|| self.ledger.begin(item.place.0, item.place.1, item.prefix));
+                if let Some(slot) = slot {
+                    self.ledger.set(slot, State::Held);
+                }
+                self.own.insert(item.place, slot);
+                return Settled::Added;
+            }
+            Err(why) => why,
+        };
+        if let Some(slot) = item.slot {
+            self.ledger.clear(slot);
+        }
+        match (why.is(libc::EEXIST), ours) {
+            (true, Some(_)) => Settled::Added,
+            (true, None) => Settled::Adopted,
+            (false, _) => {
+                if is_gone(&why) {
+                    self.disown(item.place); // the interface is gone, and what we had on it too
+                }
+                Settled::Refused(why.errno)
+            }
+        }
+    }
+
+    fn removed(&mut self, item: Item, answer: Result<(), Refusal>) -> Settled {
+        let (interface, address) = item.place;
+        let mut gone = match answer {
+            Ok(()) => Ok(()),
+            // Left by an earlier run on a point-to-point link, perhaps, with a peer that nobody knows now.
+            Err(why)
+                if why.is(libc::EADDRNOTAVAIL)
+                    && address.is_ipv4()
+                    && !self.own.contains_key(&item.place) =>
+            {
+                self.netlink.remove_marked(interface, address, item.prefix).map(drop)
+            }
+            Err(why) => Err(why),
+        };
+        if gone.is_err() {
+            self.shared.traces.take(interface, address); // nothing was removed, nothing will be told
+        }
+        if gone.as_ref().is_err_and(is_gone) {
+            gone = Ok(());
+        }
+        match gone {
+            Ok(()) => {
+                self.disown(item.place);
+                self.announcer.withdraw(item.place);
+                Settled::Removed
+            }
+            Err(why) => {
+                if let Some(Some(slot)) = self.own.get(&item.place) {
+                    self.ledger.set(*slot, State::Held);
+                }
+                Settled::Refused(why.errno)
+            }
+        }
+    }
+
+    fn disown(&mut self, place: Place) {
+        if let Some(Some(slot)) = self.own.remove(&place) {
+            self.ledger.clear(slot);
+        }
+    }
+
+    /// Sends the first announcement of each address that this slice has set, unless its router has already
+    /// changed its mind.
+    fn announce(&mut self) {
+        self.look_ahead();
+        let frames: Vec<&Announcement> = self
+            .items
+            .iter()
+            .filter_map(|item| {
+                let job = &self.jobs[item.job];
+                let there = matches!(job.results.get(item.at)?.2, Settled::Added | Settled::Adopted);
+                if !item.adding || !there || job.is_overtaken(&self.removals) {
+                    return None;
+                }
+                job.announcement(item.at)
+            })
+            .collect();
+        self.announcer.send(&frames);
+    }
+
+    /// Reports the jobs in front that are complete and lets their repetitions begin.
+    fn finish(&mut self) {
+        while self.jobs.front().is_some_and(|job| job.next == job.results.len()) {
+            let Some(job) = self.jobs.pop_front() else { return };
+            if let Task::Announce { announcements, rounds, gap } = job.task {
+                if self.removals.get(&job.router).is_none_or(|&latest| job.epoch >= latest) {
+                    self.announcer.schedule(job.router, job.epoch, announcements, rounds, gap);
+                }
+            } else {
+                self.outcomes.push(Outcome { router: job.router, epoch: job.epoch, results: job.results });
+            }
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! What this process holds, written where its death does not erase it.
+//!
+//! A memfd shared with the supervisor. The hand notes an address *before* it asks the kernel to set it and strikes it
+//! out *after* it asked to remove it, each with one atomic store and no system call. Whatever kills
+//! the worker, what stands in the ledger is everything that may be left on the host, and [`release_all`] removes it.
+//!
+//! # Layout (version 1, 64-bit words in the machine's byte order)
+//! Header: magic, version, number of records, sequence (grows with every change), inode of the network
+//! namespace, 3 words reserved. Record: `head`, address (high half, low half), reserved. `head` packs interface (32
+//! bits), generation (8), state (8), prefix (8), family (8); it is stored last when a record
+//! comes to life and first when it dies, so a record is either whole or free. A reader that finds `head` unchanged
+//! after reading the address has read one record and not half of two.
+
+use crate::error::{Error, Refusal, Result};
+use crate::netlink::{Netlink, Request};
+use crate::privileges::netns_inode;
+use crate::sys::map::Shared;
+use node::io::InterfaceIndex;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+const MAGIC: u64 = u64::from_be_bytes(*b"STDFAST\0");
+const VERSION: u64 = 1;
+const HEADER: usize = 8;
+const RECORD: usize = 4;
+const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+/// More records than any host holds addresses; keeps a damaged header from mapping the moon.
+const MOST: usize = 1 << 20;
+
+/// How far an operation on an address has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The kernel was or will be asked to set it; whether it did is not known.
+    Adding,
+    /// It is set, and by us.
+    Held,
+    /// The kernel was or will be asked to remove it.
+    Removing,
+}
+
+/// A held address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// On this interface.
+    pub interface: InterfaceIndex,
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+    /// How far it has come.
+    pub state: State,
+}
+
+/// Names a record of a [`Ledger`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// The writer's side.
+#[derive(Debug)]
+pub struct Ledger {
+    fd: OwnedFd,
+    map: Shared,
+    free: Vec<usize>,
+}
+
+impl Ledger {
+    /// A ledger with room for `capacity` addresses, in a new memfd, for the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// When there is no memory or no descriptor left.
+    pub fn create(capacity: usize) -> Result<Self> {
+        let doing = "create the ledger";
+        let refused = |why: rustix::io::Errno| Error::refused(doing, why);
+        let capacity = capacity.clamp(1, MOST);
+        let words = HEADER + capacity * RECORD;
+        let fd = memfd_create("standfast-ledger", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .map_err(refused)?;
+        ftruncate(&fd, word(words * 8)).map_err(refused)?;
+        fcntl_add_seals(&fd, SEALS).map_err(refused)?;
+        let map = Shared::map(&fd, words, true).map_err(|why| Error::refused(doing, why))?;
+        let netns = netns_inode().unwrap_or(0);
+        let header = [(1, VERSION), (2, word(capacity)), (3, 0), (4, netns), (0, MAGIC)];
+        for (at, value) in header {
+            if let Some(to) = map.words().get(at) {
+                to.store(value, Ordering::Release);
+            }
+        }
+        Ok(Self { fd, map, free: (0..capacity).rev().collect() })
+    }
+
+    /// Goes on in a memfd that another process created (a supervisor, which keeps its own descriptor): erases what
+    /// its last writer noted and writes for the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn adopt(fd: OwnedFd) -> Result<Self> {
+        let words = Reader::open(&fd)?.map.words().len();
+        let map = Shared::map(&fd, words, true).map_err(|why| Error::refused("adopt the ledger", why))?;
+        let capacity = (words - HEADER) / RECORD;
+        for slot in 0..capacity {
+            if let Some([head, ..]) = record(map.words(), slot) {
+                head.store(0, Ordering::Release);
+            }
+        }
+        if let Some(netns) = map.words().get(4) {
+            netns.store(netns_inode().unwrap_or(0), Ordering::Release);
+        }
+        let ledger = Self { fd, map, free: (0..capacity).rev().collect() };
+        ledger.count();
+        Ok(ledger)
+    }
+
+    /// Notes that an address is about to be set. `None` when the ledger is full: then a crash leaves the address.
+    pub fn begin(&mut self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> Option<Slot> {
+        let slot = self.free.pop()?;
+        let [head, high, low] = record(self.map.words(), slot)?;
+        let (family, bits) = match address {
+            IpAddr::V4(ip) => (4, u128::from(u32::from(ip))),
+            IpAddr::V6(ip) => (6, u128::from(ip)),
+        };
+        let [h, l] = halves(bits);
+        // A reader that sees the new address must not find the `head` of the record that was here before.
+        fence(Ordering::Release);
+        high.store(h, Ordering::Relaxed);
+        low.store(l, Ordering::Relaxed);
+        let generation = generation(head.load(Ordering::Relaxed)).wrapping_add(1);
+        let value = Head { interface, generation, state: code(State::Adding), prefix, family }.pack();
+        head.store(value, Ordering::Release);
+        self.count();
+        Some(Slot(slot))
+    }
+
+    /// Notes how far the operation has come.
+    pub fn set(&mut self, slot: Slot, state: State) {
+        self.change(slot, code(state));
+    }
+
+    /// Strikes out an address that is gone, or not ours after all.
+    pub fn clear(&mut self, slot: Slot) {
+        if self.change(slot, FREE) {
+            self.free.push(slot.0);
+        }
+    }
+
+    fn change(&mut self, slot: Slot, state: u8) -> bool {
+        let Some([head, ..]) = record(self.map.words(), slot.0) else { return false };
+        let old = Head::unpack(head.load(Ordering::Relaxed));
+        if old.state == FREE {
+            return false;
+        }
+        head.store(Head { state, ..old }.pack(), Ordering::Release);
+        self.count();
+        true
+    }
+
+    fn count(&self) {
+        if let Some(sequence) = self.map.words().get(3) {
+            sequence.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// What is noted.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        entries(self.map.words())
+    }
+}
+
+/// The memfd, to hand to a supervisor.
+impl AsFd for Ledger {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The reader's side.
+#[derive(Debug)]
+pub struct Reader {
+    map: Shared,
+}
+
+impl Reader {
+    /// Opens a ledger that another process writes or has written.
+    ///
+    /// # Errors
+    /// When the descriptor is no ledger of this version, or one that its writer could cut short under our feet.
+    pub fn open(fd: impl AsFd) -> Result<Self> {
+        let doing = "open the ledger";
+        let refused = |why: rustix::io::Errno| Error::refused(doing, why);
+        let garbled = |what| Error::Garbled { doing: doing.to_owned(), what };
+        if !fcntl_get_seals(&fd).map_err(refused)?.contains(SEALS) {
+            return Err(garbled("it is not sealed"));
+        }
+        let bytes = usize::try_from(fstat(&fd).map_err(refused)?.st_size).unwrap_or(0);
+        let words = bytes / 8;
+        if !(HEADER..=HEADER + MOST * RECORD).contains(&words) {
+            return Err(garbled("its size is wrong"));
+        }
+        let map = Shared::map(&fd, words, false).map_err(|why| Error::refused(doing, why))?;
+        let header = |at: usize| map.words().get(at).map_or(0, |word| word.load(Ordering::Acquire));
+        if header(0) != MAGIC {
+            return Err(garbled("it is not a ledger"));
+        }
+        if header(1) != VERSION {
+            return Err(garbled("it is of another version"));
+        }
+        if header(2) != word((words - HEADER) / RECORD) {
+            return Err(garbled("its size is wrong"));
+        }
+        Ok(Self { map })
+    }
+
+    /// What is noted.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        entries(self.map.words())
+    }
+
+    /// Grows with every change.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.map.words().get(3).map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// Inode of the network namespace whose addresses these are.
+    #[must_use]
+    pub fn netns(&self) -> u64 {
+        self.map.words().get(4).map_or(0, |word| word.load(Ordering::Acquire))
+    }
+}
+
+const FREE: u8 = 0;
+
+const fn code(state: State) -> u8 {
+    match state {
+        State::Adding => 1,
+        State::Held => 2,
+        State::Removing => 3,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Head {
+    interface: u32,
+    generation: u8,
+    state: u8,
+    prefix: u8,
+    family: u8,
+}
+
+impl Head {
+    fn pack(self) -> u64 {
+        let [a, b, c, d] = self.interface.to_be_bytes();
+        u64::from_be_bytes([a, b, c, d, self.generation, self.state, self.prefix, self.family])
+    }
+
+    fn unpack(head: u64) -> Self {
+        let [a, b, c, d, generation, state, prefix, family] = head.to_be_bytes();
+        Self { interface: u32::from_be_bytes([a, b, c, d]), generation, state, prefix, family }
+    }
+}
+
+fn generation(head: u64) -> u8 {
+    Head::unpack(head).generation
+}
+
+fn halves(bits: u128) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = bits.to_be_bytes();
+    [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest)]
+}
+
+fn word(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn record(words: &[AtomicU64], slot: usize) -> Option<[&AtomicU64; 3]> {
+    let start = HEADER + slot * RECORD;
+    match words.get(start..start + RECORD)? {
+        [head, high, low, _] => Some([head, high, low]),
+        _ => None,
+    }
+}
+
+fn entries(words: &[AtomicU64]) -> Vec<Entry> {
+    let records = words.len().saturating_sub(HEADER) / RECORD;
+    (0..records).filter_map(|slot| read(record(words, slot)?)).collect()
+}
+
+/// Reads one record; again while the writer changes it (which takes it some nanoseconds).
+fn read([head, high, low]: [&AtomicU64; 3]) -> Option<Entry> {
+    loop {
+        let before = head.load(Ordering::Acquire);
+        let bits = u128::from(high.load(Ordering::Relaxed)) << 64 | u128::from(low.load(Ordering::Relaxed));
+        fence(Ordering::Acquire);
+        if head.load(Ordering::Relaxed) != before {
+            continue;
+        }
+        let head = Head::unpack(before);
+        let state = match head.state {
+            1 => State::Adding,
+            2 => State::Held,
+            3 => State::Removing,
+            _ => return None,
+        };
+        let address = match head.family {
+            4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(bits).ok()?)),
+            6 => IpAddr::V6(Ipv6Addr::from(bits)),
+            _ => return None,
+        };
+        return Some(Entry { interface: head.interface, address, prefix: head.prefix, state });
+    }
+}
+
+/// What [`release_all`] did.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Released {
+    /// Removed now.
+    pub removed: Vec<Entry>,
+    /// Not there any more.
+    pub gone: Vec<Entry>,
+    /// There, but without our mark: somebody else set it again, so it stays.
+    pub not_ours: Vec<Entry>,
+    /// The kernel refused to remove it.
+    pub refused: Vec<(Entry, Refusal)>,
+}
+
+/// Removes from the host what a dead process has left according to its ledger.
+///
+/// Where the kernel keeps marks (Linux 5.18), only addresses with ours are removed. On an older kernel
+/// those are removed that certainly were ours, and of those that were just being set none: there the record cannot
+/// tell them from an administrator's.
+///
+/// # Errors
+/// When the addresses of the host cannot be read at all, or the ledger is of another network namespace.
+pub fn release_all(ledger: &Reader, netlink: &mut Netlink) -> Result<Released> {
+    let here = netns_inode().unwrap_or(0);
+    if ledger.netns() != here {
+        return Err(Error::Garbled {
+            doing: "release what is left".to_owned(),
+            what: "the ledger is of another network namespace",
+        });
+    }
+    let mut released = Released::default();
+    let present = netlink.dump_addresses()?;
+    let marks = kernel_keeps_marks();
+    let mut doomed = Vec::new();
+    for entry in ledger.entries() {
+        let found = present.iter().find(|address| {
+            (address.interface, address.address, address.prefix)
+                == (entry.interface, entry.address, entry.prefix)
+        });
+        match found {
+            None => released.gone.push(entry),
+            Some(address) if address.marked || (!marks && entry.state != State::Adding) => {
+                doomed.push(entry);
+            }
+            Some(_) => released.not_ours.push(entry),
+        }
+    }
+    let requests: Vec<Request> = doomed
+        .iter()
+        .map(|entry| Request::remove_address(entry.interface, entry.address, entry.prefix))
+        .collect();
+    let mut results = Vec::with_capacity(requests.len());
+    let failed = netlink.batch(&requests, &mut results).err();
+    // What the socket did not answer for is tried alone; removing twice harms nothing.
+    for request in &requests[results.len().min(requests.len())..] {
+        results.push(match &failed {
+            Some(_) => netlink.run(request),
+            None => Ok(()),
+        });
+    }
+    for (entry, result) in doomed.into_iter().zip(results) {
+        match result {
+            Ok(()) => released.removed.push(entry),
+            // On a point-to-point link the kernel asks for the peer, which is not noted.
+            Err(why) if is_gone(&why) => {
+                match netlink.remove_marked(entry.interface, entry.address, entry.prefix) {
+                    Ok(true) => released.removed.push(entry),
+                    Ok(false) => released.gone.push(entry),
+                    Err(why) => released.refused.push((entry, why)),
+                }
+            }
+            Err(why) => released.refused.push((entry, why)),
+        }
+    }
+    Ok(released)
+}
+
+/// Whether a refused removal says that the address is not there.
+pub(crate) const fn is_gone(why: &Refusal) -> bool {
+    why.is(libc::EADDRNOTAVAIL) || why.is(libc::ENODEV)
+}
+
+/// Whether this kernel stores `IFA_PROTO` (Linux 5.18).
+fn kernel_keeps_marks() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 18)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_read_by_another() {
+        let mut ledger = Ledger::create(2).unwrap();
+        let v6: IpAddr = "2001:db8:1:2:3:4:5:6".parse().unwrap();
+        let v4: IpAddr = "10.0.0.3".parse().unwrap();
+        let first = ledger.begin(7, v6, 64).unwrap();
+        let second = ledger.begin(8, v4, 32).unwrap();
+        assert_eq!(ledger.begin(9, v4, 32), None, "full");
+        ledger.set(first, State::Held);
+        let reader = Reader::open(&ledger).unwrap();
+        let entries = [
+            Entry { interface: 7, address: v6, prefix: 64, state: State::Held },
+            Entry { interface: 8, address: v4, prefix: 32, state: State::Adding },
+        ];
+        assert_eq!(reader.entries(), entries);
+        let before = reader.sequence();
+        ledger.set(second, State::Removing);
+        ledger.clear(first);
+        ledger.clear(first);
+        ledger.set(first, State::Held);
+        assert_eq!(reader.sequence(), before + 2, "a struck record stays struck");
+        assert_eq!(reader.entries(), [Entry { state: State::Removing, ..entries[1] }]);
+        assert!(ledger.begin(9, v4, 32).is_some());
+        assert_eq!(ledger.begin(9, v4, 32), None);
+        drop(ledger);
+        assert_eq!(reader.entries().len(), 2, "the writer's death erases nothing");
+    }
+
+    #[test]
+    fn what_is_no_ledger_is_refused() {
+        let fd = memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        assert!(Reader::open(&fd).unwrap_err().to_string().contains("not sealed"));
+        fcntl_add_seals(&fd, SEALS).unwrap();
+        assert!(Reader::open(&fd).unwrap_err().to_string().contains("size"));
+        let fd = memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        ftruncate(&fd, 4096).unwrap();
+        fcntl_add_seals(&fd, SEALS).unwrap();
+        assert!(Reader::open(&fd).unwrap_err().to_string().contains("not a ledger"));
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(Reader::open(&file).is_err());
+    }
+
+    #[test]
+    fn a_reader_never_sees_half_a_record() {
+        let mut ledger = Ledger::create(1).unwrap();
+        let reader = Reader::open(&ledger).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for entry in reader.entries() {
+                        let IpAddr::V6(ip) = entry.address else { panic!("{entry:?}") };
+                        assert_eq!(ip.segments(), [u16::try_from(entry.interface).unwrap(); 8]);
+                    }
+                }
+            });
+            for n in 0..20_000u16 {
+                let slot = ledger.begin(u32::from(n), Ipv6Addr::from([n; 8]).into(), 128).unwrap();
+                ledger.set(slot, State::Held);
+                ledger.clear(slot);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}

@@ -1,0 +1,100 @@
+//! A queue between two threads whose reader may wait for it in an epoll beside its sockets.
+//!
+//! Nothing is ever dropped here: who writes more than the reader can take must bound it on their side. The
+//! lock is held for a push or a swap of vectors, never over a system call.
+
+use crate::error::{Error, Result};
+use rustix::event::{EventfdFlags, eventfd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Letters in order, and a descriptor that is readable while there are some.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    letters: Mutex<Vec<T>>,
+    bell: OwnedFd,
+}
+
+impl<T> Mailbox<T> {
+    /// An empty mailbox.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn new() -> Result<Self> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|why| Error::refused("make an eventfd", why))?;
+        Ok(Self { letters: Mutex::new(Vec::new()), bell })
+    }
+
+    /// Puts one letter in and wakes the reader.
+    pub fn push(&self, letter: T) {
+        self.lock().push(letter);
+        self.ring();
+    }
+
+    /// Puts letters in, in order, and wakes the reader once; none: does nothing.
+    pub fn push_all(&self, letters: impl IntoIterator<Item = T>) {
+        let mut queue = self.lock();
+        let before = queue.len();
+        queue.extend(letters);
+        let grew = queue.len() > before;
+        drop(queue);
+        if grew {
+            self.ring();
+        }
+    }
+
+    /// Moves all letters to the end of `into` and silences the bell. Returns how many there were.
+    pub fn take(&self, into: &mut Vec<T>) -> usize {
+        // The bell first: a letter that comes in between rings it again, and an empty look costs nothing.
+        let _ = rustix::io::read(&self.bell, &mut [0u8; 8]);
+        let mut queue = self.lock();
+        let count = queue.len();
+        into.append(&mut queue);
+        count
+    }
+
+    /// Makes the descriptor readable without a letter.
+    pub fn ring(&self) {
+        // It can only fail when the counter is full, and then the bell rings already.
+        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+    }
+
+    /// A thread that panicked with the lock held can have done nothing worse than not pushing.
+    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Readable while letters wait.
+impl<T> AsFd for Mailbox<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    fn readable<T>(mailbox: &Mailbox<T>) -> bool {
+        poll(&mut [PollFd::new(mailbox, PollFlags::IN)], Some(&Timespec::default())).unwrap() > 0
+    }
+
+    #[test]
+    fn the_bell_rings_while_there_are_letters() {
+        let mailbox = Mailbox::new().unwrap();
+        assert!(!readable(&mailbox));
+        mailbox.push_all([]);
+        assert!(!readable(&mailbox));
+        mailbox.push(1);
+        mailbox.push_all([2, 3]);
+        assert!(readable(&mailbox));
+        let mut letters = vec![0];
+        assert_eq!(mailbox.take(&mut letters), 3);
+        assert_eq!(letters, [0, 1, 2, 3]);
+        assert!(!readable(&mailbox));
+        assert_eq!(mailbox.take(&mut letters), 0);
+    }
+}

@@ -1,0 +1,238 @@
+//! What the kernel says about interfaces and addresses, as facts.
+//!
+//! One netlink socket in the multicast groups of links and addresses. Facts are levels, so nothing is lost by telling
+//! twice; but a notification that did not fit into the receive buffer is lost, the kernel says so once
+//! (`ENOBUFS`), and then the whole truth is read again.
+//!
+//! Reading the whole truth may wait for the kernel's configuration lock. It happens at the start and after a loss.
+
+use crate::error::{Error, Refusal, Result};
+use crate::netlink::read::{self, LinkSeen, Messages, Raw};
+use crate::netlink::{Netlink, open_socket};
+use crate::sys::option;
+use node::io::{Actor, Fact, InterfaceIndex, Link};
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{RecvFlags, recvfrom};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// `1 << (RTNLGRP_* - 1)` of LINK, IPV4_IFADDR, IPV6_IFADDR and IPV6_NETCONF (linux/rtnetlink.h).
+const GROUPS: u32 = 1 | 1 << 4 | 1 << 8 | 1 << 24;
+/// Room for some 10,000 notifications.
+const RECEIVE_BUFFER: i32 = 8 << 20;
+/// Most notifications that one call takes; the rest waits for the next turn.
+const BUDGET: usize = 4096;
+
+/// What the hand is about to remove, so that the monitor can tell its doing from others'.
+///
+/// IPv4 notifications carry the port id of the netlink socket that caused them. IPv6 notifications do
+/// not: there the hand's own note is the only trace.
+#[derive(Debug, Default)]
+pub struct Traces {
+    removing: Mutex<HashMap<(InterfaceIndex, IpAddr), u32>>,
+}
+
+impl Traces {
+    /// Notes that an address is about to be removed.
+    pub(crate) fn leave(&self, interface: InterfaceIndex, address: IpAddr) {
+        *self.lock().entry((interface, address)).or_default() += 1;
+    }
+
+    /// Takes one note away; whether there was one.
+    pub(crate) fn take(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
+        let mut removing = self.lock();
+        let place = (interface, address);
+        let Some(count) = removing.get_mut(&place) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            removing.remove(&place);
+        }
+        true
+    }
+
+    fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(InterfaceIndex, IpAddr), u32>> {
+        self.removing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The notifications of one network namespace.
+#[derive(Debug)]
+pub struct Monitor {
+    fd: OwnedFd,
+    netlink: Netlink,
+    /// The hand's port id.
+    ours: u32,
+    traces: Arc<Traces>,
+    inbox: Vec<u8>,
+    /// As last told, to tell a link again when only its forwarding changes.
+    links: HashMap<InterfaceIndex, Link>,
+    overruns: u64,
+}
+
+impl Monitor {
+    /// Subscribes in the calling thread's network namespace. `ours` and `traces` are those of the
+    /// [`Hand`](crate::hand::Hand) whose removals are ours. Then call [`Monitor::everything`] once.
+    ///
+    /// # Errors
+    /// In a forbidden namespace, or when the kernel refuses.
+    pub fn open(ours: u32, traces: Arc<Traces>) -> Result<Self> {
+        Self::open_with(ours, traces, RECEIVE_BUFFER)
+    }
+
+    /// The same with a receive buffer of so many bytes.
+    ///
+    /// # Errors
+    /// As [`Monitor::open`].
+    pub fn open_with(ours: u32, traces: Arc<Traces>, buffer: i32) -> Result<Self> {
+        let fd = open_socket(GROUPS)?;
+        option::set_receive_buffer(&fd, buffer)
+            .map_err(|why| Error::refused("size a netlink receive buffer", why))?;
+        rustix::io::ioctl_fionbio(&fd, true)
+            .map_err(|why| Error::refused("prepare a netlink socket", why))?;
+        let netlink = Netlink::open()?;
+        let inbox = vec![0; 64 * 1024];
+        Ok(Self { fd, netlink, ours, traces, inbox, links: HashMap::new(), overruns: 0 })
+    }
+
+    /// Reads the whole truth. Notifications that were waiting are older than it and are thrown away.
+    ///
+    /// # Errors
+    /// When the kernel refuses to list interfaces or addresses.
+    pub fn everything(&mut self) -> Result<Fact> {
+        while let Ok(_) | Err(Errno::NOBUFS | Errno::INTR) =
+            recvfrom(&self.fd, &mut self.inbox[..], RecvFlags::empty())
+        {}
+        self.traces.clear();
+        let links = self.netlink.dump_links()?;
+        let addresses = self.netlink.dump_addresses()?;
+        self.links = links.iter().map(|link| (link.index, link.clone())).collect();
+        Ok(Fact::Everything { links, addresses })
+    }
+
+    /// Tells what has changed, without waiting. After a loss it tells [`Fact::Everything`].
+    ///
+    /// # Errors
+    /// When the socket fails, or after a loss as [`Monitor::everything`].
+    pub fn receive(&mut self, mut each: impl FnMut(Fact)) -> Result<()> {
+        let mut facts = Vec::new();
+        for _ in 0..BUDGET {
+            match recvfrom(&self.fd, &mut self.inbox[..], RecvFlags::empty()) {
+                Ok((_, len, from)) => {
+                    let from = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
+                    // Only the kernel is believed: any privileged process may send to this socket.
+                    if from.is_some_and(|from| from.pid() != 0) {
+                        continue;
+                    }
+                    let inbox = std::mem::take(&mut self.inbox);
+                    let whole = len <= inbox.len();
+                    let readable = Messages(&inbox[..len.min(inbox.len())])
+                        .all(|raw| self.read(&raw, &mut facts).is_some());
+                    self.inbox = inbox;
+                    facts.drain(..).for_each(&mut each);
+                    if !(whole && readable) {
+                        return self.lost(each);
+                    }
+                }
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::NOBUFS) => return self.lost(each),
+                Err(why) => return Err(Error::refused("read netlink notifications", Refusal::from(why))),
+            }
+        }
+        Ok(())
+    }
+
+    /// How often notifications were lost.
+    #[must_use]
+    pub const fn overruns(&self) -> u64 {
+        self.overruns
+    }
+
+    fn lost(&mut self, mut each: impl FnMut(Fact)) -> Result<()> {
+        self.overruns += 1;
+        self.everything().map(&mut each)
+    }
+
+    /// `None`: this should have been readable, and something is lost.
+    fn read(&mut self, raw: &Raw<'_>, facts: &mut Vec<Fact>) -> Option<()> {
+        match raw.kind {
+            libc::RTM_NEWLINK | libc::RTM_DELLINK => self.link(raw, facts),
+            libc::RTM_NEWADDR => {
+                facts.extend(read::address(raw.body).map(Fact::Address));
+                Some(())
+            }
+            libc::RTM_DELADDR => {
+                if let Some(gone) = read::address(raw.body) {
+                    let (interface, address) = (gone.interface, gone.address);
+                    facts.push(Fact::AddressGone {
+                        interface,
+                        address,
+                        by: self.actor(raw, interface, address),
+                    });
+                }
+                Some(())
+            }
+            libc::RTM_NEWNETCONF => {
+                if let Some((index, forwards)) = read::forwarding(raw.body)
+                    && let Some(link) = self.links.get_mut(&index)
+                    && link.forwards_ipv6 != forwards
+                {
+                    link.forwards_ipv6 = forwards;
+                    facts.push(Fact::Link(link.clone()));
+                }
+                Some(())
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn link(&mut self, raw: &Raw<'_>, facts: &mut Vec<Fact>) -> Option<()> {
+        // Other families tell about bridge ports, not about interfaces.
+        if *raw.body.first()? != 0 {
+            return Some(());
+        }
+        let seen = LinkSeen::read(raw.body)?;
+        if raw.kind == libc::RTM_DELLINK {
+            self.links.remove(&seen.index);
+            facts.push(Fact::LinkGone(seen.index));
+        } else {
+            let link = seen.link()?;
+            self.links.insert(link.index, link.clone());
+            facts.push(Fact::Link(link));
+        }
+        Some(())
+    }
+
+    fn actor(&self, raw: &Raw<'_>, interface: InterfaceIndex, address: IpAddr) -> Actor {
+        let noted = self.traces.take(interface, address);
+        if noted || (raw.port != 0 && raw.port == self.ours) {
+            return Actor::Ourselves;
+        }
+        Actor::Other(name_of(raw.port))
+    }
+}
+
+/// The name of the process behind a netlink port id, if it still lives. A process's first socket has its process
+/// id; its further ones have numbers that belong to nobody.
+fn name_of(port: u32) -> Option<String> {
+    if port == 0 || port > i32::MAX.unsigned_abs() {
+        return None;
+    }
+    let name = std::fs::read_to_string(format!("/proc/{port}/comm")).ok()?;
+    let name = name.trim_end();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Readable while notifications wait.
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,386 @@
+use crate::space::{self, inside, until};
+use crate::trial;
+use libtest_mimic::Trial;
+use linux::clock::Clock;
+use linux::filter::VridSet;
+use linux::netlink::Netlink;
+use linux::sockets::{Drained, Need, Speaker};
+use node::io::{Datagram, Frame, InterfaceIndex, RouterId, Transmit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use wire::{GROUP_V4, GROUP_V6, Vrid};
+
+pub(crate) fn trials(into: &mut Vec<Trial>) {
+    into.extend([
+        trial("sockets::ipv4_multicast_sorted_by_vrid_stamped_and_with_its_interface", v4_multicast),
+        trial("sockets::ipv6_multicast_sorted_by_vrid_with_addresses_and_hop_limit", v6_multicast),
+        trial("sockets::unicast_goes_where_routing_sends_it", unicast),
+        trial("sockets::authenticated_adverts_have_a_socket_of_their_own", authenticated),
+        trial("sockets::what_the_kernel_dropped_is_counted_and_what_the_filter_refused_is_not", overflow),
+        trial("sockets::one_bad_transmit_does_not_stop_the_others", bad_transmit),
+        trial("sockets::thirty_interfaces_are_more_than_one_socket_may_join", thirty),
+        trial("sockets::an_interface_that_comes_back_is_joined_again", comes_back),
+        trial("sockets::a_new_configuration_changes_the_filters", adapt),
+    ]);
+}
+
+const ROUTER: RouterId = RouterId(1);
+
+fn set(vrids: &[u8]) -> VridSet {
+    vrids.iter().filter_map(|&vrid| Vrid::new(vrid)).collect()
+}
+
+fn both(vrids: &[u8]) -> Need {
+    Need { v4: Some(set(vrids)), v6: Some(set(vrids)), authenticated: false, backlog: 0 }
+}
+
+/// An IPv4 datagram with a header whose length and checksum the kernel fills in.
+fn datagram(protocol: u8, source: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x45, 0xc0, 0, 0, 0, 0, 0, 0, 255, protocol, 0, 0];
+    bytes.extend(source.octets());
+    bytes.extend(to.octets());
+    bytes.extend(payload);
+    bytes
+}
+
+fn v4(interface: InterfaceIndex, source: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Transmit {
+    Transmit {
+        router: ROUTER,
+        interface,
+        source: source.into(),
+        destination: to.into(),
+        hop_limit: 255,
+        datagram: datagram(112, source, to, payload).into(),
+    }
+}
+
+fn v6(interface: InterfaceIndex, source: Ipv6Addr, to: Ipv6Addr, payload: &[u8]) -> Transmit {
+    Transmit {
+        router: ROUTER,
+        interface,
+        source: source.into(),
+        destination: to.into(),
+        hop_limit: 254,
+        datagram: payload.into(),
+    }
+}
+
+/// A frame that outlives its buffer: interface, (source, destination, hop limit) of IPv6, bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    interface: InterfaceIndex,
+    v6: Option<(Ipv6Addr, Ipv6Addr, Option<u8>)>,
+    bytes: Vec<u8>,
+}
+
+fn keep(frame: Frame<'_>) -> Kept {
+    let (v6, bytes) = match frame.datagram {
+        Datagram::V4(bytes) => (None, bytes),
+        Datagram::V6 { source, destination, hop_limit, payload } => {
+            (Some((source, destination, hop_limit)), payload)
+        }
+    };
+    Kept { interface: frame.interface, v6, bytes: bytes.to_vec() }
+}
+
+fn drain(speaker: &mut Speaker, clock: &mut Clock) -> (Vec<Kept>, Drained) {
+    let turn = clock.turn();
+    let mut frames = Vec::new();
+    let drained = speaker.receive(&turn, |frame| {
+        assert!(frame.at >= turn.previous && frame.at <= turn.now, "{frame:?} {turn:?}");
+        frames.push(keep(frame));
+    });
+    assert_eq!(frames.len(), drained.frames);
+    (frames, drained)
+}
+
+/// Which ears have something, in their order.
+fn heard(speaker: &Speaker) -> Vec<bool> {
+    let ears: Vec<_> = speaker.ears().collect();
+    let mut fds: Vec<PollFd<'_>> = ears.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    poll(&mut fds, Some(&Timespec::default())).unwrap();
+    fds.iter().map(|fd| fd.revents().contains(PollFlags::IN)).collect()
+}
+
+fn say(speaker: &mut Speaker, transmits: &[Transmit]) {
+    let mut unsent = Vec::new();
+    speaker.send(transmits, &mut unsent);
+    assert_eq!(unsent, []);
+}
+
+/// Two hosts on one cable: here with 10.0.0.1 and fe80::1, there with 10.0.0.2 and fe80::2.
+struct Pair {
+    there: File,
+    near: InterfaceIndex,
+    far: InterfaceIndex,
+}
+
+const HERE4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const THERE4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const HERE6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+const THERE6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+
+fn pair() -> Pair {
+    let there = space::another();
+    let (near, far) = space::cable("a", "b", &there);
+    space::address("a", "10.0.0.1", 24);
+    space::address("a", "fe80::1", 64);
+    space::address("a", "2001:db8::1", 64);
+    inside(&there, || {
+        space::address("b", "10.0.0.2", 24);
+        space::address("b", "fe80::2", 64);
+        space::address("b", "2001:db8::2", 64);
+    });
+    Pair { there, near, far }
+}
+
+impl Pair {
+    fn listener(&self, need: &Need) -> Speaker {
+        inside(&self.there, || {
+            let mut speaker = Speaker::open(need).unwrap();
+            speaker.join(self.far, GROUP_V4.into()).unwrap();
+            speaker.join(self.far, GROUP_V6.into()).unwrap();
+            speaker.join(self.far, GROUP_V6.into()).unwrap();
+            speaker
+        })
+    }
+}
+
+fn v4_multicast() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&Need { v6: None, ..both(&[51, 200]) });
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    // The speaker's host is a member too and hears nothing of itself.
+    speaker.join(pair.near, GROUP_V4.into()).unwrap();
+    for (vrid, ears) in [(51u8, [true, false]), (52, [false, true]), (200, [true, false])] {
+        say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &[0x31, vrid, 100, 1])]);
+        until("an advert", || heard(&listener).contains(&true).then_some(()));
+        assert_eq!(heard(&listener), ears, "VRID {vrid}");
+        let (frames, drained) = drain(&mut listener, &mut clock);
+        assert_eq!(frames.len(), 1, "{drained:?}");
+        assert_eq!((frames[0].interface, &frames[0].v6), (pair.far, &None));
+        let header = &frames[0].bytes[..20];
+        assert_eq!((header[0], header[1], header[8], header[9]), (0x45, 0xc0, 255, 112));
+        assert_eq!(header[12..20], [10, 0, 0, 1, 224, 0, 0, 18]);
+        assert_eq!(frames[0].bytes[20..], [0x31, vrid, 100, 1]);
+    }
+    say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &[0x31])]);
+    until("a short packet", || heard(&listener).contains(&true).then_some(()));
+    assert_eq!(heard(&listener), [false, true], "too short is stray");
+    assert!(heard(&speaker).iter().all(|heard| !heard), "no echo");
+}
+
+fn v6_multicast() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&Need { v4: None, ..both(&[51]) });
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    speaker.join(pair.near, GROUP_V6.into()).unwrap();
+    for (vrid, ears) in [(51u8, [true, false]), (52, [false, true])] {
+        say(&mut speaker, &[v6(pair.near, HERE6, GROUP_V6, &[0x31, vrid, 100, 1])]);
+        until("an advert", || heard(&listener).contains(&true).then_some(()));
+        assert_eq!(heard(&listener), ears, "VRID {vrid}");
+        let (frames, _) = drain(&mut listener, &mut clock);
+        let expected = Kept {
+            interface: pair.far,
+            v6: Some((HERE6, GROUP_V6, Some(254))),
+            bytes: vec![0x31, vrid, 100, 1],
+        };
+        assert_eq!(frames, [expected]);
+    }
+    assert!(heard(&speaker).iter().all(|heard| !heard), "no echo");
+}
+
+fn unicast() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = inside(&pair.there, || Speaker::open(&both(&[51])).unwrap());
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let near6: Ipv6Addr = "2001:db8::1".parse().unwrap();
+    let far6: Ipv6Addr = "2001:db8::2".parse().unwrap();
+    // A source that no interface has (any more), as with a virtual address that has just gone.
+    let ghost = Ipv4Addr::new(10, 0, 0, 77);
+    say(
+        &mut speaker,
+        &[
+            v4(pair.near, HERE4, THERE4, &[0x31, 51, 1]),
+            v4(pair.near, ghost, THERE4, &[0x31, 51, 2]),
+            v6(pair.near, near6, far6, &[0x31, 51, 3]),
+            v6(pair.near, HERE6, THERE6, &[0x31, 51, 4]),
+        ],
+    );
+    let mut frames = Vec::new();
+    until("four adverts", || {
+        frames.extend(drain(&mut listener, &mut clock).0);
+        (frames.len() == 4).then_some(())
+    });
+    // The last byte tells which it was: one of them had to ask for its neighbour first.
+    frames.sort_by_key(|frame| frame.bytes.last().copied());
+    assert_eq!(frames[0].bytes[12..], [10, 0, 0, 1, 10, 0, 0, 2, 0x31, 51, 1]);
+    assert_eq!(frames[1].bytes[12..], [10, 0, 0, 77, 10, 0, 0, 2, 0x31, 51, 2]);
+    assert_eq!(frames[2].v6, Some((near6, far6, Some(254))));
+    assert_eq!(frames[3].v6, Some((HERE6, THERE6, Some(254))));
+}
+
+fn authenticated() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let need = Need { authenticated: true, v6: None, ..both(&[51]) };
+    let mut listener = pair.listener(&need);
+    let mut speaker = Speaker::open(&need).unwrap();
+    let mut payload = vec![112, 4, 0, 0];
+    payload.extend([0; 20]);
+    payload.extend([0x21, 51, 100, 1]);
+    let mut transmit = v4(pair.near, HERE4, GROUP_V4, &[]);
+    transmit.datagram = datagram(51, HERE4, GROUP_V4, &payload).into();
+    let mut other = transmit.clone();
+    other.datagram = datagram(51, HERE4, GROUP_V4, &[6, 4, 0, 0, 1, 2, 3, 4]).into();
+    say(&mut speaker, &[other, transmit]);
+    until("an advert", || heard(&listener).contains(&true).then_some(()));
+    assert_eq!(heard(&listener), [false, true, false], "fast, authenticated, stray");
+    let (frames, _) = drain(&mut listener, &mut clock);
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0].bytes[20..], payload);
+}
+
+fn overflow() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&Need { v6: None, ..both(&[51]) });
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let good = v4(pair.near, HERE4, GROUP_V4, &[0x31, 51, 100, 1]);
+    let foreign = v4(pair.near, HERE4, GROUP_V4, &[0x31, 9, 100, 1]);
+    // The stray socket overflows, the fast one gets its few all the same.
+    say(&mut speaker, &vec![foreign; 1000]);
+    say(&mut speaker, &vec![good.clone(); 200]);
+    let mut frames = Vec::new();
+    let mut total = Drained::default();
+    let mut collect = |listener: &mut Speaker, total: &mut Drained| {
+        let (more, drained) = drain(listener, &mut clock);
+        frames.extend(more);
+        total.lost += drained.lost;
+        total.lost_stray += drained.lost_stray;
+        frames.iter().filter(|frame| frame.bytes[21] == 51).count()
+    };
+    until("200 adverts", || (collect(&mut listener, &mut total) == 200).then_some(()));
+    assert_eq!(total.lost, 0, "refused by the filter is not lost");
+    // The count of dropped datagrams comes with the next one that is not.
+    until("the stray socket's loss", || {
+        say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &[0x31, 9, 100, 1])]);
+        collect(&mut listener, &mut total);
+        (total.lost_stray > 0).then_some(())
+    });
+    say(&mut speaker, &vec![good.clone(); 4000]);
+    until("the fast socket's loss", || {
+        say(&mut speaker, std::slice::from_ref(&good));
+        collect(&mut listener, &mut total);
+        (total.lost > 0).then_some(())
+    });
+    let kept = collect(&mut listener, &mut total) - 200;
+    println!("backlog 256: {kept} of 4000 kept, {} lost, stray lost {}", total.lost, total.lost_stray);
+    assert!(kept >= 256, "{kept} adverts were kept");
+}
+
+fn bad_transmit() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&both(&[51]));
+    let mut speaker = Speaker::open(&Need { v6: None, ..both(&[51]) }).unwrap();
+    let good = v4(pair.near, HERE4, GROUP_V4, &[0x31, 51, 100, 1]);
+    let mut transmits = vec![good; 100];
+    for at in [0, 50, 63, 64, 99] {
+        transmits[at].interface = 4_000_000;
+        transmits[at].router = RouterId(7);
+    }
+    transmits.insert(30, v6(pair.near, HERE6, GROUP_V6, &[0x31, 51]));
+    let mut unsent = Vec::new();
+    speaker.send(&transmits, &mut unsent);
+    let places: Vec<_> = unsent.iter().map(|unsent| (unsent.at, unsent.router.0, unsent.errno.0)).collect();
+    println!("{places:?}");
+    assert_eq!(places.iter().map(|place| place.0).collect::<Vec<_>>(), [0, 30, 51, 64, 65, 100]);
+    assert_eq!(places[1], (30, 1, libc::EAFNOSUPPORT));
+    assert_eq!(places[0].1, 7);
+    let mut count = 0;
+    until("95 adverts", || {
+        count += drain(&mut listener, &mut clock).1.frames;
+        (count == 95).then_some(())
+    });
+}
+
+fn thirty() {
+    let there = space::another();
+    let mut clock = Clock::new();
+    let indexes: Vec<_> = (0..30).map(|n| space::cable(&format!("a{n}"), &format!("b{n}"), &there)).collect();
+    let wanted: BTreeSet<(InterfaceIndex, IpAddr)> =
+        indexes.iter().flat_map(|&(_, far)| [(far, GROUP_V4.into()), (far, GROUP_V6.into())]).collect();
+    let mut listener = inside(&there, || {
+        let mut listener = Speaker::open(&both(&[51])).unwrap();
+        assert_eq!(listener.hold_memberships(&wanted), []);
+        listener
+    });
+    assert_eq!(listener.memberships().collect::<BTreeSet<_>>(), wanted);
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let transmits: Vec<_> = indexes
+        .iter()
+        .flat_map(|&(near, _)| {
+            [v4(near, HERE4, GROUP_V4, &[0x31, 51]), v6(near, HERE6, GROUP_V6, &[0x31, 51])]
+        })
+        .collect();
+    say(&mut speaker, &transmits);
+    let mut seen = Vec::new();
+    until("sixty adverts", || {
+        seen.extend(drain(&mut listener, &mut clock).0.into_iter().map(|f| (f.interface, f.v6.is_some())));
+        (seen.len() == 60).then_some(())
+    });
+    assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 60, "each interface and family once");
+    // Half of them leave; only the others are heard.
+    let half: BTreeSet<_> = wanted.iter().copied().filter(|place| place.0.is_multiple_of(2)).collect();
+    inside(&there, || assert_eq!(listener.hold_memberships(&half), []));
+    say(&mut speaker, &transmits);
+    let mut count = 0;
+    until("the other half", || {
+        for frame in drain(&mut listener, &mut clock).0 {
+            assert!(frame.interface.is_multiple_of(2), "{frame:?}");
+            count += 1;
+        }
+        (count == half.len()).then_some(())
+    });
+}
+
+fn comes_back() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&both(&[51]));
+    Netlink::open().unwrap().delete_link("a").unwrap();
+    listener.forget(pair.far);
+    assert_eq!(listener.memberships().count(), 0);
+    let (near, far) = space::cable("a", "b", &pair.there);
+    assert_ne!(far, pair.far);
+    inside(&pair.there, || listener.join(far, GROUP_V4.into()).unwrap());
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    say(&mut speaker, &[v4(near, HERE4, GROUP_V4, &[0x31, 51])]);
+    let frame = until("an advert", || drain(&mut listener, &mut clock).0.pop());
+    assert_eq!(frame.interface, far);
+    let error = listener.join(4_000_000, GROUP_V4.into()).unwrap_err();
+    assert_eq!(error.to_string(), "cannot join 224.0.0.18 on interface number 4000000: No such device");
+}
+
+fn adapt() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&Need { v6: None, ..both(&[51]) });
+    inside(&pair.there, || listener.adapt(&Need { v6: None, ..both(&[52]) }).unwrap());
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    for (vrid, ears) in [(51u8, [false, true]), (52, [true, false])] {
+        say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &[0x31, vrid])]);
+        until("an advert", || heard(&listener).contains(&true).then_some(()));
+        assert_eq!(heard(&listener), ears);
+        drain(&mut listener, &mut clock);
+    }
+    inside(&pair.there, || listener.adapt(&Need::default()).unwrap());
+    assert_eq!(listener.ears().count(), 0);
+    assert_eq!(listener.memberships().count(), 2, "memberships follow the interfaces, not the sockets");
+}
