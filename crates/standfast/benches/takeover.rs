@@ -1,0 +1,227 @@
+//! Takeover measured beside Debian's keepalived, in one run: how late the first gratuitous ARP of each address
+//! is after Master_Down was due, and how long a client hears nothing. A benchmark, not a test: nothing is asserted.
+//!
+//! Run it on an otherwise idle machine: `cargo bench --profile lab -p standfast --bench takeover`. Each figure is
+//! the median of three; both daemons take turns, so that a slow moment hits both.
+
+use lab::{Capture, Client, Daemon, Lab, Machine};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::Duration;
+use timeline::Instant;
+use wire::frame::Seen;
+
+type Failure = Box<dyn std::error::Error>;
+
+const RUNS: usize = 3;
+const LIMIT: Duration = Duration::from_secs(20);
+const PRIORITIES: [(&str, u8); 2] = [("lb01", 150), ("lb02", 100)];
+
+/// The two daemons that are compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Standfast,
+    Keepalived,
+}
+
+/// So many instances with so many addresses each.
+#[derive(Clone, Copy)]
+struct Load {
+    instances: u8,
+    addresses: u8,
+}
+
+impl Load {
+    const ONE: Self = Self { instances: 1, addresses: 1 };
+
+    fn address(instance: u8, number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 1, instance, number)
+    }
+
+    fn all(self) -> impl Iterator<Item = (u8, Ipv4Addr)> {
+        let of = move |i| (1..=self.addresses).map(move |n| (i, Self::address(i, n)));
+        (1..=self.instances).flat_map(of)
+    }
+
+    fn configuration(self, state: &str, priority: u8) -> String {
+        let mut text = String::from("global_defs {\n    router_id bench\n}\n");
+        for instance in 1..=self.instances {
+            text += &format!(
+                "vrrp_instance V{instance} {{\n    state {state}\n    interface eth0\n    virtual_router_id {instance}\n    \
+                 priority {priority}\n    advert_int 1\n    virtual_ipaddress {{\n"
+            );
+            for number in 1..=self.addresses {
+                text += &format!("        {}\n", Self::address(instance, number));
+            }
+            text += "    }\n}\n";
+        }
+        text
+    }
+}
+
+/// Two machines with the daemon, and one that looks on.
+struct Bench {
+    lab: Lab,
+    daemons: Vec<Daemon>,
+}
+
+impl Bench {
+    fn start(kind: Kind, load: Load) -> Result<Self, Failure> {
+        let lab = Lab::builder()
+            .machine("lb01", "10.0.0.5/8", None)
+            .machine("lb02", "10.0.0.6/8", None)
+            .machine("client", "10.0.0.9/8", None)
+            .build()?;
+        let mut daemons = Vec::new();
+        for (name, priority) in PRIORITIES {
+            let machine = lab.machine(name)?;
+            daemons.push(start(kind, machine, &load.configuration("BACKUP", priority))?);
+        }
+        let bench = Self { lab, daemons };
+        let last = load.all().last().map(|(_, address)| address).unwrap_or(Ipv4Addr::LOCALHOST);
+        bench.lb01()?.wait_until_holds(IpAddr::V4(last), true, LIMIT)?;
+        Ok(bench)
+    }
+
+    fn lb01(&self) -> Result<&Machine, Failure> {
+        Ok(self.lab.machine("lb01")?)
+    }
+
+    /// Power lost: everything on lb01 stops at once.
+    fn crash(&self) -> Result<(), Failure> {
+        self.lab.cable(self.lb01()?).unplug()?;
+        self.daemons[0].kill_crash()?;
+        Ok(())
+    }
+}
+
+fn start(kind: Kind, machine: &Machine, configuration: &str) -> Result<Daemon, Failure> {
+    let file = machine.file("bench.conf");
+    std::fs::write(&file, configuration)?;
+    let daemon = match kind {
+        Kind::Standfast => machine.spawn(env!("CARGO_BIN_EXE_standfast"), |command| {
+            command.args(["run", "-f"]).arg(&file);
+        }),
+        Kind::Keepalived => machine.spawn("/usr/sbin/keepalived", |command| {
+            command.args(["-n", "-l", "-f"]).arg(&file);
+        }),
+    };
+    Ok(daemon?)
+}
+
+/// The last address's first gratuitous ARP after Master_Down was due, worst over all addresses.
+fn lateness(kind: Kind, load: Load) -> Result<Duration, Failure> {
+    let bench = Bench::start(kind, load)?;
+    let client = bench.lab.machine("client")?;
+    let capture = Capture::start(client, "eth0")?;
+    // A whole round of adverts, so that the last one of each VRID is known.
+    for vrid in 1..=load.instances {
+        capture.wait_for("an advert", LIMIT, |r| r.advert() == Some((vrid, 150)))?;
+    }
+    bench.crash()?;
+    let crashed = lab::now();
+    let last = load.all().last().map(|(_, address)| address).unwrap_or(Ipv4Addr::LOCALHOST);
+    let (mut due, mut first) = (BTreeMap::<u8, Instant>::new(), BTreeMap::<Ipv4Addr, Instant>::new());
+    let is_last = |r: &lab::Record| r.at > crashed && gratuitous(&r.seen) == Some(last);
+    capture.wait_for("the last gratuitous ARP", LIMIT, is_last)?;
+    // Whichever was announced last: all are there once a second round began.
+    capture.wait_for("all of them", LIMIT, |r| {
+        if let (true, Some(address)) = (r.at > crashed, gratuitous(&r.seen)) {
+            first.entry(address).or_insert(r.at);
+        }
+        first.len() == load.all().count()
+    })?;
+    let down = Duration::from_secs(3) + Duration::from_secs(1) * (256 - 100) / 256;
+    for record in capture.records() {
+        if let Some((vrid, 150)) = record.advert() {
+            due.insert(vrid, record.at + down);
+        }
+    }
+    let late = load.all().filter_map(|(vrid, address)| Some(first.get(&address)?.since(*due.get(&vrid)?)));
+    Ok(late.max().unwrap_or_default())
+}
+
+fn gratuitous(seen: &Option<Seen>) -> Option<Ipv4Addr> {
+    match seen {
+        Some(Seen::Arp(arp)) if arp.is_gratuitous() => Some(arp.target),
+        _ => None,
+    }
+}
+
+/// What is done to the Active router.
+#[derive(Clone, Copy)]
+enum Blow {
+    OrderlyStop,
+    PowerLost,
+    AddressDeleted,
+}
+
+/// The longest time in which a client that asks every 2 ms heard nothing.
+fn silence(kind: Kind, blow: Blow) -> Result<Duration, Failure> {
+    let bench = Bench::start(kind, Load::ONE)?;
+    let target = IpAddr::V4(Load::address(1, 1));
+    let client = Client::start_every(bench.lab.machine("client")?, target, Duration::from_millis(2))?;
+    client.wait_for_answer(LIMIT)?;
+    let begun = lab::now();
+    let lb01 = bench.lb01()?;
+    match blow {
+        Blow::OrderlyStop => bench.daemons[0].term()?,
+        Blow::PowerLost => bench.crash()?,
+        Blow::AddressDeleted => lb01.del_address("eth0", "10.1.1.1/32".parse()?)?,
+    }
+    let by = match blow {
+        Blow::AddressDeleted => lb01.mac("eth0")?,
+        Blow::OrderlyStop | Blow::PowerLost => bench.lab.machine("lb02")?.mac("eth0")?,
+    };
+    if matches!(blow, Blow::AddressDeleted) {
+        // Whether the daemon notices at once or much later, it must be the same machine that answers in the end.
+        let watch = lb01.watch_addresses()?;
+        if !lb01.holds(target)? {
+            watch.wait_for_address(0, target, LIMIT)?;
+        }
+    }
+    client.wait_for_answer_by(by, LIMIT)?;
+    Ok(client.timeline().since(begun).longest_silence())
+}
+
+fn median(mut of: impl FnMut() -> Result<Duration, Failure>) -> Result<[Duration; RUNS], Failure> {
+    let mut all = [Duration::ZERO; RUNS];
+    for one in &mut all {
+        *one = of()?;
+    }
+    all.sort();
+    Ok(all)
+}
+
+fn millis(all: [Duration; RUNS]) -> String {
+    let ms = |d: Duration| d.as_secs_f64() * 1000.0;
+    format!("{:9.2} ms  ({:.2} … {:.2})", ms(all[RUNS / 2]), ms(all[0]), ms(all[RUNS - 1]))
+}
+
+fn main() -> Result<(), Failure> {
+    lab::enter()?;
+    let filter: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let kinds = [(Kind::Standfast, "Standfast"), (Kind::Keepalived, "keepalived")];
+    let kinds = kinds.into_iter().filter(|(kind, _)| *kind == Kind::Standfast || Path::new("/usr/sbin/keepalived").exists());
+    let kinds: Vec<_> = kinds.collect();
+    let many = Load { instances: 50, addresses: 20 };
+    type Job = Box<dyn Fn(Kind) -> Result<Duration, Failure>>;
+    let jobs: [(&str, Job); 5] = [
+        ("takeover of 1 address: first gratuitous ARP after it was due", Box::new(|kind| lateness(kind, Load::ONE))),
+        ("takeover of 1000 addresses: last first gratuitous ARP after due", Box::new(move |kind| lateness(kind, many))),
+        ("client silence, orderly stop", Box::new(|kind| silence(kind, Blow::OrderlyStop))),
+        ("client silence, power lost", Box::new(|kind| silence(kind, Blow::PowerLost))),
+        ("client silence, address deleted by hand", Box::new(|kind| silence(kind, Blow::AddressDeleted))),
+    ];
+    for (what, job) in &jobs {
+        if !filter.is_empty() && !filter.iter().any(|word| what.contains(word.as_str())) {
+            continue;
+        }
+        println!("{what}");
+        for (kind, name) in &kinds {
+            println!("  {name:<11}{}", millis(median(|| job(*kind))?));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! `standfast check`: says what is wrong with configurations, like a compiler; and the same for `keepalived -t`.
+
+use crate::daemon::{Invocation, exit, host_name};
+use crate::report::{Format, Reporter, Tally, counted};
+use crate::sources::{self, Read};
+use config::{Id, Surroundings};
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Options of `standfast check`.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Ends with 0 (nothing, or notes), 1 (warnings) or 2 (errors).\n\
+    standfast explain ID tells more about a finding.")]
+pub struct Args {
+    /// Configurations, each checked by itself [default: the one that `run` would read]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How to show findings
+    #[arg(long, value_enum, default_value_t = Format::Full)]
+    pub format: Format,
+    /// Say also which interfaces do not exist on this machine [default: only without FILE]
+    #[arg(long)]
+    pub here: bool,
+    /// Id for @ID lines in the configuration [default: the host's short name]
+    #[arg(short = 'i', long, value_name = "ID")]
+    pub config_id: Option<String>,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Colour {
+    /// Whether what goes to standard output is coloured.
+    #[must_use]
+    pub fn wanted(self) -> bool {
+        match self {
+            Self::Auto => anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// The exit code: 0, 1 or 2.
+const fn verdict(tally: Tally) -> u8 {
+    match tally {
+        Tally { errors: 1.., .. } => 2,
+        Tally { warnings: 1.., .. } => 1,
+        Tally { .. } => 0,
+    }
+}
+
+/// Checks, shows, and returns the exit code. A reader that went away does not change it.
+pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
+    let default = [Invocation::standfast().config_path()];
+    let (files, here) = if args.files.is_empty() { (&default[..], true) } else { (&args.files[..], args.here) };
+    let surroundings = Surroundings {
+        host_name: host_name(),
+        config_id: args.config_id.clone(),
+        interfaces: if here { interfaces() } else { None },
+    };
+    let colour = args.color.wanted();
+    let reads: Vec<Read> = files.iter().map(|file| sources::read(file, &surroundings)).collect();
+    // Nobody is left to tell when writing fails; the exit code still says it all.
+    let _ = match args.format {
+        Format::Json => json(&reads, out),
+        Format::Full | Format::Concise => {
+            reads.iter().zip(files).try_for_each(|(read, file)| show(read, file, args.format, colour, out))
+        }
+    };
+    reads.iter().map(|read| verdict(tally(read))).max().unwrap_or_default()
+}
+
+fn tally(read: &Read) -> Tally {
+    Tally::of(read.diagnostics(), read.omitted())
+}
+
+fn show(read: &Read, file: &Path, format: Format, colour: bool, out: &mut dyn Write) -> io::Result<()> {
+    let mut reporter = Reporter::new(read.sources(), colour);
+    for diagnostic in read.diagnostics() {
+        let text = match format {
+            Format::Full => reporter.full(diagnostic),
+            Format::Concise | Format::Json => reporter.concise(diagnostic),
+        };
+        out.write_all(text.as_bytes())?;
+    }
+    for (id, count) in read.omitted() {
+        writeln!(out, "... and {count} more of {id}")?;
+    }
+    let tally = tally(read);
+    let found = if tally == Tally::default() { "no findings".to_owned() } else { tally.text() };
+    let size = match read {
+        Read::Done { host: Some(host), .. } => {
+            let addresses = host.instances.iter().map(|i| i.held_addresses().count()).sum();
+            let instances = counted(host.instances.len(), "instance");
+            format!(": {instances}, {}", counted(addresses, "address"))
+        }
+        Read::Done { host: None, .. } | Read::Absent { .. } => String::new(),
+    };
+    writeln!(out, "{}: {found}{size}", file.display())
+}
+
+fn json(reads: &[Read], out: &mut dyn Write) -> io::Result<()> {
+    let documents: Vec<_> = reads
+        .iter()
+        .map(|read| {
+            let instances = match read {
+                Read::Done { host, .. } => host.as_ref().map(|host| host.instances.len()),
+                Read::Absent { .. } => None,
+            };
+            Reporter::new(read.sources(), false).document(read.diagnostics(), read.omitted(), instances)
+        })
+        .collect();
+    serde_json::to_writer_pretty(&mut *out, &documents)?;
+    writeln!(out)
+}
+
+/// The names of the network interfaces of this machine; `None` when they cannot be listed.
+fn interfaces() -> Option<BTreeSet<String>> {
+    let list = std::fs::read_dir("/sys/class/net").ok()?;
+    Some(list.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
+
+/// `keepalived -t`: one line for each finding, and keepalived's exit code.
+///
+/// 0: nothing but notes. 2: a keyword without its value. 4: only files or interfaces are missing. 5: anything
+/// else. keepalived says 0 when the file itself is missing; here that is 4, so that nobody is told that a file
+/// which does not exist is in order.
+pub fn run_as_keepalived(path: &Path, config_id: &str, out: &mut dyn Write) -> u8 {
+    let surroundings = Surroundings {
+        host_name: host_name(),
+        config_id: Some(config_id.to_owned()),
+        interfaces: interfaces(),
+    };
+    let read = sources::read(path, &surroundings);
+    for (_, line) in read.lines() {
+        // As above: the exit code says it all.
+        let _ = writeln!(out, "{line}");
+    }
+    let tally = tally(&read);
+    let ids: Vec<Id> = read.diagnostics().iter().map(|d| d.id).collect();
+    let missing = |id: &Id| {
+        let file = matches!(id, Id::FileUnreadable | Id::IncludeNotFound | Id::IncludeRefused);
+        file || *id == Id::InterfaceAbsent || id.severity() == config::Severity::Note
+    };
+    if tally.errors + tally.warnings == 0 {
+        exit::OK
+    } else if ids.contains(&Id::MissingValue) {
+        exit::CONFIG
+    } else if ids.iter().all(missing) {
+        4
+    } else {
+        5
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str, format: Format) -> (u8, String) {
+        let path = std::env::temp_dir().join(format!("standfast-check-{}-{:?}", std::process::id(), std::thread::current().id()));
+        std::fs::write(&path, text).unwrap();
+        let mut out = Vec::new();
+        let args = Args { files: vec![path.clone()], format, color: Colour::Never, ..Args::default() };
+        let code = run(&args, &mut out);
+        std::fs::remove_file(&path).unwrap();
+        (code, String::from_utf8(out).unwrap().replace(&path.display().to_string(), "f"))
+    }
+
+    const GOOD: &str = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\npriority 90\nvirtual_ipaddress {\n10.0.0.3\n10.0.0.4\n}\n}\n";
+
+    #[test]
+    fn the_last_line_says_it_all() {
+        assert_eq!(checked(GOOD, Format::Full), (0, "f: no findings: 1 instance, 2 addresses\n".into()));
+        let note = GOOD.replace("priority 90\n", "");
+        let (code, text) = checked(&note, Format::Concise);
+        assert_eq!((code, text.lines().last()), (0, Some("f: 1 note: 1 instance, 2 addresses")));
+        let warning = format!("{GOOD}foo\nbar {{\n}}\n");
+        let (code, text) = checked(&warning, Format::Concise);
+        assert_eq!((code, text.lines().last()), (1, Some("f: 2 warnings: 1 instance, 2 addresses")));
+        let error = GOOD.replace("virtual_router_id 7", "");
+        let (code, text) = checked(&error, Format::Concise);
+        assert_eq!(
+            (code, &*text),
+            (2, "f:1:1: error[vrid-missing]: `A` has no virtual_router_id\nf: 1 error\n")
+        );
+    }
+
+    #[test]
+    fn json_is_one_document() {
+        let (code, text) = checked("priority 5\n", Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(code, 1);
+        assert_eq!(value[0]["diagnostics"][0]["id"], "misplaced-keyword");
+        assert_eq!(value[0]["diagnostics"][0]["line"], 1);
+        assert_eq!(value[0]["diagnostics"][0]["end_column"], 9);
+        assert_eq!(value[0]["instances"], 0);
+    }
+
+    #[test]
+    fn keepalived_has_codes_of_its_own() {
+        let code = |text: &str| {
+            let path = std::env::temp_dir().join(format!("standfast-test-{}-{}", std::process::id(), text.len()));
+            std::fs::write(&path, text).unwrap();
+            let code = run_as_keepalived(&path, "lb01", &mut Vec::new());
+            std::fs::remove_file(&path).unwrap();
+            code
+        };
+        let good = GOOD.replace("eth0", "nosuch0");
+        assert_eq!(code(&good), 4, "an interface that is missing");
+        assert_eq!(code(&format!("{good}foo\n")), 5);
+        assert_eq!(code("vrrp_instance A {\npriority\n}"), 2);
+        assert_eq!(code(""), 0);
+        assert_eq!(run_as_keepalived(Path::new("/nonexistent/x"), "", &mut Vec::new()), 4);
+    }
+}

@@ -1,0 +1,256 @@
+//! The picture of it all: who held the address, and whether the client was answered, over time.
+
+use std::time::Duration;
+
+use timeline::Instant;
+
+use super::ink::{Ink, Line};
+use super::measure::{Gap, History, Power};
+use super::report::{WIDTH, span};
+use super::scenario::Who;
+
+/// Columns of the names at the left.
+const NAMES: usize = 9;
+/// Columns of the time line.
+const CELLS: usize = WIDTH - NAMES;
+/// Shorter silences are told by their length only.
+const VISIBLE: Duration = Duration::from_millis(50);
+
+/// A time line over a history.
+#[derive(Debug)]
+pub(crate) struct Chart<'a> {
+    history: &'a History,
+    chapters: &'a [(Instant, String)],
+    /// The right end.
+    end: Instant,
+    silences: Vec<Gap>,
+}
+
+impl<'a> Chart<'a> {
+    /// Over `length` from the beginning, or over all of the history if that is longer.
+    pub(crate) fn new(history: &'a History, chapters: &'a [(Instant, String)], length: Duration) -> Self {
+        let end = history.taken.max(history.begun + length);
+        let silences = history.gaps().filter(|gap| gap.length() >= VISIBLE).collect();
+        Self { history, chapters, end, silences }
+    }
+
+    /// All of its rows.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        let mut lines = vec![self.chapter_row()];
+        for who in Who::BOTH {
+            let name = Line::default().add(ink(who), format!(" {:<pad$}", who.name(), pad = NAMES - 1));
+            lines.push((0..CELLS).fold(name, |line, cell| {
+                let (ink, text) = self.machine_cell(who, cell);
+                line.add(ink, text)
+            }));
+        }
+        let name = Line::plain(format!(" {:<pad$}", "client", pad = NAMES - 1));
+        lines.push((0..CELLS).fold(name, |line, cell| {
+            let (ink, text) = self.client_cell(cell);
+            line.add(ink, text)
+        }));
+        lines.push(self.silence_row());
+        lines.push(self.axis());
+        lines
+    }
+
+    /// What the characters mean.
+    pub(crate) fn legend() -> Line {
+        Line::plain(" ".repeat(NAMES))
+            .add(Ink::Plain, "█")
+            .add(Ink::Dim, " holds the address / answers   ")
+            .add(Ink::Plain, "·")
+            .add(Ink::Dim, " listens   ")
+            .add(Ink::Plain, "×")
+            .add(Ink::Dim, " no power   ")
+            .add(Ink::Silent, "░")
+            .add(Ink::Dim, " silence")
+    }
+
+    /// The beginning and the end of a cell.
+    fn cell(&self, number: usize) -> (Instant, Instant) {
+        let step = self.end.since(self.history.begun) / u32::try_from(CELLS).unwrap_or(u32::MAX);
+        let from = self.history.begun + step * u32::try_from(number).unwrap_or(u32::MAX);
+        (from, from + step)
+    }
+
+    fn column(&self, at: Instant) -> usize {
+        (0..CELLS).take_while(|&number| self.cell(number).1 <= at).count()
+    }
+
+    fn machine_cell(&self, who: Who, number: usize) -> (Ink, &'static str) {
+        let (from, until) = self.cell(number);
+        if from >= self.history.taken {
+            return (Ink::Plain, " ");
+        }
+        let held = self.history.holds.iter().filter(|hold| hold.who == who);
+        let held: Duration = held.map(|hold| hold.until.min(until).since(hold.from.max(from))).sum();
+        if held * 2 >= until.since(from) {
+            return (ink(who), "█");
+        }
+        match self.history.power_at(who, from + until.since(from) / 2) {
+            Power::Off => (Ink::Silent, "×"),
+            Power::Idle => (Ink::Plain, " "),
+            Power::Serving => (Ink::Dim, "·"),
+        }
+    }
+
+    fn client_cell(&self, number: usize) -> (Ink, &'static str) {
+        let (from, until) = self.cell(number);
+        if from >= self.history.taken {
+            return (Ink::Plain, " ");
+        }
+        let overlap = |gap: &Gap, from: Instant, until: Instant| gap.until.min(until).since(gap.from.max(from));
+        let silent: Duration = self.silences.iter().map(|gap| overlap(gap, from, until)).sum();
+        // A silence that fills no cell still marks the one in which most of it lies.
+        let lies_here = |gap: &&Gap| self.column(gap.from + gap.length() / 2) == number;
+        let visible = silent * 2 >= until.since(from) || self.silences.iter().any(|gap| lies_here(&gap));
+        if visible {
+            return (Ink::Silent, "░");
+        }
+        let last = self.history.answers.partition_point(|answer| answer.at < until);
+        let last = last.checked_sub(1).and_then(|at| self.history.answers.get(at));
+        match last.and_then(|answer| self.history.owner_of(answer.by)) {
+            Some(who) => (ink(who), "█"),
+            None => (Ink::Silent, "░"),
+        }
+    }
+
+    /// The names of the parts of the story, as far as there is room for them.
+    fn chapter_row(&self) -> Line {
+        let marks: Vec<(usize, &str)> =
+            self.chapters.iter().map(|(at, name)| (self.column(*at), name.as_str())).collect();
+        let mut row = String::new();
+        for (n, (column, name)) in marks.iter().enumerate() {
+            let next = marks.get(n + 1).map_or(CELLS, |(next, _)| *next);
+            let used = row.chars().count();
+            let room = next.saturating_sub((*column).max(used)).saturating_sub(1);
+            row.push_str(&" ".repeat(column.saturating_sub(used)));
+            row.extend(name.chars().take(room));
+        }
+        Line::plain(" ".repeat(NAMES)).add(Ink::Bold, row)
+    }
+
+    /// How long each silence was, below it; and each change of hands that nobody could see.
+    fn silence_row(&self) -> Line {
+        let after_first = self.history.answers.first().map_or(Instant::NEVER, |answer| answer.at);
+        let over = |gap: &&Gap| gap.from >= after_first && gap.until < self.history.taken;
+        let long = self.silences.iter().filter(over).copied();
+        let mut labels: Vec<Gap> = long.chain(self.quick_changes()).collect();
+        labels.sort_by_key(|gap| gap.from);
+        let mut row = String::new();
+        for gap in labels {
+            let text = span(gap.length());
+            let half = text.chars().count() / 2;
+            let column = self.column(gap.from + gap.length() / 2).saturating_sub(half);
+            let used = row.chars().count();
+            if used == 0 || column > used {
+                row.push_str(&" ".repeat(column.saturating_sub(used)));
+                row.push_str(&text);
+            }
+        }
+        Line::plain(" ".repeat(NAMES)).add(Ink::Silent, row)
+    }
+
+    /// Times between the last answer of one and the first of the other that are too short to be drawn.
+    fn quick_changes(&self) -> impl Iterator<Item = Gap> {
+        let pairs = self.history.answers.windows(2).filter(|pair| pair[0].by != pair[1].by);
+        let gaps = pairs.map(|pair| Gap { from: pair[0].at, until: pair[1].at, lost: 0 });
+        gaps.filter(|gap| gap.length() < VISIBLE)
+    }
+
+    fn axis(&self) -> Line {
+        let mut row = String::new();
+        let total = self.end.since(self.history.begun);
+        let every = if total > Duration::from_secs(60) { 15 } else { 5 };
+        for second in (0..=total.as_secs()).step_by(every) {
+            let column = self.column(self.history.begun + Duration::from_secs(second));
+            let text = format!("{second} s");
+            if column + text.len() <= CELLS {
+                row.push_str(&" ".repeat(column.saturating_sub(row.len())));
+                row.push_str(&text);
+            }
+        }
+        Line::plain(" ".repeat(NAMES)).add(Ink::Dim, row)
+    }
+}
+
+/// Whose colour.
+pub(crate) const fn ink(who: Who) -> Ink {
+    match who {
+        Who::Lb01 => Ink::Lb01,
+        Who::Lb02 => Ink::Lb02,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::ink::Look;
+    use crate::demo::measure::Hold;
+    use lab::{Answer, Probe};
+    use wire::Mac;
+
+    const MACS: [Mac; 2] = [Mac([2, 0, 10, 0, 0, 5]), Mac([2, 0, 10, 0, 0, 6])];
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_nanos(millis * 1_000_000)
+    }
+
+    /// One second a cell: lb01 holds from 2 to 10 s, is off from 10 to 20 s; lb02 holds from 14 s on.
+    fn history() -> History {
+        let seconds = u64::try_from(CELLS).unwrap();
+        let probes: Vec<Probe> = (0..seconds * 100).map(|n| Probe { sent: at(n * 10) }).collect();
+        let who = |n: u64| match n * 10 {
+            2_000..=9_999 => Some(0),
+            14_000.. => Some(1),
+            _ => None,
+        };
+        let answers = (0..seconds * 100).filter_map(|n| {
+            let to = usize::try_from(n).ok()?;
+            who(n).map(|who| Answer { at: at(n * 10), to, by: MACS[who] })
+        });
+        History {
+            begun: at(0),
+            taken: at(seconds * 1000),
+            sights: Vec::new(),
+            answers: answers.collect(),
+            probes,
+            holds: vec![
+                Hold { who: Who::Lb01, from: at(2_000), until: at(10_000) },
+                Hold { who: Who::Lb02, from: at(14_000), until: at(seconds * 1000) },
+            ],
+            power: [
+                vec![(at(500), Power::Serving), (at(10_000), Power::Off), (at(20_000), Power::Idle)],
+                vec![(at(0), Power::Serving)],
+            ],
+            macs: MACS,
+        }
+    }
+
+    #[test]
+    fn rows_show_holders_silence_and_its_length() {
+        let history = history();
+        let chapters = [(at(0), "1 start".to_owned()), (at(10_000), "2 power off".to_owned())];
+        let chart = Chart::new(&history, &chapters, Duration::ZERO);
+        let look = Look { colour: false, ascii: true };
+        let shown: Vec<String> = chart.lines().iter().map(|line| look.show(line)).collect();
+        assert_eq!(shown[0], "         1 start   2 power off");
+        assert_eq!(shown[1], " lb01    ..########xxxxxxxxxx");
+        assert!(shown[2].starts_with(" lb02    ..............####"), "{}", shown[2]);
+        assert!(shown[3].starts_with(" client  __########____####"), "{}", shown[3]);
+        assert_eq!(shown[4], "                  4.010 s");
+        assert!(shown[5].starts_with("         0 s            15 s"), "{}", shown[5]);
+        assert!(chart.lines().iter().all(|line| line.width() <= WIDTH));
+    }
+
+    #[test]
+    fn a_short_silence_is_still_seen() {
+        let mut history = history();
+        history.answers.retain(|answer| !(answer.at > at(30_100) && answer.at < at(30_300)));
+        let chart = Chart::new(&history, &[], Duration::ZERO);
+        let client = Look { colour: false, ascii: true }.show(&chart.lines()[3]);
+        assert_eq!(client.chars().nth(NAMES + 30), Some('_'), "{client}");
+        assert_eq!(client.chars().nth(NAMES + 31), Some('#'), "{client}");
+    }
+}

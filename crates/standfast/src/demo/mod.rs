@@ -1,0 +1,370 @@
+//! `standfast demo`: one failover, for real, in front of the reader's eyes.
+//!
+//! It builds a laboratory of its own (private namespaces: lb01, lb02, a client, a switch), runs two real daemons
+//! in it with the configurations of the reference scenario, crashes and stops them, and shows what happened
+//! beside what the protocol allows. It needs no other program and touches nothing outside: see [`lab`].
+//!
+//! `measure` and `judge` decide from recorded facts alone and can be tested without a laboratory; `world` and
+//! `story` make the facts; `report`, `chart`, `ink`, `screen` and `svg` show them.
+//!
+//! # What this is not
+//! It is no benchmark: it shares this machine with whatever else runs, and says by how much that was felt.
+
+mod chart;
+mod ink;
+mod judge;
+mod measure;
+mod report;
+mod scenario;
+mod screen;
+mod story;
+mod svg;
+mod world;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use linux::signals::{Signal, Signals};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use serde_json::json;
+use timeline::Instant;
+
+use chart::Chart;
+use ink::{Ink, Line, Look};
+use measure::{History, What};
+use report::{WIDTH, seconds, span, wrap};
+use scenario::{ASKS_EVERY, CLIENT, VIP, VRID, Who};
+use screen::Screen;
+use story::Story;
+use world::{Eyes, Program, World};
+
+/// All was as it should be.
+const OK: u8 = 0;
+/// Something was off.
+const OFF: u8 = 1;
+/// There can be no laboratory here.
+const NO_LAB: u8 = 4;
+/// It was interrupted (128 and the number of SIGINT).
+const INTERRUPTED: i32 = 130;
+/// How long the whole story takes, about, and the quick one: the live time line has this length from the start.
+const LENGTHS: [Duration; 2] = [Duration::from_secs(28), Duration::from_secs(14)];
+/// Lines of a daemon's log that are shown when something was off.
+const EXCERPT: usize = 12;
+
+/// Options of `standfast demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The first four steps only: about 15 seconds
+    #[arg(long)]
+    pub quick: bool,
+    /// One JSON document with every fact instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Leave captures (for tcpdump), logs and configurations in this directory
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Run this program as lb02 (/usr/sbin/keepalived, say)
+    #[arg(long, value_name = "PROGRAM")]
+    pub peer: Option<PathBuf>,
+    /// ASCII only [default: as the locale says]
+    #[arg(long)]
+    pub ascii: bool,
+    /// Run this program on both
+    #[arg(long, value_name = "PROGRAM", hide = true)]
+    pub daemon: Option<PathBuf>,
+    /// Draw the final screen into this file
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub svg: Option<PathBuf>,
+}
+
+/// Runs the demonstration. Call it before there are threads. Returns the exit code: 0 if all was as the
+/// protocol demands, 1 if not, 4 if there can be no laboratory on this machine.
+#[must_use]
+pub fn run(args: &Args) -> u8 {
+    // Opened outside: inside, some directories (/run) are others.
+    let outputs = match Outputs::open(args) {
+        Ok(outputs) => outputs,
+        Err(why) => return complain(OFF, &why),
+    };
+    if let Err(refusal) = lab::enter() {
+        return complain(NO_LAB, &refusal);
+    }
+    // Before there are threads, all of which inherit the mask.
+    let signals = match Signals::block() {
+        Ok(signals) => signals,
+        Err(why) => return complain(NO_LAB, &why),
+    };
+    let (lab, programs) = match prepare(args) {
+        Ok(prepared) => prepared,
+        Err(why) => return complain(NO_LAB, &why),
+    };
+    match world::watch(&lab) {
+        Ok(eyes) => play(args, &outputs, &Stage { lab: &lab, eyes: &eyes, programs: &programs, signals: &signals }),
+        Err(why) => complain(NO_LAB, &why),
+    }
+}
+
+fn complain(code: u8, why: &dyn std::fmt::Display) -> u8 {
+    let _ = writeln!(std::io::stderr(), "standfast demo: {why}");
+    code
+}
+
+/// Files that were asked for, open.
+struct Outputs {
+    keep: Option<File>,
+    svg: Option<File>,
+}
+
+impl Outputs {
+    fn open(args: &Args) -> Result<Self, String> {
+        let failed = |doing: &str, path: &Path, why: std::io::Error| format!("cannot {doing} {}: {why}", path.display());
+        let directory = |path: &PathBuf| {
+            std::fs::create_dir_all(path)
+                .and_then(|()| File::open(path))
+                .map_err(|why| failed("make the directory", path, why))
+        };
+        let file = |path: &PathBuf| File::create(path).map_err(|why| failed("write", path, why));
+        Ok(Self { keep: args.keep.as_ref().map(directory).transpose()?, svg: args.svg.as_ref().map(file).transpose()? })
+    }
+}
+
+fn prepare(args: &Args) -> lab::Result<(lab::Lab, [Program; 2])> {
+    let lab = world::build()?;
+    let program = |path: Option<&PathBuf>| path.map_or_else(|| Ok(Program::own()), |path| Program::other(path, &lab));
+    let programs = [program(args.daemon.as_ref())?, program(args.peer.as_ref().or(args.daemon.as_ref()))?];
+    Ok((lab, programs))
+}
+
+/// All that the story needs.
+struct Stage<'a> {
+    lab: &'a lab::Lab,
+    eyes: &'a Eyes,
+    programs: &'a [Program; 2],
+    signals: &'a Signals,
+}
+
+/// Plays the story, with the screen and the signals on threads of their own; returns the exit code.
+fn play(args: &Args, outputs: &Outputs, stage: &Stage<'_>) -> u8 {
+    let screen = Screen::new(Look::detect(args.ascii), args.json);
+    let length = LENGTHS[usize::from(args.quick)];
+    let done = match eventfd(0, EventfdFlags::CLOEXEC) {
+        Ok(done) => done,
+        Err(why) => return complain(NO_LAB, &why),
+    };
+    screen.say(headline(stage.programs));
+    let story = std::thread::scope(|scope| {
+        scope.spawn(|| screen.animate(|| live(stage.eyes, length)));
+        scope.spawn(|| heed(stage.signals, &done, &screen));
+        let mut story = Story::new(World::new(stage.lab, stage.eyes, stage.programs, stage.signals), &screen);
+        story.play(args.quick);
+        screen.end();
+        // The counter of an eventfd of our own takes a 1 at any time.
+        let _ = rustix::io::write(&done, &1_u64.to_ne_bytes());
+        story
+    });
+    let history = stage.eyes.history();
+    let ok = story.steps.iter().all(|step| step.off() == 0);
+    screen.say(ending(&story, &history, &stage.eyes.chapters()));
+    if args.json {
+        let document = document(&story, &history, stage);
+        let _ = writeln!(std::io::stdout(), "{document:#}");
+    }
+    match save(args, outputs, &story, &screen) {
+        Ok(()) if ok => OK,
+        Ok(()) => OFF,
+        Err(why) => complain(OFF, &why),
+    }
+}
+
+/// Ends the program in order when it is told to. With it everything ends that it started: the kernel sees to that.
+fn heed(signals: &Signals, done: &rustix::fd::OwnedFd, screen: &Screen) {
+    loop {
+        let mut ready = [PollFd::new(signals, PollFlags::IN), PollFd::new(done, PollFlags::IN)];
+        if poll(&mut ready, None).is_err() {
+            continue;
+        }
+        while let Ok(Some(received)) = signals.next() {
+            if matches!(received.signal, Signal::Interrupt | Signal::Terminate | Signal::Hangup) {
+                screen.end();
+                let text = "standfast demo: interrupted; its machines and daemons are gone\n";
+                let _ = std::io::stderr().write_all(text.as_bytes());
+                std::process::exit(INTERRUPTED);
+            }
+        }
+        if !ready[1].revents().is_empty() {
+            return;
+        }
+    }
+}
+
+/// What is shown before the first step.
+fn headline(programs: &[Program; 2]) -> Vec<Line> {
+    let title = Line::plain(" ")
+        .add(Ink::Bold, "Two load balancers, one address, a client")
+        .flush(Ink::Dim, "real daemons, real packets, private namespaces", WIDTH);
+    let rows = Who::BOTH.map(|who| {
+        Line::plain("   ")
+            .add(chart::ink(who), who.name())
+            .add(Ink::Plain, format!("    {}  priority {}  ", who.address(), who.priority()))
+            .add(Ink::Dim, programs[who.index()].version.clone())
+    });
+    let [one, two] = rows;
+    let client = Line::plain(format!("   client  {CLIENT}  asks {VIP} every {}", span(ASKS_EVERY)));
+    let protocol = format!("VRRPv2, VRID {VRID}, an advert a second");
+    vec![title, one, two, client.flush(Ink::Dim, &protocol, WIDTH), Line::default()]
+}
+
+/// The lines that are drawn anew while the story goes on.
+fn live(eyes: &Eyes, length: Duration) -> Vec<Line> {
+    let history = eyes.history();
+    let mut lines = vec![Line::default()];
+    lines.extend(Chart::new(&history, &eyes.chapters(), length).lines());
+    lines.push(status(&history));
+    lines
+}
+
+/// Who holds the address, when the last advert came, and how the client fares.
+fn status(history: &History) -> Line {
+    let now = history.taken;
+    let holders = history.holds.iter().filter(|hold| hold.until == now);
+    let holders: Vec<Who> = holders.map(|hold| hold.who).collect();
+    let line = match holders[..] {
+        [] => Line::plain(" now     ").add(Ink::Silent, "nobody holds it"),
+        [who] => Line::plain(" now     ").add(chart::ink(who), format!("{} holds it", who.name())),
+        _ => Line::plain(" now     ").add(Ink::Bad, "two hold it"),
+    };
+    let advert = history.sights.iter().rev().find(|sight| matches!(sight.what, What::Advert { .. }));
+    let line = match advert {
+        Some(advert) => {
+            let age = now.since(advert.at).as_secs_f64();
+            let by = advert.who.map_or("nobody", Who::name);
+            line.add(Ink::Dim, format!(", last advert by {by} {age:.1} s ago"))
+        }
+        None => line.add(Ink::Dim, ", no advert yet"),
+    };
+    match history.answers.last() {
+        Some(answer) if now.since(answer.at) < Duration::from_millis(100) => {
+            let by = history.owner_of(answer.by).map_or("somebody", Who::name);
+            line.add(Ink::Dim, format!(", client answered by {by}"))
+        }
+        Some(answer) => {
+            line.add(Ink::Silent, format!(", client waits for {:.1} s", now.since(answer.at).as_secs_f64()))
+        }
+        None => line.add(Ink::Silent, ", client was never answered yet"),
+    }
+}
+
+/// The time line, the log excerpts if something was off, and the verdict.
+fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) -> Vec<Line> {
+    let mut lines = vec![Line::default()];
+    lines.extend(Chart::new(history, chapters, Duration::ZERO).lines());
+    lines.extend([Chart::legend(), Line::default()]);
+    let off: usize = story.steps.iter().map(report::Step::off).sum();
+    if let Some(step) = story.steps.iter().find(|step| step.off() > 0) {
+        lines.extend(excerpts(story, step.from, history.begun));
+    }
+    let (checks, steps) = (story.steps.iter().map(|step| step.checks.len()).sum::<usize>(), story.steps.len());
+    let took = history.taken.since(history.begun).as_secs();
+    let (ink, text) = if off == 0 {
+        let silent = |number: usize| silence_of(story, number).map_or("?".to_owned(), span);
+        let text = format!(
+            "✓ as the protocol demands: {checks} checks in {steps} steps, {took} s. The client missed \
+             {} at the power cut, {} at the return, {} at the orderly stop.",
+            silent(2),
+            silent(3),
+            silent(4)
+        );
+        (Ink::Good, text)
+    } else {
+        let be = if off == 1 { "is" } else { "are" };
+        (Ink::Bad, format!("✗ {off} of {checks} checks {be} off, in {steps} steps, {took} s"))
+    };
+    lines.extend(wrap(&format!(" {text}"), 3).into_iter().map(|row| Line::default().add(ink, row)));
+    if off > 0 {
+        lines.extend(advice());
+    }
+    lines
+}
+
+/// How long the client was not answered in a step.
+fn silence_of(story: &Story<'_>, number: usize) -> Option<Duration> {
+    let step = story.steps.iter().find(|step| step.number == number)?;
+    let check = step.checks.iter().find(|check| check.name == "client")?;
+    let millis = check.facts.get("silent_ms")?.as_f64()?;
+    Duration::try_from_secs_f64(millis / 1e3).ok()
+}
+
+/// What the daemons said since `from`.
+fn excerpts(story: &Story<'_>, from: Instant, begun: Instant) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for who in Who::BOTH {
+        let said = story.world.said(who, from);
+        let title = format!(" log of {} from {:.1} s on:", who.name(), seconds(from, begun));
+        lines.push(Line::default().add(Ink::Bold, title));
+        if said.is_empty() {
+            lines.push(Line::default().add(Ink::Dim, "   (nothing)"));
+        }
+        for line in said.iter().skip(said.len().saturating_sub(EXCERPT)) {
+            let text = format!("   {:7.3} s  {}", seconds(line.at, begun), line.text);
+            lines.push(Line::default().add(Ink::Dim, text));
+        }
+    }
+    lines.push(Line::default());
+    lines
+}
+
+fn advice() -> Vec<Line> {
+    let text = " Run it again with --keep DIR for captures (tcpdump -nn -r DIR/client.pcap), whole logs and the \
+                configurations. On a machine with much other work, times can be off without a fault.";
+    wrap(text, 3).into_iter().map(Line::plain).collect()
+}
+
+/// Everything as JSON; times are seconds since the machines stood ready.
+fn document(story: &Story<'_>, history: &History, stage: &Stage<'_>) -> serde_json::Value {
+    let begun = stage.eyes.begun();
+    let holders = history.holds.iter().map(|hold| {
+        json!({
+            "machine": hold.who.name(), "from_s": seconds(hold.from, begun), "until_s": seconds(hold.until, begun),
+        })
+    });
+    let silences = history.gaps().filter(|gap| gap.length() >= Duration::from_millis(50)).map(|gap| {
+        json!({ "from_s": seconds(gap.from, begun), "until_s": seconds(gap.until, begun) })
+    });
+    let machines = Who::BOTH.map(|who| {
+        json!({
+            "name": who.name(), "address": who.address(), "mac": history.macs[who.index()].to_string(),
+            "priority": who.priority(), "daemon": stage.programs[who.index()].version,
+        })
+    });
+    let off: usize = story.steps.iter().map(report::Step::off).sum();
+    json!({
+        "standfast": env!("CARGO_PKG_VERSION"),
+        "address": VIP,
+        "vrid": VRID,
+        "machines": machines,
+        "client": { "address": CLIENT, "asks_every_ms": report::millis(ASKS_EVERY) },
+        "steps": story.steps.iter().map(|step| step.json(begun)).collect::<Vec<_>>(),
+        "timeline": { "holders": holders.collect::<Vec<_>>(), "silences": silences.collect::<Vec<_>>() },
+        "seconds": seconds(history.taken, begun),
+        "off": off,
+        "ok": off == 0,
+    })
+}
+
+/// Writes what was asked for into files.
+fn save(args: &Args, outputs: &Outputs, story: &Story<'_>, screen: &Screen) -> Result<(), String> {
+    if let (Some(directory), Some(name)) = (&outputs.keep, &args.keep) {
+        let inside = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+        story.world.keep(&inside).map_err(|why| why.to_string())?;
+        let text = format!(" kept in {}: captures, logs, configurations", name.display());
+        screen.say([Line::default().add(Ink::Dim, text)]);
+    }
+    if let Some(mut file) = outputs.svg.as_ref() {
+        let picture = svg::picture("standfast demo", &screen.said());
+        file.write_all(picture.as_bytes()).map_err(|why| format!("cannot write the picture: {why}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! What is played: two load balancers, one address, and the protocol's own arithmetic about them.
+//!
+//! The intervals are computed here from the text of RFC 3768 and not by the crate that the daemons use: a
+//! demonstration that asks the accused for the law proves nothing.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// The service address.
+pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+/// The virtual router.
+pub(crate) const VRID: u8 = 50;
+/// One advert a second.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+/// The client's own address.
+pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+/// How often the client asks.
+pub(crate) const ASKS_EVERY: Duration = Duration::from_millis(2);
+
+/// One of the two load balancers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Who {
+    /// The preferred one, priority 150.
+    Lb01,
+    /// The other, priority 100.
+    Lb02,
+}
+
+impl Who {
+    /// Both.
+    pub(crate) const BOTH: [Self; 2] = [Self::Lb01, Self::Lb02];
+
+    /// 0 or 1.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Lb01 => 0,
+            Self::Lb02 => 1,
+        }
+    }
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Lb01 => "lb01",
+            Self::Lb02 => "lb02",
+        }
+    }
+
+    /// Its own address.
+    pub(crate) const fn address(self) -> Ipv4Addr {
+        match self {
+            Self::Lb01 => Ipv4Addr::new(10, 0, 0, 5),
+            Self::Lb02 => Ipv4Addr::new(10, 0, 0, 6),
+        }
+    }
+
+    /// Its priority.
+    pub(crate) const fn priority(self) -> u8 {
+        match self {
+            Self::Lb01 => 150,
+            Self::Lb02 => 100,
+        }
+    }
+}
+
+/// Which of the scenario's two pairs of configurations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pair {
+    /// `state MASTER` on lb01, `state BACKUP` on lb02: whoever returns takes the address back.
+    Preempting,
+    /// `state BACKUP` and `nopreempt` on both: whoever has the address keeps it.
+    Staying,
+}
+
+/// The configuration file of one of them.
+pub(crate) fn configuration(who: Who, pair: Pair) -> String {
+    let (state, stay) = match (pair, who) {
+        (Pair::Preempting, Who::Lb01) => ("MASTER", ""),
+        (Pair::Preempting, Who::Lb02) => ("BACKUP", ""),
+        (Pair::Staying, _) => ("BACKUP", "    nopreempt\n"),
+    };
+    let (name, priority) = (who.name(), who.priority());
+    format!(
+        "global_defs {{
+    router_id {name}
+}}
+
+vrrp_instance VI_1 {{
+    state {state}
+{stay}    interface eth0
+    virtual_router_id {VRID}
+    priority {priority}
+    advert_int 1
+    authentication {{
+        auth_type PASS
+        auth_pass 1111
+    }}
+    virtual_ipaddress {{
+        {VIP}
+    }}
+}}
+"
+    )
+}
+
+/// A time that the protocol names, with the arithmetic that leads to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Term {
+    /// The arithmetic, result included.
+    pub(crate) formula: String,
+    /// The result.
+    pub(crate) length: Duration,
+}
+
+/// Skew_Time of version 2: (256 − priority) / 256 seconds (RFC 3768 section 6.1).
+pub(crate) fn skew(who: Who) -> Term {
+    let short = 256 - u32::from(who.priority());
+    let length = Duration::from_secs(1) * short / 256;
+    let formula = format!("(256 − {})/256 s = {:.3} s", who.priority(), length.as_secs_f64());
+    Term { formula, length }
+}
+
+/// Master_Down_Interval of version 2: three adverts missed, and the skew.
+pub(crate) fn down(who: Who) -> Term {
+    let length = INTERVAL * 3 + skew(who).length;
+    let formula = format!("3 × 1 s + (256 − {})/256 s = {:.3} s", who.priority(), length.as_secs_f64());
+    Term { formula, length }
+}
+
+/// How long a router that is configured with `state MASTER` listens at its start: keepalived's shortening to
+/// one interval and the smallest skew.
+pub(crate) fn eager() -> Term {
+    let length = INTERVAL + Duration::from_secs(1) / 256;
+    Term { formula: format!("1 s + 1/256 s = {:.3} s", length.as_secs_f64()), length }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arithmetic_is_the_one_of_the_protocol() {
+        assert_eq!(down(Who::Lb01).length, Duration::from_nanos(3_414_062_500));
+        assert_eq!(down(Who::Lb02).length, Duration::from_nanos(3_609_375_000));
+        assert_eq!(down(Who::Lb02).formula, "3 × 1 s + (256 − 100)/256 s = 3.609 s");
+        assert_eq!(skew(Who::Lb02).formula, "(256 − 100)/256 s = 0.609 s");
+        assert_eq!(eager().length, Duration::from_nanos(1_003_906_250));
+    }
+
+    #[test]
+    fn the_configurations_differ_where_the_scenario_says() {
+        let lb01 = configuration(Who::Lb01, Pair::Preempting);
+        assert!(lb01.contains("state MASTER") && lb01.contains("priority 150") && !lb01.contains("nopreempt"));
+        let lb02 = configuration(Who::Lb02, Pair::Staying);
+        assert!(lb02.contains("state BACKUP\n    nopreempt\n") && lb02.contains("router_id lb02"));
+    }
+}

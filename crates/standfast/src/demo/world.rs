@@ -1,0 +1,450 @@
+//! The laboratory of the demonstration: lb01, lb02, a client, the switch between them, and everything that
+//! watches them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lab::{Capture, Change, Client, Daemon, Ended, Lab, Line, Machine, Result, Signal, Watch};
+use linux::signals::Signals;
+use timeline::Instant;
+use wire::Mac;
+use wire::frame::Seen;
+
+use super::measure::{History, Power, What, holds, sight, sights};
+use super::scenario::{ASKS_EVERY, CLIENT, Pair, VIP, Who, configuration};
+
+/// Long enough for whatever happens at once, on a busy machine too.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// What the network card of each machine is called.
+const ETH0: &str = "eth0";
+/// The start of a daemon's log line that says that it listens for others now.
+const LISTENS: &str = "Entering BACKUP STATE";
+
+/// A program that can be a load balancer's daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    /// What is started.
+    path: PathBuf,
+    /// It wants keepalived's options.
+    keepalived: bool,
+    /// What it calls itself.
+    pub(crate) version: String,
+}
+
+impl Program {
+    /// This very program.
+    pub(crate) fn own() -> Self {
+        let version = format!("standfast {}", env!("CARGO_PKG_VERSION"));
+        Self { path: "/proc/self/exe".into(), keepalived: false, version }
+    }
+
+    /// Another one, which is asked for its version.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn other(path: &Path, lab: &Lab) -> Result<Self> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let asked = lab.machine("client")?.spawn(path, |command| {
+            command.arg("--version");
+        })?;
+        let said = asked.lines().wait(SOON, |line| !line.text.trim().is_empty());
+        let version = said.map_or(name.clone(), |line| first_words(&line.text));
+        Ok(Self { path: path.to_owned(), keepalived: name.contains("keepalived"), version })
+    }
+}
+
+/// `Keepalived v2.2.7 (01/16,2022)` → `keepalived 2.2.7`.
+fn first_words(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let name = words.next().unwrap_or_default().to_lowercase();
+    match words.next() {
+        Some(version) => format!("{name} {}", version.trim_start_matches('v')),
+        None => name,
+    }
+}
+
+/// What watches one of the load balancers.
+#[derive(Debug)]
+struct Post {
+    machine: Machine,
+    capture: Capture,
+    watch: Watch,
+}
+
+/// What watches all of it; the screen looks through it while the story goes on.
+#[derive(Debug)]
+pub(crate) struct Eyes {
+    client: Client,
+    wire: Capture,
+    posts: [Post; 2],
+    macs: [Mac; 2],
+    begun: Instant,
+    power: Mutex<[Vec<(Instant, Power)>; 2]>,
+    chapters: Mutex<Vec<(Instant, String)>>,
+}
+
+impl Eyes {
+    /// When the machines stood ready.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Everything that was seen until now.
+    pub(crate) fn history(&self) -> History {
+        let power = lock(&self.power).clone();
+        let timeline = self.client.timeline();
+        let taken = timeline.taken;
+        let mut held: Vec<_> = Who::BOTH
+            .into_iter()
+            .flat_map(|who| {
+                let index = who.index();
+                holds(who, &self.posts[index].watch.events().all(), &power[index], taken)
+            })
+            .collect();
+        held.sort_by_key(|hold| hold.from);
+        History {
+            begun: self.begun,
+            taken,
+            sights: sights(&self.wire.records(), self.macs),
+            probes: timeline.probes,
+            answers: timeline.answers,
+            holds: held,
+            power,
+            macs: self.macs,
+        }
+    }
+
+    /// The parts of the story so far, with their beginnings.
+    pub(crate) fn chapters(&self) -> Vec<(Instant, String)> {
+        lock(&self.chapters).clone()
+    }
+
+    /// A part of the story begins.
+    pub(crate) fn begin(&self, name: impl Into<String>) -> Instant {
+        let now = lab::now();
+        lock(&self.chapters).push((now, name.into()));
+        now
+    }
+
+    /// Frames that the kernel had no room for: the numbers would be wrong.
+    pub(crate) fn dropped(&self) -> u32 {
+        let posts: u32 = self.posts.iter().map(|post| post.capture.dropped()).sum();
+        posts + self.wire.dropped()
+    }
+
+    fn turn(&self, who: Who, power: Power) {
+        lock(&self.power)[who.index()].push((lab::now(), power));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in there is whole after every line that changes it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A daemon that was started at some time.
+#[derive(Debug)]
+struct Life {
+    who: Who,
+    daemon: Daemon,
+}
+
+/// The laboratory.
+#[derive(Debug)]
+pub(crate) struct World<'a> {
+    // In this order: the daemons end before the machines do.
+    lives: Vec<Life>,
+    lab: &'a Lab,
+    eyes: &'a Eyes,
+    programs: &'a [Program; 2],
+    signals: &'a Signals,
+}
+
+/// Makes the machines.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn build() -> Result<Lab> {
+    let [one, two] = Who::BOTH.map(|who| format!("{}/24", who.address()));
+    Lab::builder()
+        .machine("lb01", &one, None)
+        .machine("lb02", &two, None)
+        .machine("client", &format!("{CLIENT}/24"), None)
+        .build()
+}
+
+/// Begins to watch.
+///
+/// # Errors
+/// When sockets are refused.
+pub(crate) fn watch(lab: &Lab) -> Result<Eyes> {
+    let post = |who: Who| {
+        let machine = lab.machine(who.name())?.clone();
+        let (capture, watch) = (Capture::start(&machine, ETH0)?, machine.watch_addresses()?);
+        Ok::<_, lab::Error>(Post { machine, capture, watch })
+    };
+    let posts = [post(Who::Lb01)?, post(Who::Lb02)?];
+    let macs = [posts[0].machine.mac(ETH0)?, posts[1].machine.mac(ETH0)?];
+    let client = lab.machine("client")?;
+    Ok(Eyes {
+        wire: Capture::start(client, ETH0)?,
+        client: Client::start_every(client, VIP.into(), ASKS_EVERY)?,
+        posts,
+        macs,
+        begun: lab::now(),
+        power: Mutex::default(),
+        chapters: Mutex::default(),
+    })
+}
+
+impl<'a> World<'a> {
+    /// Nothing runs yet.
+    pub(crate) fn new(lab: &'a Lab, eyes: &'a Eyes, programs: &'a [Program; 2], signals: &'a Signals) -> Self {
+        Self { lives: Vec::new(), lab, eyes, programs, signals }
+    }
+
+    /// What watches it.
+    pub(crate) fn eyes(&self) -> &'a Eyes {
+        self.eyes
+    }
+
+    fn machine(&self, who: Who) -> &'a Machine {
+        &self.eyes.posts[who.index()].machine
+    }
+
+    /// Starts the daemon of `who`; says when.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(&mut self, who: Who, pair: Pair) -> Result<Instant> {
+        let machine = self.machine(who);
+        let file = machine.file("keepalived.conf");
+        machine.write(&file, configuration(who, pair))?;
+        let program = &self.programs[who.index()];
+        self.eyes.turn(who, Power::Serving);
+        let at = lab::now();
+        let daemon = machine.spawn(&program.path, |command| {
+            // keepalived: in the foreground, on the console, and not in this machine's syslog.
+            let words: &[&str] = if program.keepalived { &["-n", "-l", "-G", "-f"] } else { &["run", "-f"] };
+            command.args(words).arg(&file);
+            self.signals.restore_for(command);
+        })?;
+        self.lives.push(Life { who, daemon });
+        Ok(at)
+    }
+
+    fn life(&self, who: Who) -> Result<&Daemon> {
+        let last = self.lives.iter().rev().find(|life| life.who == who);
+        last.map(|life| &life.daemon).ok_or_else(|| lab::Error::NoMachine(who.name().to_owned()))
+    }
+
+    /// Waits until the latest daemon of `who` says that it listens; says when that was.
+    ///
+    /// # Errors
+    /// When it does not say so, or ends.
+    pub(crate) fn wait_listening(&self, who: Who) -> Result<Instant> {
+        Ok(self.life(who)?.wait_for_line(LISTENS, SOON)?.at)
+    }
+
+    /// Cuts the power of `who`: its cable is dead and all its processes end, side by side. What was in its
+    /// memory (the addresses that its kernel held, its `/run`) is gone when it comes back.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn power_off(&self, who: Who) -> Result<()> {
+        let machine = self.machine(who);
+        let (cable, daemon) = (self.lab.cable(machine), self.life(who)?);
+        self.eyes.turn(who, Power::Off);
+        let killed = std::thread::scope(|scope| {
+            let killing = scope.spawn(|| daemon.kill_crash());
+            cable.unplug()?;
+            killing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        killed.map(drop)
+    }
+
+    /// Gives `who` its power back and starts its daemon; says when.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn power_on(&mut self, who: Who, pair: Pair) -> Result<Instant> {
+        let machine = self.machine(who);
+        forget(machine)?;
+        let watch = &self.eyes.posts[who.index()].watch;
+        let mark = watch.events().mark();
+        self.eyes.turn(who, Power::Idle);
+        self.lab.cable(machine).plug()?;
+        let carrier = |change: &Change| matches!(change, Change::Link { name, carrier: true, .. } if name == ETH0);
+        watch.wait_from(mark, "the cable has carrier", SOON, |event| carrier(&event.change))?;
+        self.start(who, pair)
+    }
+
+    /// Asks the daemon of `who` to stop (SIGTERM).
+    ///
+    /// # Errors
+    /// When it has ended before.
+    pub(crate) fn ask_to_stop(&self, who: Who) -> Result<()> {
+        self.life(who)?.signal(Signal::TERM)
+    }
+
+    /// Waits for the end of that daemon.
+    ///
+    /// # Errors
+    /// When it goes on.
+    pub(crate) fn wait_end(&self, who: Who) -> Result<Ended> {
+        let ended = self.life(who)?.wait(SOON)?;
+        self.eyes.turn(who, Power::Idle);
+        Ok(ended)
+    }
+
+    /// Waits for the next advert of `who`; says when it was sent.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub(crate) fn wait_next_advert(&self, who: Who) -> Result<Instant> {
+        self.wait_adverts(who, 1)
+    }
+
+    /// Waits for the next `count` adverts of `who`; says when the last of them was sent.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub(crate) fn wait_adverts(&self, who: Who, count: usize) -> Result<Instant> {
+        let capture = &self.eyes.wire;
+        let mut mark = capture.tape().mark();
+        let mut at = lab::now();
+        for _ in 0..count {
+            let what = format!("an advert of {}", who.name());
+            let wanted = |record: &lab::Record| {
+                matches!(record.seen, Some(Seen::Vrrp { source, .. }) if source == who.address())
+            };
+            let (next, record) = capture.wait_from(mark, &what, SOON, wanted)?;
+            (mark, at) = (next, record.at);
+        }
+        Ok(at)
+    }
+
+    /// Waits for the first gratuitous ARP of `who` for the service address since `since`; says when it left.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn wait_announcement(&self, who: Who, since: Instant) -> Result<Instant> {
+        let what = format!("{} announces {VIP} by gratuitous ARP", who.name());
+        let wanted = |record: &lab::Record| {
+            record.outgoing
+                && record.at >= since
+                && sight(record, self.eyes.macs)
+                    .is_some_and(|sight| sight.who == Some(who) && sight.what == What::Announcement)
+        };
+        Ok(self.eyes.posts[who.index()].capture.wait_for(&what, SOON, wanted)?.at)
+    }
+
+    /// Waits until `who` answers the client.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn wait_answer(&self, who: Who) -> Result<Instant> {
+        Ok(self.eyes.client.wait_for_answer_by(self.eyes.macs[who.index()], SOON)?.at)
+    }
+
+    /// Waits until the kernel of `who` holds the address, or does not.
+    ///
+    /// # Errors
+    /// When that does not happen.
+    pub(crate) fn wait_holds(&self, who: Who, held: bool) -> Result<()> {
+        self.machine(who).wait_until_holds(VIP.into(), held, SOON).map(drop)
+    }
+
+    /// The last advert that `by` received from the other before `until`, with its priority.
+    pub(crate) fn last_heard(&self, by: Who, until: Instant) -> Option<(Instant, u8)> {
+        let records = self.eyes.posts[by.index()].capture.records();
+        let heard = records.iter().filter(|record| !record.outgoing && record.at < until);
+        let adverts = heard.filter_map(|record| match sight(record, self.eyes.macs)?.what {
+            What::Advert { priority, .. } => Some((record.at, priority)),
+            What::Announcement => None,
+        });
+        adverts.last()
+    }
+
+    /// The service address as the kernel of `who` has it, with its prefix length.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub(crate) fn service_address(&self, who: Who) -> Result<Option<String>> {
+        let all = self.machine(who).addresses(ETH0)?;
+        Ok(all.iter().find(|cidr| cidr.address == VIP).map(ToString::to_string))
+    }
+
+    /// Where the client would send a packet for the service address.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub(crate) fn client_believes(&self) -> Result<Option<Mac>> {
+        self.lab.machine("client")?.neighbour(VIP.into())
+    }
+
+    /// What the daemons of `who` said since `since`.
+    pub(crate) fn said(&self, who: Who, since: Instant) -> Vec<Line> {
+        let lives = self.lives.iter().filter(|life| life.who == who);
+        lives.flat_map(|life| life.daemon.lines().all()).filter(|line| line.at >= since).collect()
+    }
+
+    /// Copies captures, logs and configurations into a directory; says what it is called there.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn keep(&self, directory: &Path) -> Result<()> {
+        for who in Who::BOTH {
+            let name = who.name();
+            self.eyes.posts[who.index()].capture.write_pcap(directory.join(format!("{name}.pcap")))?;
+            for (pair, suffix) in [(Pair::Preempting, ""), (Pair::Staying, "-nopreempt")] {
+                let file = directory.join(format!("{name}{suffix}.conf"));
+                fs::write(&file, configuration(who, pair)).map_err(|why| cannot_write(&file, why))?;
+            }
+            let lives = self.lives.iter().filter(|life| life.who == who);
+            for (number, life) in lives.enumerate() {
+                let file = directory.join(format!("{name}-{}.log", number + 1));
+                fs::write(&file, life.daemon.log()).map_err(|why| cannot_write(&file, why))?;
+            }
+        }
+        self.eyes.wire.write_pcap(directory.join("client.pcap"))
+    }
+}
+
+fn cannot_write(file: &Path, why: std::io::Error) -> lab::Error {
+    let name = file.file_name().unwrap_or(OsStr::new("?")).to_string_lossy();
+    lab::Error::System { doing: format!("write {name}"), why }
+}
+
+/// What a power cut does to memory.
+fn forget(machine: &Machine) -> Result<()> {
+    let service = lab::Cidr::host(VIP.into());
+    if machine.holds(service.address)? {
+        machine.del_address(ETH0, service)?;
+    }
+    machine.within(|| {
+        for entry in fs::read_dir("/run").into_iter().flatten().flatten() {
+            let path = entry.path();
+            // The laboratory's own directory is no part of the machine.
+            if path.ends_with("lab") {
+                continue;
+            }
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_shortened() {
+        assert_eq!(first_words("Keepalived v2.2.7 (01/16,2022)"), "keepalived 2.2.7");
+        assert_eq!(first_words("standfast 0.1.0"), "standfast 0.1.0");
+        assert_eq!(first_words("odd"), "odd");
+    }
+}

@@ -1,0 +1,420 @@
+//! Shows findings: like a compiler, in one line each, or as JSON.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
+use config::{Diagnostic, FileId, Id, Severity, Sources, Span, masked};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+/// How findings are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// The line with a caret, the reason, and what to write instead
+    #[default]
+    Full,
+    /// One line each: file:line:column: severity[id]: message
+    Concise,
+    /// One JSON document
+    Json,
+}
+
+/// Labels further away than this many lines get an excerpt of their own.
+const NEAR: usize = 12;
+/// Longer lines are cut: they were ignored for their length, and nobody wants to see all of it.
+const LONGEST: usize = 1023;
+
+/// Shows findings about some files.
+#[derive(Debug)]
+pub struct Reporter<'a> {
+    sources: &'a Sources,
+    /// Where the lines of a file start, once it was needed: a search for each finding would be quadratic.
+    starts: BTreeMap<FileId, Vec<usize>>,
+    colour: bool,
+}
+
+impl<'a> Reporter<'a> {
+    /// A reporter; `colour` only has to do with [`Reporter::full`].
+    #[must_use]
+    pub const fn new(sources: &'a Sources, colour: bool) -> Self {
+        Self { sources, starts: BTreeMap::new(), colour }
+    }
+
+    /// Line and column of the start of a place, from 1; the column in characters.
+    pub fn position(&mut self, span: Span) -> (usize, usize) {
+        let bytes = self.sources.bytes(span.file);
+        let starts = self.starts(span.file);
+        let line = starts.partition_point(|start| *start <= span.start as usize).max(1);
+        let start = starts.get(line - 1).copied().unwrap_or(0);
+        let before = bytes.get(start..span.start as usize).unwrap_or_default();
+        // Continuation bytes of UTF-8 do not begin a character.
+        (line, before.iter().filter(|b| **b & 0xc0 != 0x80).count() + 1)
+    }
+
+    fn starts(&mut self, file: FileId) -> &[usize] {
+        let sources = self.sources;
+        self.starts.entry(file).or_insert_with(|| {
+            let bytes = sources.bytes(file).iter().enumerate();
+            std::iter::once(0).chain(bytes.filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1)).collect()
+        })
+    }
+
+    /// `file:line:column: severity[id]: message`, with its line end.
+    pub fn concise(&mut self, d: &Diagnostic) -> String {
+        let (line, column) = self.position(d.span);
+        let name = self.sources.name(d.span.file);
+        format!("{name}:{line}:{column}: {}[{}]: {}\n", d.severity, d.id, d.message)
+    }
+
+    /// The finding with its lines, carets, reasons and help, and an empty line behind it.
+    pub fn full(&mut self, d: &Diagnostic) -> String {
+        let level = match d.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let mut group: Group<'_> = Group::with_title(level.primary_title(d.message.as_str()).id(d.id.name()));
+        for excerpt in self.excerpts(d) {
+            group = match excerpt {
+                Excerpt::Lines(snippet) => group.element(snippet),
+                Excerpt::Name(name) => group.element(Origin::path(name)),
+            };
+        }
+        for span in &d.include_chain {
+            let (line, _) = self.position(*span);
+            let text = format!("included from {}:{line}", self.sources.name(span.file));
+            group = group.element(Level::NOTE.message(normalize_untrusted_str(&text)));
+        }
+        if let Some(help) = &d.help {
+            group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
+        }
+        let renderer = if self.colour { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group]) + "\n\n"
+    }
+
+    /// The places of a finding, the first one first, near ones together.
+    fn excerpts<'d>(&mut self, d: &'d Diagnostic) -> Vec<Excerpt<'d>> {
+        if self.sources.bytes(d.span.file).is_empty() {
+            return vec![Excerpt::Name(self.sources.name(d.span.file).to_owned())];
+        }
+        let (first, _) = self.position(d.span);
+        let mut near = vec![(first, d.span, None)];
+        let mut far = Vec::new();
+        for (span, text) in &d.labels {
+            let (line, _) = self.position(*span);
+            let place = (line, *span, Some(text.as_str()));
+            if span.file == d.span.file && line.abs_diff(first) <= NEAR {
+                near.push(place);
+            } else {
+                far.push(place);
+            }
+        }
+        let mut list = vec![Excerpt::Lines(self.snippet(&near))];
+        list.extend(far.into_iter().map(|place| Excerpt::Lines(self.snippet(&[place]))));
+        list
+    }
+
+    /// Lines of one file with marks; the first place is the main one when it has no text.
+    fn snippet<'d>(
+        &mut self,
+        places: &[(usize, Span, Option<&'d str>)],
+    ) -> Snippet<'d, annotate_snippets::Annotation<'d>> {
+        let file = places.first().map(|(_, span, _)| span.file);
+        let first = places.iter().map(|(line, ..)| *line).min().unwrap_or(1);
+        let last = places.iter().map(|(line, ..)| *line).max().unwrap_or(1);
+        let Some(file) = file else { return Snippet::source("") };
+        let shown = self.lines(file, first..=last);
+        let marks: Vec<_> = places
+            .iter()
+            .map(|(line, span, text)| {
+                let (start, end) = shown.place(*line, *span);
+                let kind = if text.is_none() { AnnotationKind::Primary } else { AnnotationKind::Context };
+                kind.span(start..end).label(text.map(normalize_untrusted_str))
+            })
+            .collect();
+        let name = self.sources.name(file).to_owned();
+        Snippet::source(shown.text).line_start(first).path(name).annotations(marks)
+    }
+
+    /// Some lines as they may be shown.
+    fn lines(&mut self, file: FileId, range: RangeInclusive<usize>) -> Shown {
+        let bytes = self.sources.bytes(file);
+        let mut shown = Shown { first: *range.start(), text: String::new(), lines: Vec::new() };
+        let starts = self.starts(file);
+        for number in range {
+            let start = starts.get(number - 1).copied().unwrap_or(bytes.len());
+            let end = starts.get(number).copied().unwrap_or(bytes.len());
+            let line = bytes.get(start..end).unwrap_or_default().trim_ascii_end();
+            let line = if line.len() > LONGEST { line.get(..80).unwrap_or(line) } else { line };
+            let masked = masked(line);
+            shown.lines.push((start, shown.text.len(), masked.at));
+            shown.text.push_str(&masked.text);
+            shown.text.push('\n');
+        }
+        shown
+    }
+}
+
+enum Excerpt<'d> {
+    Lines(Snippet<'d, annotate_snippets::Annotation<'d>>),
+    /// The file has no lines to show.
+    Name(String),
+}
+
+/// Masked lines, and where their bytes went.
+struct Shown {
+    first: usize,
+    text: String,
+    /// Start in the file, start in the text, and the places of the bytes within the line.
+    lines: Vec<(usize, usize, Vec<usize>)>,
+}
+
+impl Shown {
+    fn place(&self, line: usize, span: Span) -> (usize, usize) {
+        let Some((from, to, at)) = self.lines.get(line - self.first) else { return (0, 0) };
+        let map = |byte: u32| {
+            let within = (byte as usize).saturating_sub(*from);
+            to + at.get(within).or(at.last()).copied().unwrap_or(0)
+        };
+        (map(span.start), map(span.end))
+    }
+}
+
+/// Findings of one configuration, for JSON.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    /// The main file.
+    pub file: &'a str,
+    /// What was found.
+    pub diagnostics: Vec<Entry<'a>>,
+    /// How many findings of a kind were left out.
+    pub omitted: BTreeMap<&'static str, usize>,
+    /// How many virtual routers the configuration has; absent when it cannot run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<usize>,
+}
+
+/// One finding, for JSON.
+#[derive(Debug, Serialize)]
+pub struct Entry<'a> {
+    /// Its kind.
+    pub id: &'static str,
+    /// `error`, `warning` or `note`.
+    pub severity: String,
+    /// What is wrong.
+    pub message: &'a str,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place<'a>,
+    /// Second places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label<'a>>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<&'a str>,
+    /// A change of the text that mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Replacement<'a>>,
+    /// The include lines that led to the file, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub included_from: Vec<Place<'a>>,
+}
+
+/// A place in a file, for JSON. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Serialize)]
+pub struct Place<'a> {
+    /// The file's name.
+    pub file: &'a str,
+    /// Line of the start.
+    pub line: usize,
+    /// Column of the start.
+    pub column: usize,
+    /// Line of the end.
+    pub end_line: usize,
+    /// Column behind the end.
+    pub end_column: usize,
+}
+
+/// A second place, for JSON.
+#[derive(Debug, Serialize)]
+pub struct Label<'a> {
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place<'a>,
+    /// What it has to do with the first.
+    pub text: &'a str,
+}
+
+/// A change of the text, for JSON.
+#[derive(Debug, Serialize)]
+pub struct Replacement<'a> {
+    /// What to replace.
+    #[serde(flatten)]
+    pub place: Place<'a>,
+    /// The new text.
+    pub text: &'a str,
+}
+
+impl<'a> Reporter<'a> {
+    /// The findings for JSON.
+    pub fn document<'d>(
+        &mut self,
+        diagnostics: &'d [Diagnostic],
+        omitted: &[(Id, usize)],
+        instances: Option<usize>,
+    ) -> Document<'d>
+    where
+        'a: 'd,
+    {
+        let file = self.sources.roots().first().map_or("", |root| self.sources.name(*root));
+        Document {
+            file,
+            diagnostics: diagnostics.iter().map(|d| self.entry(d)).collect(),
+            omitted: omitted.iter().map(|(id, count)| (id.name(), *count)).collect(),
+            instances,
+        }
+    }
+
+    fn entry<'d>(&mut self, d: &'d Diagnostic) -> Entry<'d>
+    where
+        'a: 'd,
+    {
+        Entry {
+            id: d.id.name(),
+            severity: d.severity.to_string(),
+            message: &d.message,
+            place: self.place(d.span),
+            labels: d.labels.iter().map(|(span, text)| Label { place: self.place(*span), text }).collect(),
+            help: d.help.as_deref(),
+            fix: d.fix.as_ref().map(|fix| Replacement { place: self.place(fix.span), text: &fix.replacement }),
+            included_from: d.include_chain.iter().map(|span| self.place(*span)).collect(),
+        }
+    }
+
+    fn place<'d>(&mut self, span: Span) -> Place<'d>
+    where
+        'a: 'd,
+    {
+        let (line, column) = self.position(span);
+        let (end_line, end_column) = self.position(span.after());
+        Place { file: self.sources.name(span.file), line, column, end_line, end_column }
+    }
+}
+
+/// How many findings of each severity there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Errors.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+    /// Notes.
+    pub notes: usize,
+}
+
+impl Tally {
+    /// Counts, with those that were left out.
+    #[must_use]
+    pub fn of(diagnostics: &[Diagnostic], omitted: &[(Id, usize)]) -> Self {
+        let mut tally = Self::default();
+        let kept = diagnostics.iter().map(|d| (d.severity, 1));
+        for (severity, count) in kept.chain(omitted.iter().map(|(id, count)| (id.severity(), *count))) {
+            *match severity {
+                Severity::Error => &mut tally.errors,
+                Severity::Warning => &mut tally.warnings,
+                Severity::Note => &mut tally.notes,
+            } += count;
+        }
+        tally
+    }
+
+    /// `1 error, 2 warnings`; empty when there is nothing.
+    #[must_use]
+    pub fn text(self) -> String {
+        let mut text = String::new();
+        for (count, word) in [(self.errors, "error"), (self.warnings, "warning"), (self.notes, "note")] {
+            if count > 0 {
+                let comma = if text.is_empty() { "" } else { ", " };
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{comma}{}", counted(count, word));
+            }
+        }
+        text
+    }
+}
+
+/// `1 error`, `2 errors`, `3 addresses`.
+#[must_use]
+pub fn counted(count: usize, word: &str) -> String {
+    let plural = match word {
+        _ if count == 1 => "",
+        _ if word.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{count} {word}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::{Loaded, Surroundings, load};
+
+    fn shown(text: &str) -> String {
+        let mut sources = Sources::new();
+        sources.add_root("keepalived.conf", text.as_bytes().to_vec());
+        let Loaded::Done(outcome) = load(&sources, &Surroundings::default()) else { panic!("includes") };
+        let mut reporter = Reporter::new(&sources, false);
+        outcome.diagnostics.iter().map(|d| reporter.full(d)).collect()
+    }
+
+    #[test]
+    fn a_finding_is_drawn_with_its_reasons() {
+        let text = "vrrp_instance VI_1 {\n    state MASTER\n    interface eth0\n    virtual_router_id 50\n    \
+                    priority 150\n    nopreempt\n    virtual_ipaddress {\n        10.0.0.3\n    }\n}\n";
+        let want = "\
+warning[nopreempt-ignored]: `nopreempt` cannot work here and is ignored
+ --> keepalived.conf:6:5
+  |
+2 |     state MASTER
+  |           ------ `state MASTER` takes the address at every start
+...
+6 |     nopreempt
+  |     ^^^^^^^^^
+  |
+  = help: write `state BACKUP` and `nopreempt` on both nodes, with different priorities
+
+";
+        assert_eq!(shown(text), want);
+    }
+
+    #[test]
+    fn secrets_are_masked_and_columns_stay() {
+        let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\npriority 9\nauthentication {\n\
+                    auth_type PASS\nauth_pass geheimnis99\n}\nvirtual_ipaddress { 10.0.0.3 }\n}\n";
+        let shown = shown(text);
+        assert!(!shown.contains("geheim"), "{shown}");
+        assert!(shown.contains("auth_pass ***********\n  |           ^^^^^^^^^^^"), "{shown}");
+    }
+
+    #[test]
+    fn odd_bytes_are_drawn_without_harm() {
+        for text in ["\u{feff}foo\n", "f\u{1b}[31mo\u{7}o bar\n", "\u{e4}\u{a0}x", "", "}", "a\tb {", "x \"y"] {
+            let shown = shown(text);
+            assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'), "{shown:?}");
+        }
+        let mut sources = Sources::new();
+        sources.add_root("t", b"B\xfcro\n\xff\xfe\0\n".to_vec());
+        let Loaded::Done(outcome) = load(&sources, &Surroundings::default()) else { panic!("includes") };
+        let mut reporter = Reporter::new(&sources, true);
+        for d in &outcome.diagnostics {
+            assert!(reporter.full(d).contains('?'), "{d:?}");
+            assert_eq!(reporter.concise(d).trim_end(), d.concise(&sources));
+        }
+    }
+
+    #[test]
+    fn counts_in_words() {
+        assert_eq!(Tally { errors: 1, warnings: 2, notes: 0 }.text(), "1 error, 2 warnings");
+        assert_eq!((counted(1, "address"), counted(3, "address")), ("1 address".into(), "3 addresses".into()));
+    }
+}

@@ -1,0 +1,333 @@
+//! Reads configuration files for `config`, which only sees their bytes: the main file, and whatever its
+//! includes ask for.
+
+use config::{
+    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Refusal, Severity, Sources, Surroundings, load,
+};
+use node::event::Level;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// How many names a pattern with `{a,b}` may stand for.
+const ALTERNATIVES: usize = 1000;
+
+/// A configuration that was read.
+#[derive(Debug)]
+pub enum Read {
+    /// The main file is there.
+    Done {
+        /// What it means; `None` when an error forbids to run it.
+        host: Option<model::Host>,
+        /// What there is to say, in the order of the text.
+        diagnostics: Vec<Diagnostic>,
+        /// How many findings of a kind were left out.
+        omitted: Vec<(Id, usize)>,
+        /// The files.
+        sources: Sources,
+    },
+    /// The main file is not there, or may not be read.
+    Absent {
+        /// Why, and what to do.
+        diagnostics: Vec<Diagnostic>,
+        /// The files: one, empty.
+        sources: Sources,
+    },
+}
+
+impl Read {
+    /// The files.
+    #[must_use]
+    pub const fn sources(&self) -> &Sources {
+        match self {
+            Self::Done { sources, .. } | Self::Absent { sources, .. } => sources,
+        }
+    }
+
+    /// What there is to say.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::Done { diagnostics, .. } | Self::Absent { diagnostics, .. } => diagnostics,
+        }
+    }
+
+    /// How many findings of a kind were left out.
+    #[must_use]
+    pub fn omitted(&self) -> &[(Id, usize)] {
+        match self {
+            Self::Done { omitted, .. } => omitted,
+            Self::Absent { .. } => &[],
+        }
+    }
+
+    /// The findings as lines of a log, with their help.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(Level, String)> {
+        let line = |d: &Diagnostic| {
+            let level = match d.severity {
+                Severity::Note => Level::Info,
+                Severity::Warning => Level::Warning,
+                Severity::Error => Level::Alarm,
+            };
+            let help = d.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+            (level, d.concise(self.sources()) + &help)
+        };
+        let rest = |(id, count): &(Id, usize)| (Level::Warning, format!("and {count} more findings [{id}]"));
+        self.diagnostics().iter().map(line).chain(self.omitted().iter().map(rest)).collect()
+    }
+}
+
+/// Reads a configuration with everything that it includes.
+#[must_use]
+pub fn read(path: &Path, surroundings: &Surroundings) -> Read {
+    let mut files = Files::default();
+    let name = path.display().to_string();
+    let absent = match content(path, Rule::Main) {
+        Ok(bytes) => {
+            let id = files.sources.add_root(name, bytes);
+            files.add(path, id);
+            false
+        }
+        Err(why) => {
+            files.sources.add_refused_root(name, why);
+            true
+        }
+    };
+    // Each round answers at least one request that was open, and their number is limited by `config`.
+    loop {
+        match load(&files.sources, surroundings) {
+            Loaded::Missing(requests) => {
+                for request in &requests {
+                    let found = files.find(request);
+                    files.sources.resolve(request, found);
+                }
+            }
+            Loaded::Done(outcome) => {
+                let (diagnostics, sources) = (outcome.diagnostics, files.sources);
+                return if absent {
+                    Read::Absent { diagnostics, sources }
+                } else {
+                    Read::Done { host: outcome.host, diagnostics, omitted: outcome.omitted, sources }
+                };
+            }
+        }
+    }
+}
+
+/// The files read so far.
+#[derive(Default)]
+struct Files {
+    sources: Sources,
+    /// By their real path, so that a file that includes itself under another name is recognised.
+    known: BTreeMap<PathBuf, FileId>,
+    paths: BTreeMap<FileId, PathBuf>,
+}
+
+impl Files {
+    fn add(&mut self, path: &Path, id: FileId) {
+        self.paths.insert(id, path.to_path_buf());
+        if let Ok(real) = fs::canonicalize(path) {
+            self.known.insert(real, id);
+        }
+    }
+
+    fn find(&mut self, request: &IncludeRequest) -> Vec<Found> {
+        let directory = self.paths.get(&request.from).and_then(|path| path.parent()).unwrap_or(Path::new(""));
+        let directory = directory.to_path_buf();
+        let mut found = Vec::new();
+        for pattern in alternatives(&request.pattern) {
+            for path in matching(&directory, &pattern) {
+                found.push(self.one(&path));
+            }
+        }
+        found
+    }
+
+    fn one(&mut self, path: &Path) -> Found {
+        let name = path.display().to_string();
+        if let Some(id) = fs::canonicalize(path).ok().and_then(|real| self.known.get(&real)) {
+            return Found::File(*id);
+        }
+        match content(path, Rule::Include) {
+            Ok(bytes) => {
+                let id = self.sources.add(name, bytes);
+                self.add(path, id);
+                Found::File(id)
+            }
+            Err(why) => Found::Refused { name, why },
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// May be a pipe; an execute bit does not matter.
+    Main,
+    /// Must be a regular file without an execute bit.
+    Include,
+}
+
+/// The bytes of a file, or why there are none.
+fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
+    let refusal = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Refusal::Missing,
+        std::io::ErrorKind::IsADirectory => Refusal::Directory,
+        _ => Refusal::Unreadable(error.to_string()),
+    };
+    // Looked at before it is opened: opening a pipe that nobody writes to never returns.
+    let metadata = fs::metadata(path).map_err(refusal)?;
+    if metadata.is_dir() {
+        return Err(Refusal::Directory);
+    }
+    if rule == Rule::Include {
+        if !metadata.is_file() {
+            return Err(Refusal::NotRegular);
+        }
+        if metadata.permissions().mode() & 0o111 != 0 {
+            return Err(Refusal::Executable);
+        }
+    }
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(FILE_LIMIT).unwrap_or(u64::MAX);
+    File::open(path).map_err(refusal)?.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(refusal)?;
+    if bytes.len() > FILE_LIMIT { Err(Refusal::TooLarge) } else { Ok(bytes) }
+}
+
+/// The files that a pattern without braces names. A plain name names itself, whether it exists or not.
+fn matching(directory: &Path, pattern: &str) -> Vec<PathBuf> {
+    if !pattern.contains(['*', '?', '[']) {
+        return vec![directory.join(pattern)];
+    }
+    let full = if pattern.starts_with('/') {
+        pattern.to_owned()
+    } else {
+        // The directory is meant as it is called, even if it is called `[x]`.
+        let escaped = glob::Pattern::escape(&directory.to_string_lossy());
+        if escaped.is_empty() { pattern.to_owned() } else { format!("{escaped}/{pattern}") }
+    };
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    match glob::glob_with(&full, options) {
+        // What cannot be looked into is named, so that its reading fails with the reason.
+        Ok(paths) => paths.map(|path| path.unwrap_or_else(|error| error.path().to_path_buf())).collect(),
+        Err(_) => vec![directory.join(pattern)],
+    }
+}
+
+/// `a{b,c}d` as `abd` and `acd`; a brace without a comma or without its partner stays as it is.
+fn alternatives(pattern: &str) -> Vec<String> {
+    let mut done = Vec::new();
+    let mut open = vec![pattern.to_owned()];
+    while let Some(next) = open.pop() {
+        match innermost(&next) {
+            Some((before, list, after)) if done.len() + open.len() < ALTERNATIVES => {
+                // The stack gives the last one first.
+                open.extend(list.rsplit(',').map(|choice| format!("{before}{choice}{after}")));
+            }
+            _ => done.push(next),
+        }
+    }
+    done
+}
+
+/// The first pair of braces that holds no other brace and has a comma.
+fn innermost(pattern: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    while let Some(close) = pattern.get(from..)?.find('}').map(|at| from + at) {
+        if let Some(open) = pattern.get(..close)?.rfind('{') {
+            let list = pattern.get(open + 1..close)?;
+            if list.contains(',') {
+                return Some((pattern.get(..open)?, list, pattern.get(close + 1..)?));
+            }
+        }
+        from = close + 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory of its own that is gone afterwards.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("standfast-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const BODY: &str = "interface eth0\nvirtual_router_id 7\npriority 90\nvirtual_ipaddress { 10.0.0.3 }\n";
+
+    fn ids(read: &Read) -> Vec<&'static str> {
+        read.diagnostics().iter().map(|d| d.id.name()).collect()
+    }
+
+    #[test]
+    fn braces_stand_for_alternatives() {
+        assert_eq!(alternatives("a{b,c}d"), ["abd", "acd"]);
+        assert_eq!(alternatives("{a,b}{c,d}"), ["ac", "ad", "bc", "bd"]);
+        assert_eq!(alternatives("{a,{b,c}}"), ["a", "b", "a", "c"]);
+        assert_eq!(alternatives("a{b}c{"), ["a{b}c{"]);
+        assert!(alternatives(&"{a,b}".repeat(40)).len() <= 2 * ALTERNATIVES);
+    }
+
+    #[test]
+    fn includes_start_at_the_including_file() {
+        let here = Scratch::new("includes");
+        let main = here.write("main.conf", "include sub/*.conf\ninclude {x,y}.conf\n");
+        here.write("sub/one.conf", "include inner/two.conf\n");
+        here.write("sub/inner/two.conf", &format!("vrrp_instance A {{\n{BODY}}}\n"));
+        here.write("y.conf", "global_defs {\nrouter_id y\n}\n");
+        let read = read(&main, &Surroundings::default());
+        // x.conf is missing, but a plain include with braces does not complain.
+        let Read::Done { host: Some(host), .. } = &read else { panic!("{:?}", read.lines()) };
+        assert_eq!((host.instances.len(), host.router_id.as_deref()), (1, Some("y")));
+    }
+
+    #[test]
+    fn what_cannot_be_included_is_said() {
+        let here = Scratch::new("refused");
+        let text = format!("include missing.conf\ninclude sub\ninclude run.conf\ninclude main.conf\nvrrp_instance A {{\n{BODY}}}\n");
+        let main = here.write("main.conf", &text);
+        here.write("sub/x", "");
+        let run = here.write("run.conf", "");
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o755)).unwrap();
+        let read = read(&main, &Surroundings::default());
+        assert_eq!(ids(&read), ["include-not-found", "include-refused", "include-refused", "include-loop"]);
+        assert!(matches!(read, Read::Done { host: Some(_), .. }));
+    }
+
+    #[test]
+    fn a_main_file_that_is_not_there() {
+        let here = Scratch::new("absent");
+        let read = read(&here.0.join("nothing.conf"), &Surroundings::default());
+        assert!(matches!(read, Read::Absent { .. }));
+        assert_eq!(ids(&read), ["file-unreadable"]);
+        assert!(read.lines()[0].1.contains("there is no such file"));
+        let directory = super::read(&here.0, &Surroundings::default());
+        assert!(directory.lines()[0].1.contains("it is a directory"), "{:?}", directory.lines());
+    }
+}

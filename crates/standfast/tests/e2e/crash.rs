@@ -1,0 +1,235 @@
+//! The daemon dies, in part or whole, or stands still: its addresses do not outlive it, what is left over is
+//! cleared away, and what an administrator has set stays.
+
+use std::time::Duration;
+
+use lab::harness::{Outcome, Stop, Test, fail};
+use lab::{Capture, Client, Lab, Signal};
+
+use crate::conf::{Flavour, Instance, LB01, LB02, ip};
+use crate::figures;
+use crate::pair::{self, ELECTION, Kind, Node, Running, SOON};
+use crate::see;
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test::new("crash::a_killed_worker_s_address_is_removed_and_another_starts", worker_killed),
+        Test::new("crash::a_killed_worker_s_backup_takes_over_alone", worker_killed_pair),
+        Test::new("crash::a_killed_supervisor_s_worker_resigns", supervisor_killed),
+        Test::new("crash::what_a_crash_left_is_removed_at_the_next_start", leftovers),
+        Test::new("crash::a_backup_that_crashed_as_active_starts_without_the_address", leftover_of_a_backup),
+        Test::new("crash::a_frozen_active_settles_after_it_goes_on", frozen),
+        Test::new("stop::sigint_ends_it_in_order_as_well", || stops_by(Signal::INT)),
+        Test::new("stop::a_backup_says_nothing_when_it_ends", backup_stops),
+        Test::new("stop::an_end_in_the_middle_of_the_start_is_in_order", stops_at_once),
+    ]
+}
+
+fn instance() -> Instance {
+    Flavour::V3.instance(LB01).every("0.3")
+}
+
+/// lb01 alone, Active and holding.
+fn active(lab: &Lab) -> Result<(Node, Running), Stop> {
+    let lb01 = lab.machine(LB01)?;
+    let node = Node::ours(lb01, instance().file())?;
+    let running = node.start_active()?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    Ok((node, running))
+}
+
+/// The process number of the worker.
+fn worker(running: &Running) -> Result<i32, Stop> {
+    match running.processes().as_slice() {
+        [_, worker] => Ok(worker.pid),
+        others => Err(fail(format!("a supervisor and a worker were expected: {others:?}"))),
+    }
+}
+
+fn worker_killed() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let (_node, running) = active(&lab)?;
+    let watch = lb01.watch_addresses()?;
+    let (first, mark) = (worker(&running)?, running.lines().mark());
+    let killed = lab::now();
+    running.signal_process(first, Signal::KILL)?;
+    let gone = watch.wait_for_address_gone(0, ip("10.0.0.3"), SOON)?.at;
+    figures::time("address gone after the worker was killed", gone.since(killed));
+    assert!(gone.since(killed) < Duration::from_millis(500), "{:?}", gone.since(killed));
+    running.wait_for_line_from(mark, "worker ended unexpectedly", SOON)?;
+    running.enters_from(mark, "VI_1", "MASTER", ELECTION)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    assert_ne!(worker(&running)?, first);
+    running.stop()?;
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    Ok(())
+}
+
+fn worker_killed_pair() -> Outcome {
+    let lab = pair::three()?;
+    let (lb01, lb02) = (lab.machine(LB01)?, lab.machine(LB02)?);
+    let nodes = pair::nodes(&lab, [Kind::Standfast; 2], |name| {
+        let quick = Flavour::V3.instance(name).every("0.3");
+        if name == LB01 { quick.state("BACKUP").line("nopreempt").file() } else { quick.file() }
+    })?;
+    let running = pair::settle(&nodes)?;
+    let asking = Client::start(lab.machine("client")?, ip("10.0.0.3"))?;
+    asking.wait_for_answer_by(lb01.mac("eth0")?, SOON)?;
+    let begun = lab::now();
+    running[0].signal_process(worker(&running[0])?, Signal::KILL)?;
+    running[1].enters("VI_1", "MASTER", ELECTION)?;
+    asking.wait_for_answer_by(lb02.mac("eth0")?, SOON)?;
+    // From the first answer of the new holder on, nobody else answers.
+    let spans = asking.timeline().since(begun).spans();
+    let of: Vec<_> = spans.iter().map(|span| span.by).collect();
+    assert!(of == [lb01.mac("eth0")?, lb02.mac("eth0")?] || of == [lb02.mac("eth0")?], "{spans:?}");
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    Ok(())
+}
+
+fn supervisor_killed() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let (node, running) = active(&lab)?;
+    let watch = lb01.watch_addresses()?;
+    let killed = lab::now();
+    running.signal(Signal::KILL)?;
+    let resigned = capture.wait_for("it resigns", SOON, |record| record.advert() == Some((50, 0)))?;
+    let gone = watch.wait_for_address_gone(0, ip("10.0.0.3"), SOON)?.at;
+    figures::time("address gone after the supervisor was killed", gone.since(killed));
+    assert!(gone.since(killed) < Duration::from_millis(500) && resigned.at >= killed);
+    // The place is free again.
+    let again = node.start_active()?;
+    again.stop()
+}
+
+/// Crashes lb01's daemon whole; only the kernel still has the address.
+fn crashed(lab: &Lab) -> Result<Node, Stop> {
+    let (node, running) = active(lab)?;
+    running.kill_crash()?;
+    assert!(node.machine.holds(ip("10.0.0.3"))?, "nobody was left who could remove it");
+    Ok(node)
+}
+
+fn leftovers() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    // An administrator's addresses, before and after, in the same subnet and of the same shape.
+    lb01.add_address("eth0", "10.0.0.77/32".parse()?)?;
+    let node = crashed(&lab)?;
+    lb01.add_address("eth0", "10.0.0.78/24".parse()?)?;
+    // The address is no longer configured.
+    let mut other = instance();
+    other.addresses = vec!["10.0.0.4".into()];
+    node.write(other.file())?;
+    let watch = lb01.watch_addresses()?;
+    let started = lab::now();
+    let running = node.start()?;
+    let gone = watch.wait_for_address_gone(0, ip("10.0.0.3"), SOON)?.at;
+    figures::time("left-over address gone after the start", gone.since(started));
+    running.enters("VI_1", "MASTER", ELECTION)?;
+    lb01.wait_until_holds(ip("10.0.0.4"), true, SOON)?;
+    running.wait_for_line("10.0.0.3", SOON)?;
+    running.stop()?;
+    for (address, stays) in [("10.0.0.3", false), ("10.0.0.4", false), ("10.0.0.77", true), ("10.0.0.78", true)] {
+        assert_eq!(lb01.holds(ip(address))?, stays, "{address}");
+    }
+    Ok(())
+}
+
+fn leftover_of_a_backup() -> Outcome {
+    let lab = pair::three()?;
+    let (lb01, lb02) = (lab.machine(LB01)?, lab.machine(LB02)?);
+    let node = crashed(&lab)?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let holder = Node::ours(lb02, Flavour::V3.instance(LB02).every("0.3").priority(200).file())?;
+    let holder = holder.start_active()?;
+    let again = node.spawn()?;
+    again.enters("VI_1", "BACKUP", SOON)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), false, SOON)?;
+    see::wait_for_adverts(&capture, ip("10.0.0.6"), 5, SOON)?;
+    assert_eq!((again.count("Entering MASTER"), holder.count("Entering BACKUP")), (0, 1));
+    assert!(lb02.holds(ip("10.0.0.3"))?);
+    // It can hold it again, and give it back.
+    holder.stop()?;
+    again.enters("VI_1", "MASTER", ELECTION)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    again.stop()?;
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    Ok(())
+}
+
+fn frozen() -> Outcome {
+    let lab = pair::three()?;
+    let (lb01, lb02, client) = (lab.machine(LB01)?, lab.machine(LB02)?, lab.machine("client")?);
+    let capture = Capture::start(client, "eth0")?;
+    let nodes = pair::nodes(&lab, [Kind::Standfast; 2], |name| Flavour::V2Pass.instance(name).file())?;
+    let running = pair::settle(&nodes)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    running[0].freeze()?;
+    running[1].enters("VI_1", "MASTER", ELECTION)?;
+    lb02.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    // Some 5 s after it began.
+    see::wait_for_adverts(&capture, ip("10.0.0.6"), 2, SOON)?;
+    let (mark, other) = (running[0].lines().mark(), running[1].lines().mark());
+    running[0].thaw()?;
+    running[1].enters_from(other, "VI_1", "BACKUP", ELECTION)?;
+    lb02.wait_until_holds(ip("10.0.0.3"), false, SOON)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    let asking = Client::start(client, ip("10.0.0.3"))?;
+    asking.wait_for_answer_by(lb01.mac("eth0")?, SOON)?;
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), 3, SOON)?;
+    assert!(lb01.holds(ip("10.0.0.3"))? && !lb02.holds(ip("10.0.0.3"))?);
+    let moves = running[0].lines().from_mark(mark);
+    let moves = moves.iter().filter(|line| line.text.contains("Entering")).count();
+    figures::note("transitions of a frozen Active after it went on", moves);
+    assert!(moves <= 2, "it settles");
+    Ok(())
+}
+
+fn stops_by(signal: Signal) -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let (node, running) = active(&lab)?;
+    running.signal(signal)?;
+    assert_eq!(running.wait(SOON)?, lab::Ended::Code(0));
+    capture.wait_for("it resigns", SOON, |record| record.advert() == Some((50, 0)))?;
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    assert!(!pair::exists(lb01, &node.pid_file)?);
+    Ok(())
+}
+
+fn backup_stops() -> Outcome {
+    let lab = pair::three()?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let nodes = pair::nodes(&lab, [Kind::Standfast; 2], |name| Flavour::V3.instance(name).every("0.3").file())?;
+    let running = pair::settle(&nodes)?;
+    running[1].stop()?;
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), 3, SOON)?;
+    let all = see::adverts(&capture.records());
+    assert!(all.iter().all(|advert| advert.source == ip("10.0.0.5") && advert.priority == 150), "{all:?}");
+    assert_eq!(running[0].count("Entering"), 2);
+    Ok(())
+}
+
+fn stops_at_once() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let node = Node::ours(lb01, instance().file())?;
+    // Once as early as it can be told at all, once when the worker reads its file.
+    for wait in [false, true] {
+        let running = node.spawn()?;
+        if wait {
+            running.wait_for_line("reading", SOON)?;
+        } else {
+            running.wait_for_line("starting", SOON)?;
+        }
+        running.stop()?;
+        assert!(!pair::exists(lb01, &node.pid_file)?);
+        assert!(running.processes().is_empty());
+    }
+    Ok(())
+}

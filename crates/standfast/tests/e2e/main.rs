@@ -1,0 +1,37 @@
+//! The daemon as its users have it: the real program in private namespaces, with real packets, a client that asks
+//! the service address, and Debian's keepalived as the other machine. Each test's name is the promise it holds.
+//!
+//! Everything waits for events with deadlines. Times are held against the protocol with room for a busy machine
+//! and printed at the end.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test says that it failed")]
+#![expect(clippy::print_stdout, reason = "measurements are for the reader of the test's output")]
+
+mod conf;
+mod crash;
+mod figures;
+mod interface;
+mod pair;
+mod protocol;
+mod reload;
+mod repair;
+mod scenario;
+mod see;
+mod takeover;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let groups = [
+        scenario::tests(),
+        takeover::tests(),
+        protocol::tests(),
+        reload::tests(),
+        repair::tests(),
+        crash::tests(),
+        interface::tests(),
+    ];
+    let tests = groups.into_iter().flatten().collect();
+    let code = lab::harness::main(tests);
+    figures::print();
+    code
+}

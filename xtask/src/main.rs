@@ -1,0 +1,59 @@
+//! The project's own chores, in Rust, so that a fresh machine needs nothing but cargo: `cargo xtask test` sets up
+//! what is missing and runs every check there is.
+//!
+//! # What this is not
+//! No part of the program: nothing here is shipped.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "talking to the person at the terminal is the purpose"
+)]
+
+mod count;
+mod packages;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+Chores of the project:
+
+  cargo xtask test [--fast]   every check and test there is; installs missing Debian packages when root.
+                              --fast leaves out the slow end-to-end tests
+  cargo xtask tidy            the rules that no compiler checks: arrows between crates, purity, unsafe, licences
+  cargo xtask demo [ARG...]   the demonstration, built as the benches are
+";
+
+fn main() -> ExitCode {
+    match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<bool> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test"] => test::run(test::Extent::Everything),
+        ["test", "--fast"] => test::run(test::Extent::Fast),
+        ["tidy"] => tidy::run(),
+        ["demo", rest @ ..] => {
+            let cargo = ["run", "--quiet", "--profile", "lab", "-p", "standfast", "--", "demo"];
+            shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
+        }
+        [] | ["help" | "-h" | "--help"] => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        other => bail!("there is no chore {other:?}\n\n{HELP}"),
+    }
+}
