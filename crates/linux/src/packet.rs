@@ -288,15 +288,18 @@ impl Turner {
         if let Err(why) = read {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
+        let mut lost = 0;
         for _ in 0..ROUNDS {
             let Self { node, speaker, effects, .. } = self;
             let drained = speaker.receive(&turn, |frame| node.handle(now, Input::Frame(frame), effects));
-            if drained.lost > 0 {
-                node.handle(now, Input::Fact(Fact::Deaf), effects);
-            }
+            lost += drained.lost;
             if !drained.more {
                 break;
             }
+        }
+        // After the frames: an old advert among them must not undo the grace.
+        if lost > 0 {
+            self.node.handle(now, Input::Fact(Fact::Deaf), &mut self.effects);
         }
         self.outcomes.take(&mut self.inbox);
         for outcome in self.inbox.drain(..) {

@@ -63,8 +63,10 @@ impl Signals {
     /// When there are no descriptors left.
     pub fn block() -> Result<Self> {
         let doing = "take over the signals";
-        let set = SignalSet::of(&ALL.map(|(_, number)| number));
-        let before = set.block().map_err(|why| Error::refused(doing, why))?;
+        let numbers = ALL.map(|(_, number)| number);
+        let set = SignalSet::of(&numbers);
+        // A process that was started with them blocked reads them as well; its own children shall not have to.
+        let before = set.block().map_err(|why| Error::refused(doing, why))?.without(&numbers);
         let fd = set.descriptor().map_err(|why| Error::refused(doing, why))?;
         Ok(Self { fd, before })
     }
@@ -82,7 +84,8 @@ impl Signals {
         }))
     }
 
-    /// Gives a program that is to be started the signal mask that this one had at its own start.
+    /// Gives a program that is to be started the signal mask that this one had at its own start, with none of these
+    /// signals in it.
     pub fn restore_for(&self, command: &mut std::process::Command) {
         process::with_mask(command, self.before, &RESET);
     }

@@ -66,7 +66,8 @@ const fn verdict(tally: Tally) -> u8 {
 /// Checks, shows, and returns the exit code. A reader that went away does not change it.
 pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     let default = [Invocation::standfast().config_path()];
-    let (files, here) = if args.files.is_empty() { (&default[..], true) } else { (&args.files[..], args.here) };
+    let (files, here) =
+        if args.files.is_empty() { (&default[..], true) } else { (&args.files[..], args.here) };
     let surroundings = Surroundings {
         host_name: host_name(),
         config_id: args.config_id.clone(),
@@ -172,7 +173,11 @@ mod tests {
     use super::*;
 
     fn checked(text: &str, format: Format) -> (u8, String) {
-        let path = std::env::temp_dir().join(format!("standfast-check-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let path = std::env::temp_dir().join(format!(
+            "standfast-check-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         std::fs::write(&path, text).unwrap();
         let mut out = Vec::new();
         let args = Args { files: vec![path.clone()], format, color: Colour::Never, ..Args::default() };
@@ -214,7 +219,8 @@ mod tests {
     #[test]
     fn keepalived_has_codes_of_its_own() {
         let code = |text: &str| {
-            let path = std::env::temp_dir().join(format!("standfast-test-{}-{}", std::process::id(), text.len()));
+            let path =
+                std::env::temp_dir().join(format!("standfast-test-{}-{}", std::process::id(), text.len()));
             std::fs::write(&path, text).unwrap();
             let code = run_as_keepalived(&path, "lb01", &mut Vec::new());
             std::fs::remove_file(&path).unwrap();

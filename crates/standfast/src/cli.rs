@@ -2,7 +2,7 @@
 
 use crate::daemon::{Invocation, exit};
 use crate::log::Style;
-use crate::{check, explain, supervisor};
+use crate::{check, demo, explain, supervisor};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write;
@@ -26,6 +26,8 @@ enum Command {
     Run(Run),
     /// Say what is wrong with configurations, like a compiler
     Check(check::Args),
+    /// Show failover, return and no-preemption in a laboratory on this machine
+    Demo(demo::Args),
     /// Explain a diagnostic or a keyword
     Explain(explain::Args),
 }
@@ -72,6 +74,7 @@ pub fn main(arguments: &[OsString]) -> u8 {
     match cli.command {
         Command::Run(run) => supervisor::main(&run.invocation(), &[]),
         Command::Check(args) => check::run(&args, &mut std::io::stdout().lock()),
+        Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args, &mut std::io::stdout().lock()),
     }
 }

@@ -47,11 +47,14 @@ fn explain(topic: &str, out: &mut dyn Write) -> io::Result<bool> {
 }
 
 fn describe(block: Block, keyword: &Keyword, out: &mut dyn Write) -> io::Result<()> {
-    let place = match block {
-        Block::Root => "outside the blocks".to_owned(),
-        Block::AnyLine => "on any line".to_owned(),
-        _ if block.is_block() => format!("in {}", block.path().replace('/', " / ")),
-        _ => format!("in an {}", block.path()),
+    let place = if block == Block::Root {
+        "outside the blocks".to_owned()
+    } else if block == Block::AnyLine {
+        "on any line".to_owned()
+    } else if block.is_block() {
+        format!("in {}", block.path().replace('/', " / "))
+    } else {
+        format!("in a line of type {}", block.path())
     };
     writeln!(out, "{} {}", keyword.name, keyword.arguments)?;
     writeln!(out, "    {place}")?;
@@ -91,6 +94,9 @@ mod tests {
         assert!(code == 0 && text.starts_with("advert_int SECS\n    in vrrp_instance\n"), "{text}");
         let (_, text) = said("priority");
         assert_eq!(text.matches("priority N\n").count(), 3, "{text}");
-        assert_eq!(said("nopreemt"), (2, "there is no finding and no keyword `nopreemt`\ndid you mean `nopreempt`?\n".into()));
+        assert_eq!(
+            said("nopreemt"),
+            (2, "there is no finding and no keyword `nopreemt`\ndid you mean `nopreempt`?\n".into())
+        );
     }
 }

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod cli;
 pub mod daemon;
+pub mod demo;
 pub mod explain;
 pub mod keepalived;
 pub mod log;

@@ -286,7 +286,10 @@ impl<'a> Reporter<'a> {
             place: self.place(d.span),
             labels: d.labels.iter().map(|(span, text)| Label { place: self.place(*span), text }).collect(),
             help: d.help.as_deref(),
-            fix: d.fix.as_ref().map(|fix| Replacement { place: self.place(fix.span), text: &fix.replacement }),
+            fix: d
+                .fix
+                .as_ref()
+                .map(|fix| Replacement { place: self.place(fix.span), text: &fix.replacement }),
             included_from: d.include_chain.iter().map(|span| self.place(*span)).collect(),
         }
     }
@@ -398,7 +401,8 @@ warning[nopreempt-ignored]: `nopreempt` cannot work here and is ignored
 
     #[test]
     fn odd_bytes_are_drawn_without_harm() {
-        for text in ["\u{feff}foo\n", "f\u{1b}[31mo\u{7}o bar\n", "\u{e4}\u{a0}x", "", "}", "a\tb {", "x \"y"] {
+        for text in ["\u{feff}foo\n", "f\u{1b}[31mo\u{7}o bar\n", "\u{e4}\u{a0}x", "", "}", "a\tb {", "x \"y"]
+        {
             let shown = shown(text);
             assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'), "{shown:?}");
         }
@@ -415,6 +419,9 @@ warning[nopreempt-ignored]: `nopreempt` cannot work here and is ignored
     #[test]
     fn counts_in_words() {
         assert_eq!(Tally { errors: 1, warnings: 2, notes: 0 }.text(), "1 error, 2 warnings");
-        assert_eq!((counted(1, "address"), counted(3, "address")), ("1 address".into(), "3 addresses".into()));
+        assert_eq!(
+            (counted(1, "address"), counted(3, "address")),
+            ("1 address".into(), "3 addresses".into())
+        );
     }
 }

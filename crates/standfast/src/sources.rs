@@ -2,7 +2,8 @@
 //! includes ask for.
 
 use config::{
-    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Refusal, Severity, Sources, Surroundings, load,
+    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Refusal, Severity, Sources,
+    Surroundings, load,
 };
 use node::event::Level;
 use std::collections::BTreeMap;
@@ -66,17 +67,21 @@ impl Read {
     /// The findings as lines of a log, with their help.
     #[must_use]
     pub fn lines(&self) -> Vec<(Level, String)> {
-        let line = |d: &Diagnostic| {
+        let mut lines = Vec::new();
+        for d in self.diagnostics() {
             let level = match d.severity {
                 Severity::Note => Level::Info,
                 Severity::Warning => Level::Warning,
                 Severity::Error => Level::Alarm,
             };
-            let help = d.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-            (level, d.concise(self.sources()) + &help)
-        };
+            let mut help = d.help.as_deref().unwrap_or_default().lines();
+            let first = help.next().map(|first| format!("; {first}")).unwrap_or_default();
+            lines.push((level, d.concise(self.sources()) + &first));
+            lines.extend(help.map(|more| (level, more.to_owned())));
+        }
         let rest = |(id, count): &(Id, usize)| (Level::Warning, format!("and {count} more findings [{id}]"));
-        self.diagnostics().iter().map(line).chain(self.omitted().iter().map(rest)).collect()
+        lines.extend(self.omitted().iter().map(rest));
+        lines
     }
 }
 
@@ -172,10 +177,12 @@ enum Rule {
 
 /// The bytes of a file, or why there are none.
 fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
-    let refusal = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Refusal::Missing,
-        std::io::ErrorKind::IsADirectory => Refusal::Directory,
-        _ => Refusal::Unreadable(error.to_string()),
+    let refusal = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Refusal::Missing
+        } else {
+            Refusal::Unreadable(error.to_string())
+        }
     };
     // Looked at before it is opened: opening a pipe that nobody writes to never returns.
     let metadata = fs::metadata(path).map_err(refusal)?;
@@ -192,7 +199,11 @@ fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
     }
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_LIMIT).unwrap_or(u64::MAX);
-    File::open(path).map_err(refusal)?.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(refusal)?;
+    File::open(path)
+        .map_err(refusal)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(refusal)?;
     if bytes.len() > FILE_LIMIT { Err(Refusal::TooLarge) } else { Ok(bytes) }
 }
 
@@ -310,7 +321,9 @@ mod tests {
     #[test]
     fn what_cannot_be_included_is_said() {
         let here = Scratch::new("refused");
-        let text = format!("include missing.conf\ninclude sub\ninclude run.conf\ninclude main.conf\nvrrp_instance A {{\n{BODY}}}\n");
+        let text = format!(
+            "include missing.conf\ninclude sub\ninclude run.conf\ninclude main.conf\nvrrp_instance A {{\n{BODY}}}\n"
+        );
         let main = here.write("main.conf", &text);
         here.write("sub/x", "");
         let run = here.write("run.conf", "");

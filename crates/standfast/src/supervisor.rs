@@ -235,7 +235,7 @@ impl<'a> Supervisor<'a> {
         let inherited = [self.ledger.as_fd().as_raw_fd(), pen.as_raw_fd()];
         command.env(INHERITED, format!("{},{}", inherited[0], inherited[1]));
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        self.signals.restore_for(&mut command);
+        // The signals stay blocked: one that comes before the worker reads them waits there and kills nobody.
         linux::session::keep_open(&mut command, inherited);
         linux::session::end_with_parent(&mut command);
         let child = command.spawn()?;

@@ -362,7 +362,9 @@ pub fn admit(
         return Err(Discard::Interval); // RX-13
     }
     let address_list_differs = policy.trusted != Some(ingress.source) && !same_set(&body, policy.addresses);
-    if address_list_differs && policy.strict {
+    // RFC 3768 section 7.1 keeps what an owner says, whatever it lists.
+    let owner_of_v2 = policy.version == Version::V2 && message.priority().is_owner();
+    if address_list_differs && policy.strict && !owner_of_v2 {
         return Err(Discard::AddressList); // RX-14
     }
     if ingress.source == policy.own {
@@ -400,10 +402,11 @@ fn version_of(message: &Message<'_>) -> Option<Version> {
 
 /// RX-2 for multicast; for unicast the bounds of the peer, if it has some (UNI-2).
 fn check_hop_limit(policy: &Policy<'_>, ingress: &Ingress<'_>) -> Result<(), Discard> {
-    let Some(limit) = ingress.hop_limit else { return Ok(()) };
-    let within = match policy.expected {
-        Expected::Group(_) => limit == wire::HOP_LIMIT,
-        Expected::Unicast { peers, .. } => {
+    let within = match (policy.expected, ingress.hop_limit) {
+        // Unknown is not 255: a socket that does not tell must not open the door.
+        (Expected::Group(_), limit) => limit == Some(wire::HOP_LIMIT),
+        (Expected::Unicast { .. }, None) => true,
+        (Expected::Unicast { peers, .. }, Some(limit)) => {
             peers.iter().find(|p| p.address == ingress.source).is_none_or(|peer| {
                 peer.min_ttl.is_none_or(|least| limit >= least)
                     && peer.max_ttl.is_none_or(|most| limit <= most)

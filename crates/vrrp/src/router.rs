@@ -230,7 +230,7 @@ impl Machine for Router {
             }
             (Backup { .. }, In::Elapsed) => {}
             // SM-BKP-4 to SM-BKP-10, SM-BKP-14, SM-BKP-15.
-            (Backup { .. }, In::Advertisement(heard)) => self.backup_hears(heard, effects),
+            (Backup { .. }, In::Advertisement(heard)) => self.backup_hears(now, heard, effects),
             // TM-10: what was lost may have been the adverts that we miss.
             (Backup { .. }, In::Deaf) => self.excuse_silence(now, effects),
 
@@ -366,16 +366,19 @@ impl Router {
 
     // ---- Backup ----
 
-    fn backup_hears(&mut self, heard: Advertisement, effects: &mut Vec<Effect>) {
+    fn backup_hears(&mut self, now: Instant, heard: Advertisement, effects: &mut Vec<Effect>) {
+        let preempts = self.preempts();
         let State::Backup { down_at, interval, hold, leader } = &mut self.state else { return };
-        let preempts = self.settings.preempt || self.priority.is_owner();
         let news = Leader { source: heard.source, priority: heard.priority };
         if heard.priority != Priority::LEAVING && leader.map(|l| l.source) != Some(heard.source) {
             effects.push(Effect::Notice(Notice::NewLeader(news)));
         }
         // SM-BKP-4, SM-BKP-9: the Active router leaves; wait only Skew_Time, of the interval known so far (TM-13).
         if heard.priority == Priority::LEAVING {
-            *leader = Some(news);
+            // Somebody else may leave than whom we follow: TRAP-16.
+            if leader.is_none_or(|followed| followed.source == heard.source) {
+                *leader = Some(news);
+            }
             *down_at = heard.at + timers::skew(self.settings.version, *interval, self.priority);
             return;
         }
@@ -402,7 +405,12 @@ impl Router {
             *interval = heard.interval;
         }
         let settings = &self.settings;
-        *down_at = heard.at + timers::down(settings.version, *interval, self.priority, settings.down_adverts);
+        let armed =
+            heard.at + timers::down(settings.version, *interval, self.priority, settings.down_adverts);
+        // TM-10: what lay in a queue tells of the past. It may lengthen the wait, but not cut short what a later
+        // start or excuse granted.
+        let stale = heard.at + heard.interval.duration() < now;
+        *down_at = if stale { armed.max(*down_at) } else { armed };
     }
 
     fn excuse_silence(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -416,12 +424,23 @@ impl Router {
     }
 
     fn why_taking_over(&self) -> Why {
-        match self.leader() {
-            None => Why::NoResponse,
-            Some(l) if l.priority == Priority::LEAVING => Why::LeaderLeft(l.source),
-            Some(l) if l.priority < self.priority => Why::Preempting(l),
-            Some(_) => Why::NoResponse,
+        let State::Backup { down_at, hold, leader: Some(leader), .. } = self.state else {
+            return Why::NoResponse;
+        };
+        // While preemption is off or held back, every advert arms the timer anew: it runs out in silence only.
+        let preempts = self.preempts() && hold.is_none_or(|until| down_at >= until);
+        if leader.priority == Priority::LEAVING {
+            Why::LeaderLeft(leader.source)
+        } else if leader.priority < self.priority && preempts {
+            Why::Preempting(leader)
+        } else {
+            Why::NoResponse
         }
+    }
+
+    /// CFG-4: the owner always preempts.
+    const fn preempts(&self) -> bool {
+        self.settings.preempt || self.priority.is_owner()
     }
 
     // ---- Active ----
@@ -534,17 +553,27 @@ impl Router {
         if self.priority == priority {
             return;
         }
+        self.set_priority(priority);
+        match &self.state {
+            // SM-BKP-17.
+            State::Backup { .. } if priority.is_owner() => self.become_active(now, Why::Owner, effects),
+            State::Initialize | State::Backup { .. } => {}
+            // SM-ACT-19: a better backup can start counting at once.
+            State::Active { .. } => effects.push(Effect::Advertise(priority)),
+        }
+    }
+
+    /// Moves the running timer by the difference of the skews (as keepalived does): it always is where the
+    /// priority in force would have put it, however often that changed.
+    fn set_priority(&mut self, priority: Priority) {
         let before = self.skew_time();
         self.priority = priority;
         let after = self.skew_time();
         match &mut self.state {
-            State::Initialize => {}
-            // SM-BKP-17.
-            State::Backup { .. } if priority.is_owner() => self.become_active(now, Why::Owner, effects),
-            // The running timer was armed with the other skew: move it by the difference (as keepalived does).
+            // The short wait of an eager start has no skew of ours in it.
+            State::Backup { leader: None, .. } if self.settings.eager => {}
             State::Backup { down_at, .. } => *down_at = (*down_at + after) - before,
-            // SM-ACT-19: a better backup can start counting at once.
-            State::Active { .. } => effects.push(Effect::Advertise(priority)),
+            State::Initialize | State::Active { .. } => {}
         }
     }
 
@@ -556,19 +585,24 @@ impl Router {
         effects: &mut Vec<Effect>,
     ) {
         let relearn = self.settings.version != settings.version || settings.version == Version::V2;
+        let hold_again = self.settings.preempt_delay != settings.preempt_delay;
+        // An owner that already is one and follows a second owner (SM-ACT-13) goes on doing so.
+        let becomes_owner = priority.is_owner() && !self.priority.is_owner();
+        self.set_priority(priority);
         self.settings = settings;
-        self.priority = priority;
         let own = self.settings.interval;
         match &mut self.state {
             State::Initialize => {}
             // SM-BKP-17.
-            State::Backup { .. } if priority.is_owner() => self.become_active(now, Why::Owner, effects),
-            // SM-BKP-16: the running deadline stays; the new values count from the next arming.
+            State::Backup { .. } if becomes_owner => self.become_active(now, Why::Owner, effects),
+            // SM-BKP-16: the running deadline stays; the new settings count from the next arming.
             State::Backup { interval, hold, .. } => {
                 if relearn {
                     *interval = own;
                 }
-                *hold = None;
+                if hold_again {
+                    *hold = None;
+                }
             }
             // Tell the others what changed, and keep the new rhythm from here.
             State::Active { advertise_at, announcing, .. } => {
@@ -647,7 +681,7 @@ impl Meter {
     /// Whether one more fits; `each` is what one costs.
     fn admits(&mut self, now: Instant, each: Duration) -> bool {
         let from = self.used_until.max(now);
-        if from.since(now) >= each * Self::BURST {
+        if from.since(now) + each > each * Self::BURST {
             return false;
         }
         self.used_until = from + each;

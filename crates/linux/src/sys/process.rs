@@ -33,6 +33,15 @@ impl SignalSet {
         Self(set)
     }
 
+    /// The set without the given signals.
+    pub(crate) fn without(mut self, signals: &[c_int]) -> Self {
+        for &signal in signals {
+            // SAFETY: the set is initialised; a number that is no signal is refused with EINVAL and changes nothing.
+            unsafe { libc::sigdelset(&raw mut self.0, signal) };
+        }
+        self
+    }
+
     /// Blocks these signals in the calling thread; returns what was blocked before.
     pub(crate) fn block(&self) -> Result<Self, Refusal> {
         self.mask(libc::SIG_BLOCK)

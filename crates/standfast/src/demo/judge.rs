@@ -30,7 +30,7 @@ impl<'a> Window<'a> {
 
     /// How late "at once" may be.
     fn slack(&self) -> Duration {
-        AT_ONCE + self.history.hesitation(self.from, self.until, ASKS_EVERY)
+        AT_ONCE + self.history.hesitation(self.from, self.until)
     }
 }
 
@@ -90,27 +90,36 @@ pub(crate) fn takeover(step: &mut Step, window: &Window<'_>, takeover: &Takeover
     step.check("takeover", text, takeover.reasons(window.slack()), takeover.facts());
 }
 
-/// A takeover after a start: counted from the moment at which the daemon said that it listens. That line comes
-/// out a little after its timer began, so it may seem early by as much as this machine is slow.
+/// A takeover after a start, which must come between `earliest` and the takeover's own wait, counted from the
+/// moment at which the daemon said that it listens. That line comes out a little after its timer began, so the
+/// takeover may seem early by as much as this machine is slow.
 pub(crate) fn takeover_after_start(
     step: &mut Step,
     window: &Window<'_>,
     takeover: &Takeover,
+    earliest: Duration,
     started: Instant,
 ) {
-    let text = format!(
-        "{} took it {} after it began to listen, {} after its start",
-        takeover.by.name(),
-        span(takeover.announced.since(takeover.base)),
-        span(takeover.announced.since(started)),
-    );
-    let (late, slack) = (takeover.late(), window.slack());
+    let after = takeover.announced.since(takeover.base);
+    let since_start = takeover.announced.since(started);
+    let name = takeover.by.name();
+    let text =
+        format!("{name} took it {} after it began to listen, {} after start", span(after), span(since_start));
+    let slack = window.slack();
     let mut why = Vec::new();
-    if Duration::from_nanos(late.unsigned_abs()) > slack {
-        why.push(format!("{}; {} would be in order", takeover.words(), span(slack)));
+    if after + slack < earliest {
+        why.push(format!("it must listen for {} at least", span(earliest)));
     }
-    let mut facts = takeover.facts();
-    facts["after_start_s"] = takeover.announced.since(started).as_secs_f64().into();
+    if after > takeover.wait + slack {
+        why.push(format!("it should not take more than {}", span(takeover.wait + slack)));
+    }
+    let facts = json!({
+        "by": name,
+        "after_s": after.as_secs_f64(),
+        "earliest_s": earliest.as_secs_f64(),
+        "latest_s": takeover.wait.as_secs_f64(),
+        "after_start_s": since_start.as_secs_f64(),
+    });
     step.check("takeover", text, why, facts);
 }
 
@@ -122,7 +131,7 @@ pub(crate) fn client(step: &mut Step, window: &Window<'_>, allowed: Duration, th
     let text = if gap.length() > AT_ONCE {
         format!("no answer for {} ({}), then {} answered", span(gap.length()), lost(gap.lost), then.name())
     } else {
-        format!("asked every {}, waited {} at most ({})", span(ASKS_EVERY), span(gap.length()), lost(gap.lost))
+        format!("never waited longer than {} for an answer; {}", span(gap.length()), lost(gap.lost))
     };
     let mut why = Vec::new();
     let limit = allowed + window.slack();
@@ -133,7 +142,7 @@ pub(crate) fn client(step: &mut Step, window: &Window<'_>, allowed: Duration, th
         let name = by.map_or("nobody", Who::name);
         why.push(format!("at the end {name} answers, and it should be {}", then.name()));
     }
-    let hesitation = window.history.hesitation(window.from, window.until, ASKS_EVERY);
+    let hesitation = window.history.hesitation(window.from, window.until);
     let facts = json!({
         "silent_ms": millis(gap.length()),
         "lost": gap.lost,

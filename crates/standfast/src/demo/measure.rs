@@ -9,7 +9,7 @@ use timeline::Instant;
 use wire::Mac;
 use wire::frame::Seen;
 
-use super::scenario::{INTERVAL, VIP, VRID, Who};
+use super::scenario::{ASKS_EVERY, INTERVAL, VIP, VRID, Who};
 
 /// A frame that matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,12 +259,20 @@ impl History {
     }
 
     /// The times between answers, in order; the time since the last one too. `lost` is not counted.
+    ///
+    /// A time in which the client did not ask, because this machine was too busy to let it, is no silence: a gap
+    /// begins one interval before the first request in it at the earliest.
     pub(crate) fn gaps(&self) -> impl Iterator<Item = Gap> + '_ {
         let begin = self.probes.first().map_or(self.begun, |probe| probe.sent);
         let ends = self.answers.iter().map(|answer| answer.at).chain([self.taken]);
-        ends.scan(begin, |last, until| {
+        let mut next = 0;
+        ends.scan(begin, move |last, until| {
             let from = std::mem::replace(last, until);
-            Some(Gap { from, until, lost: 0 })
+            while self.probes.get(next).is_some_and(|probe| probe.sent <= from) {
+                next += 1;
+            }
+            let asked = self.probes.get(next).map_or(until, |probe| probe.sent - ASKS_EVERY);
+            Some(Gap { from: from.max(asked).min(until), until, lost: 0 })
         })
     }
 
@@ -278,11 +286,11 @@ impl History {
 
     /// By how much this machine was too busy to let the client ask in time, at worst: what it adds to
     /// everything that is measured on it.
-    pub(crate) fn hesitation(&self, from: Instant, until: Instant, interval: Duration) -> Duration {
+    pub(crate) fn hesitation(&self, from: Instant, until: Instant) -> Duration {
         let asked = self.probes.iter().map(|probe| probe.sent).filter(|sent| *sent >= from && *sent < until);
         let asked: Vec<Instant> = asked.collect();
         let apart = asked.windows(2).map(|pair| pair[1].since(pair[0]));
-        apart.max().unwrap_or_default().saturating_sub(interval)
+        apart.max().unwrap_or_default().saturating_sub(ASKS_EVERY)
     }
 }
 
@@ -355,6 +363,16 @@ mod tests {
         let gap = history().longest_gap(ms(90), ms(200));
         assert_eq!((gap.from, gap.until, gap.lost), (ms(100), ms(160), 29));
         assert_eq!(history().longest_gap(ms(170), ms(190)).length(), Duration::from_millis(2));
+    }
+
+    #[test]
+    fn a_client_that_did_not_ask_was_not_left_waiting() {
+        let mut history = history();
+        let asked = |at: Instant| at < ms(20) || at > ms(70);
+        history.probes.retain(|probe| asked(probe.sent));
+        history.answers.retain(|answer| asked(answer.at));
+        assert_eq!(history.longest_gap(ms(0), ms(90)).length(), Duration::from_millis(2));
+        assert_eq!(history.hesitation(ms(0), ms(90)), Duration::from_millis(52));
     }
 
     #[test]

@@ -203,8 +203,8 @@ fn heed(signals: &Signals, done: &rustix::fd::OwnedFd, screen: &Screen) {
 /// What is shown before the first step.
 fn headline(programs: &[Program; 2]) -> Vec<Line> {
     let title = Line::plain(" ")
-        .add(Ink::Bold, "Two load balancers, one address, a client")
-        .flush(Ink::Dim, "real daemons, real packets, private namespaces", WIDTH);
+        .add(Ink::Bold, "Two load balancers, one address, one client")
+        .flush(Ink::Dim, "everything in private namespaces", WIDTH);
     let rows = Who::BOTH.map(|who| {
         Line::plain("   ")
             .add(chart::ink(who), who.name())
@@ -212,16 +212,15 @@ fn headline(programs: &[Program; 2]) -> Vec<Line> {
             .add(Ink::Dim, programs[who.index()].version.clone())
     });
     let [one, two] = rows;
-    let client = Line::plain(format!("   client  {CLIENT}  asks {VIP} every {}", span(ASKS_EVERY)));
-    let protocol = format!("VRRPv2, VRID {VRID}, an advert a second");
+    let client = Line::plain(format!("   client  {CLIENT}  asks {VIP} every {} ms", ASKS_EVERY.as_millis()));
+    let protocol = format!("VRRPv2, VRID {VRID}, 1 advert a second");
     vec![title, one, two, client.flush(Ink::Dim, &protocol, WIDTH), Line::default()]
 }
 
 /// The lines that are drawn anew while the story goes on.
 fn live(eyes: &Eyes, length: Duration) -> Vec<Line> {
     let history = eyes.history();
-    let mut lines = vec![Line::default()];
-    lines.extend(Chart::new(&history, &eyes.chapters(), length).lines());
+    let mut lines = Chart::new(&history, &eyes.chapters(), length).lines();
     lines.push(status(&history));
     lines
 }
@@ -259,30 +258,29 @@ fn status(history: &History) -> Line {
 
 /// The time line, the log excerpts if something was off, and the verdict.
 fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) -> Vec<Line> {
-    let mut lines = vec![Line::default()];
-    lines.extend(Chart::new(history, chapters, Duration::ZERO).lines());
+    let mut lines = Chart::new(history, chapters, Duration::ZERO).lines();
     lines.extend([Chart::legend(), Line::default()]);
     let off: usize = story.steps.iter().map(report::Step::off).sum();
     if let Some(step) = story.steps.iter().find(|step| step.off() > 0) {
-        lines.extend(excerpts(story, step.from, history.begun));
+        lines.extend(excerpts(story, step, history.begun));
     }
     let (checks, steps) = (story.steps.iter().map(|step| step.checks.len()).sum::<usize>(), story.steps.len());
     let took = history.taken.since(history.begun).as_secs();
-    let (ink, text) = if off == 0 {
+    if off == 0 {
+        let text = format!(" ✓ as the protocol demands: {checks} checks in {steps} steps, {took} s");
+        lines.push(Line::default().add(Ink::Good, text));
         let silent = |number: usize| silence_of(story, number).map_or("?".to_owned(), span);
-        let text = format!(
-            "✓ as the protocol demands: {checks} checks in {steps} steps, {took} s. The client missed \
-             {} at the power cut, {} at the return, {} at the orderly stop.",
+        lines.push(Line::plain(format!(
+            "   the client waited {} at the crash, {} at the return, {} at the stop",
             silent(2),
             silent(3),
             silent(4)
-        );
-        (Ink::Good, text)
+        )));
     } else {
         let be = if off == 1 { "is" } else { "are" };
-        (Ink::Bad, format!("✗ {off} of {checks} checks {be} off, in {steps} steps, {took} s"))
-    };
-    lines.extend(wrap(&format!(" {text}"), 3).into_iter().map(|row| Line::default().add(ink, row)));
+        let text = format!(" ✗ {off} of {checks} checks {be} off, in {steps} steps, {took} s");
+        lines.push(Line::default().add(Ink::Bad, text));
+    }
     if off > 0 {
         lines.extend(advice());
     }
@@ -297,12 +295,12 @@ fn silence_of(story: &Story<'_>, number: usize) -> Option<Duration> {
     Duration::try_from_secs_f64(millis / 1e3).ok()
 }
 
-/// What the daemons said since `from`.
-fn excerpts(story: &Story<'_>, from: Instant, begun: Instant) -> Vec<Line> {
+/// What the daemons said during a step.
+fn excerpts(story: &Story<'_>, step: &report::Step, begun: Instant) -> Vec<Line> {
     let mut lines = Vec::new();
     for who in Who::BOTH {
-        let said = story.world.said(who, from);
-        let title = format!(" log of {} from {:.1} s on:", who.name(), seconds(from, begun));
+        let said = story.world.said(who, step.from, step.until);
+        let title = format!(" log of {} in step {}, the last lines:", who.name(), step.number);
         lines.push(Line::default().add(Ink::Bold, title));
         if said.is_empty() {
             lines.push(Line::default().add(Ink::Dim, "   (nothing)"));

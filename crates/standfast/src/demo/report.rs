@@ -12,7 +12,7 @@ use super::scenario::Term;
 /// Columns of the text.
 pub(crate) const WIDTH: usize = 80;
 /// Columns before the text of a check.
-const INDENT: usize = 13;
+const INDENT: usize = 14;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -76,8 +76,9 @@ impl Step {
     pub(crate) fn head(&self) -> Vec<Line> {
         let title = Line::plain(" ").add(Ink::Bold, format!("{} {}", self.number, self.title));
         let mut lines = vec![title.flush(Ink::Dim, self.story, WIDTH)];
-        for (what, term) in &self.allowed {
-            let formula = format!("{:<pad$}{}: {what}", "   allowed", term.formula, pad = INDENT);
+        for (n, (what, term)) in self.allowed.iter().enumerate() {
+            let name = if n == 0 { "   allowed" } else { "" };
+            let formula = format!("{name:<pad$}{}: {what}", term.formula, pad = INDENT);
             lines.extend(wrap(&formula, INDENT).into_iter().map(|text| Line::default().add(Ink::Dim, text)));
         }
         lines

@@ -127,8 +127,8 @@ pub(crate) fn down(who: Who) -> Term {
     Term { formula, length }
 }
 
-/// How long a router that is configured with `state MASTER` listens at its start: keepalived's shortening to
-/// one interval and the smallest skew.
+/// How long a router that is configured with `state MASTER` listens at its start if it shortens that, as
+/// keepalived does since 2.3: one interval and the smallest skew. Others wait [`down`].
 pub(crate) fn eager() -> Term {
     let length = INTERVAL + Duration::from_secs(1) / 256;
     Term { formula: format!("1 s + 1/256 s = {:.3} s", length.as_secs_f64()), length }

@@ -35,8 +35,8 @@ impl<'a> Story<'a> {
     pub(crate) fn play(&mut self, quick: bool) {
         let plays: [(&str, &str, &str, Play<'a>); 5] = [
             ("1 start", "S2", "both start: who has the address?", Self::start),
-            ("2 power off", "S3", "lb01 loses power: processes killed, cable dead", Self::crash),
-            ("3 back", "S4", "lb01 comes back and takes the address back", Self::come_back),
+            ("2 crash", "S3", "lb01 loses power: processes killed, cable dead", Self::crash),
+            ("3 return", "S4", "lb01 comes back and takes the address back", Self::come_back),
             ("4 stop", "S3", "lb01 is stopped in order (SIGTERM)", Self::stop),
             ("5 nopreempt", "S5", "nopreempt on both: lb01 loses power and comes back", Self::stay),
         ];
@@ -54,6 +54,7 @@ impl<'a> Story<'a> {
             }
             step.until = lab::now();
             self.screen.say(step.tail());
+            self.screen.say([super::ink::Line::default()]);
             self.steps.push(step);
             if played.is_err() {
                 return;
@@ -71,14 +72,14 @@ impl<'a> Story<'a> {
         self.world.wait_answer(LB01)?;
         self.world.wait_next_advert(LB01)?;
         let held = [self.world.service_address(LB01)?, self.world.service_address(LB02)?];
-        let taken = Takeover { by: LB01, base: listening, wait: eager().length, announced };
+        let taken = Takeover { by: LB01, base: listening, wait: down(LB01).length, announced };
         let history = self.world.eyes().history();
         let window = Window::since(&history, step.from);
-        judge::takeover_after_start(step, &window, &taken, started);
-        let [one, two] = held.clone().map(|held| held.unwrap_or("no service address".into()));
+        judge::takeover_after_start(step, &window, &taken, eager().length, started);
+        let [one, two] = held.clone().map(|held| held.unwrap_or("not".into()));
         let right = held[0].as_deref() == Some("10.0.0.3/32") && held[1].is_none();
         let why = if right { vec![] } else { vec!["lb01 alone should have 10.0.0.3/32".to_owned()] };
-        let text = format!("lb01 has {one} on eth0, lb02 has {two}");
+        let text = format!("on eth0 lb01 has {one}, lb02 has {two}");
         step.check("ip addr", text, why, json!({ "lb01": held[0], "lb02": held[1] }));
         judge::arp(step, history.macs, None, self.world.client_believes()?, LB01);
         judge::wire(step, &window, self.world.eyes().dropped());
@@ -120,10 +121,10 @@ impl<'a> Story<'a> {
         self.world.wait_answer(LB01)?;
         self.world.wait_holds(LB02, false)?;
         self.world.wait_next_advert(LB01)?;
-        let taken = Takeover { by: LB01, base: listening, wait: eager().length, announced };
+        let taken = Takeover { by: LB01, base: listening, wait: down(LB01).length, announced };
         let history = self.world.eyes().history();
         let window = Window::since(&history, started);
-        judge::takeover_after_start(step, &window, &taken, started);
+        judge::takeover_after_start(step, &window, &taken, eager().length, started);
         judge::client(step, &window, std::time::Duration::ZERO, LB01);
         judge::arp(step, history.macs, before, self.world.client_believes()?, LB01);
         judge::wire(step, &window, self.world.eyes().dropped());
@@ -141,7 +142,7 @@ impl<'a> Story<'a> {
         let heard = self.world.last_heard(LB02, announced);
         let ended = self.world.wait_end(LB01)?;
         self.world.wait_answer(LB02)?;
-        self.world.wait_next_advert(LB02)?;
+        self.world.wait_adverts(LB02, 2)?;
         let left = self.world.service_address(LB01)?;
         let history = self.world.eyes().history();
         let window = Window::since(&history, last);
@@ -171,12 +172,12 @@ impl<'a> Story<'a> {
         let begun = Takeover { by: LB01, base: listening, wait: down(LB01).length, announced: first };
 
         let before = self.world.client_believes()?;
-        self.world.eyes().begin("power off");
+        self.world.eyes().begin("crash");
         let taken = self.lose_power()?;
         let moved = self.world.client_believes()?;
         let served = self.world.eyes().history();
 
-        self.world.eyes().begin("back");
+        self.world.eyes().begin("return");
         let returned = self.world.power_on(LB01, Pair::Staying)?;
         let since = self.world.wait_listening(LB01)?;
         // Longer than lb01 would have to wait if it preempted.
@@ -186,7 +187,8 @@ impl<'a> Story<'a> {
 
         let history = self.world.eyes().history();
         let all = Window::since(&history, first);
-        judge::takeover_after_start(step, &Window { until: first, ..Window::since(&history, started) }, &begun, started);
+        let start = Window { until: first, ..Window::since(&history, started) };
+        judge::takeover_after_start(step, &start, &begun, begun.wait, started);
         judge::takeover(step, &Window::since(&served, taken.base), &taken);
         judge::client(step, &Window::since(&history, taken.base), taken.wait, LB02);
         judge::arp(step, history.macs, before, moved, LB02);
@@ -199,15 +201,17 @@ impl<'a> Story<'a> {
 
 /// What the protocol allows in each step.
 fn allowed(step: usize) -> Vec<(&'static str, super::scenario::Term)> {
+    let listens = || {
+        vec![
+            ("lb01 listens first, at most", down(LB01)),
+            ("at least, with state MASTER", eager()),
+        ]
+    };
     match step {
-        1 => vec![("lb01 listens that long first (state MASTER)", eager())],
-        2 => vec![("that long after lb01's last advert lb02 takes over", down(LB02))],
-        3 => vec![("lb01 listens that long first (state MASTER)", eager())],
-        4 => vec![("that long after lb01 resigns lb02 takes over", skew(LB02))],
-        _ => vec![
-            ("lb01 listens that long first", down(LB01)),
-            ("after lb01's last advert lb02 takes over, and keeps it", down(LB02)),
-        ],
+        1 | 3 => listens(),
+        2 => vec![("after lb01's last advert", down(LB02))],
+        4 => vec![("after lb01's resignation", skew(LB02))],
+        _ => vec![("lb01 listens first", down(LB01)), ("after lb01's last advert", down(LB02))],
     }
 }
 

@@ -249,21 +249,19 @@ impl<'a> World<'a> {
         Ok(self.life(who)?.wait_for_line(LISTENS, SOON)?.at)
     }
 
-    /// Cuts the power of `who`: its cable is dead and all its processes end, side by side. What was in its
-    /// memory (the addresses that its kernel held, its `/run`) is gone when it comes back.
+    /// Cuts the power of `who`: all its processes stop at once and its cable is dead. What was in its memory (the
+    /// addresses that its kernel held, its `/run`) is gone when it comes back.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub(crate) fn power_off(&self, who: Who) -> Result<()> {
         let machine = self.machine(who);
-        let (cable, daemon) = (self.lab.cable(machine), self.life(who)?);
+        let daemon = self.life(who)?;
         self.eyes.turn(who, Power::Off);
-        let killed = std::thread::scope(|scope| {
-            let killing = scope.spawn(|| daemon.kill_crash());
-            cable.unplug()?;
-            killing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        killed.map(drop)
+        // Frozen, none of them can say or do anything more; dead, none can be woken.
+        daemon.freeze()?;
+        self.lab.cable(machine).unplug()?;
+        daemon.kill_crash().map(drop)
     }
 
     /// Gives `who` its power back and starts its daemon; says when.
@@ -386,10 +384,10 @@ impl<'a> World<'a> {
         self.lab.machine("client")?.neighbour(VIP.into())
     }
 
-    /// What the daemons of `who` said since `since`.
-    pub(crate) fn said(&self, who: Who, since: Instant) -> Vec<Line> {
+    /// What the daemons of `who` said between `since` and `until`.
+    pub(crate) fn said(&self, who: Who, since: Instant, until: Instant) -> Vec<Line> {
         let lives = self.lives.iter().filter(|life| life.who == who);
-        lives.flat_map(|life| life.daemon.lines().all()).filter(|line| line.at >= since).collect()
+        lives.flat_map(|life| life.daemon.lines().all()).filter(|line| line.at >= since && line.at <= until).collect()
     }
 
     /// Copies captures, logs and configurations into a directory; says what it is called there.
