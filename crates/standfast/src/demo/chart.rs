@@ -120,14 +120,15 @@ impl<'a> Chart<'a> {
     fn chapter_row(&self) -> Line {
         let marks: Vec<(usize, &str)> =
             self.chapters.iter().map(|(at, name)| (self.column(*at), name.as_str())).collect();
-        let mut row = String::new();
+        let mut row = vec![' '; CELLS];
         for (n, (column, name)) in marks.iter().enumerate() {
-            let next = marks.get(n + 1).map_or(CELLS, |(next, _)| *next);
-            let used = row.chars().count();
-            let room = next.saturating_sub((*column).max(used)).saturating_sub(1);
-            row.push_str(&" ".repeat(column.saturating_sub(used)));
-            row.extend(name.chars().take(room));
+            let next = marks.get(n + 1).map_or(CELLS + 1, |(next, _)| *next);
+            // The number alone, where there is no room for more.
+            let short = name.split(' ').next().filter(|word| word.parse::<u8>().is_ok());
+            let fits = |text: &&str| column + text.len() < next;
+            write_at(&mut row, *column, Some(*name).filter(fits).or(short).unwrap_or_default());
         }
+        let row: String = row.into_iter().collect();
         Line::plain(" ".repeat(NAMES)).add(Ink::Bold, row)
     }
 
@@ -137,18 +138,19 @@ impl<'a> Chart<'a> {
         let over = |gap: &&Gap| gap.from >= after_first && gap.until < self.history.taken;
         let long = self.silences.iter().filter(over).copied();
         let mut labels: Vec<Gap> = long.chain(self.quick_changes()).collect();
-        labels.sort_by_key(|gap| gap.from);
-        let mut row = String::new();
+        // Where there is no room for two, the longer silence is told.
+        labels.sort_by_key(|gap| std::cmp::Reverse(gap.length()));
+        let mut row = vec![' '; CELLS];
         for gap in labels {
             let text = span(gap.length());
-            let half = text.chars().count() / 2;
-            let column = self.column(gap.from + gap.length() / 2).saturating_sub(half);
-            let used = row.chars().count();
-            if used == 0 || column > used {
-                row.push_str(&" ".repeat(column.saturating_sub(used)));
-                row.push_str(&text);
+            let width = text.chars().count();
+            let column = self.column(gap.from + gap.length() / 2).saturating_sub(width / 2).min(CELLS - width);
+            let around = column.saturating_sub(1)..(column + width + 1).min(CELLS);
+            if row.get(around).is_some_and(|cells| cells.iter().all(|cell| *cell == ' ')) {
+                write_at(&mut row, column, &text);
             }
         }
+        let row: String = row.into_iter().collect();
         Line::plain(" ".repeat(NAMES)).add(Ink::Silent, row)
     }
 
@@ -160,18 +162,23 @@ impl<'a> Chart<'a> {
     }
 
     fn axis(&self) -> Line {
-        let mut row = String::new();
+        let mut row = vec![' '; CELLS];
         let total = self.end.since(self.history.begun);
         let every = if total > Duration::from_secs(60) { 15 } else { 5 };
         for second in (0..=total.as_secs()).step_by(every) {
             let column = self.column(self.history.begun + Duration::from_secs(second));
-            let text = format!("{second} s");
-            if column + text.len() <= CELLS {
-                row.push_str(&" ".repeat(column.saturating_sub(row.len())));
-                row.push_str(&text);
-            }
+            write_at(&mut row, column, &format!("{second} s"));
         }
+        let row: String = row.into_iter().collect();
         Line::plain(" ".repeat(NAMES)).add(Ink::Dim, row)
+    }
+}
+
+/// Writes a text into cells, if it fits before their end.
+fn write_at(row: &mut [char], column: usize, text: &str) {
+    let end = column + text.chars().count();
+    if let Some(cells) = row.get_mut(column..end) {
+        cells.iter_mut().zip(text.chars()).for_each(|(cell, character)| *cell = character);
     }
 }
 

@@ -70,7 +70,7 @@ impl<'a> Story<'a> {
         self.world.wait_listening(LB02)?;
         let announced = self.world.wait_announcement(LB01, started)?;
         self.world.wait_answer(LB01)?;
-        self.world.wait_next_advert(LB01)?;
+        self.world.wait_adverts(LB01, 2)?;
         let held = [self.world.service_address(LB01)?, self.world.service_address(LB02)?];
         let taken = Takeover { by: LB01, base: listening, wait: down(LB01).length, announced };
         let history = self.world.eyes().history();
@@ -120,7 +120,7 @@ impl<'a> Story<'a> {
         let announced = self.world.wait_announcement(LB01, started)?;
         self.world.wait_answer(LB01)?;
         self.world.wait_holds(LB02, false)?;
-        self.world.wait_next_advert(LB01)?;
+        self.world.wait_adverts(LB01, 2)?;
         let taken = Takeover { by: LB01, base: listening, wait: down(LB01).length, announced };
         let history = self.world.eyes().history();
         let window = Window::since(&history, started);

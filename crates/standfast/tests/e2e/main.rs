@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test says that it failed")]
 #![expect(clippy::print_stdout, reason = "measurements are for the reader of the test's output")]
 
+mod command_line;
 mod conf;
 mod crash;
 mod figures;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         repair::tests(),
         crash::tests(),
         interface::tests(),
+        command_line::tests(),
     ];
     let tests = groups.into_iter().flatten().collect();
     let code = lab::harness::main(tests);

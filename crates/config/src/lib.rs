@@ -1,0 +1,123 @@
+//! The configuration language of keepalived: from files, given as data, to the typed configuration of a
+//! host and to everything that can be said about the text.
+//!
+//! ```
+//! use config::{Loaded, Sources, Surroundings, load};
+//!
+//! let text = b"vrrp_instance VI_1 {
+//!     interface eth0
+//!     virtual_router_id 50
+//!     priority 150
+//!     virtual_ipaddress { 10.0.0.3 }
+//! }";
+//! let mut sources = Sources::new();
+//! sources.add_root("keepalived.conf", text.to_vec());
+//! let Loaded::Done(outcome) = load(&sources, &Surroundings::default()) else { panic!("no includes") };
+//! assert!(outcome.diagnostics.is_empty());
+//! assert_eq!(outcome.host.unwrap().instances.len(), 1);
+//! ```
+//!
+//! # How it works
+//! `reader` (lines, comments, definitions, includes) → `tree` (blocks, by the one keyword `table`) → `lower`
+//! (values, defaults, rules between lines) → [`model::Host`]. Each step reports what it finds and goes on,
+//! so one run reports everything.
+//!
+//! # What this is not
+//! It opens no file and asks no system: files, the host's name and its interfaces are arguments. It knows
+//! nothing of what runs; it only says what is wanted. It does not draw: `standfast` renders diagnostics.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod definitions;
+mod diagnostic;
+mod lower;
+mod reader;
+mod registry;
+mod secret;
+mod source;
+mod suggest;
+pub mod table;
+mod text;
+mod tree;
+
+pub use diagnostic::{CAP, Diagnostic, Fix, Severity};
+pub use registry::Id;
+pub use secret::{Masked, masked};
+pub use source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
+pub use suggest::nearest;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+use diagnostic::Findings;
+
+/// What the text may depend on besides itself.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The host's name. Up to its first dot it is the configuration id, unless one is given.
+    pub host_name: String,
+    /// The configuration id that `@id` lines are compared with.
+    pub config_id: Option<String>,
+    /// The names of the interfaces that exist; `None`: not known, nothing is said about them.
+    pub interfaces: Option<BTreeSet<String>>,
+}
+
+impl Surroundings {
+    fn config_id(&self) -> &str {
+        match &self.config_id {
+            Some(id) => id,
+            None => self.host_name.split('.').next().unwrap_or_default(),
+        }
+    }
+}
+
+/// How far [`load`] came.
+#[derive(Debug)]
+pub enum Loaded {
+    /// These includes must be resolved first ([`Sources::resolve`]); then call again.
+    Missing(Vec<IncludeRequest>),
+    /// Everything was read.
+    Done(Outcome),
+}
+
+/// What was understood, and what there is to say.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The configuration; `None` when an error forbids to run it. [`model::Host::check`] accepts it.
+    pub host: Option<model::Host>,
+    /// The findings, in the order of the text; at most [`CAP`] of a kind.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many findings of a kind were left out beyond these.
+    pub omitted: Vec<(Id, usize)>,
+}
+
+/// Reads a configuration. Call it again after [`Loaded::Missing`] was answered; each call reads from the
+/// start, so that a definition in one file counts in the next.
+#[must_use]
+pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
+    let mut findings = Findings::default();
+    let mut stream = reader::read(sources, surroundings, &mut findings);
+    if !stream.missing.is_empty() {
+        return Loaded::Missing(stream.missing.into_iter().collect());
+    }
+    let chain = core::mem::take(&mut stream.chain);
+    let tree = tree::build(stream, &mut findings);
+    let host = lower::lower(&tree, sources, surroundings, &mut findings);
+    let host = (!findings.has_errors()).then_some(host);
+    let (mut diagnostics, omitted) = findings.finish();
+    for diagnostic in &mut diagnostics {
+        let mut file = diagnostic.span.file;
+        while let Some(span) = chain.get(&file) {
+            if diagnostic.include_chain.contains(span) {
+                break;
+            }
+            diagnostic.include_chain.push(*span);
+            file = span.file;
+        }
+    }
+    Loaded::Done(Outcome { host, diagnostics, omitted })
+}

@@ -1,0 +1,136 @@
+//! The lines of `unicast_peer` and `track_interface`.
+
+use super::Lower;
+use super::value::{Numbers, parse_address};
+use crate::registry::Id;
+use crate::source::Span;
+use crate::text::Word;
+use crate::tree::At;
+use alloc::format;
+use alloc::vec::Vec;
+use model::{Peer, TrackedInterface};
+
+impl Lower<'_> {
+    /// Reads peers; says whether a line limits the TTL, which turns the check of sources on.
+    pub(super) fn peers(&mut self, block: At<'_, '_>, out: &mut Vec<(Peer, Span)>) -> bool {
+        let mut limited = false;
+        for at in block.children() {
+            let words = at.words();
+            let Some(first) = words.first() else { continue };
+            let Some(address) = parse_address(&first.text) else {
+                self.not_an_address(first, "192.0.2.2");
+                continue;
+            };
+            let mut peer = Peer { address, min_ttl: None, max_ttl: None };
+            let mut rest = words.get(1..).unwrap_or_default().iter();
+            while let Some(option) = rest.next() {
+                let place = match &*option.text {
+                    b"min_ttl" => &mut peer.min_ttl,
+                    b"max_ttl" => &mut peer.max_ttl,
+                    _ => {
+                        if self.strange_option(option, "a peer", &["min_ttl", "max_ttl"]) {
+                            rest.next();
+                        }
+                        continue;
+                    }
+                };
+                let Some(value) = rest.next() else {
+                    self.option_without_value(option);
+                    break;
+                };
+                let allowed = Numbers::count(0..=255).otherwise("it is not checked");
+                let ttl = self.number_in(&option.shown(), value, &allowed, Id::OutOfRange);
+                if let Some(ttl) = ttl.and_then(|n| u8::try_from(n).ok()) {
+                    *place = Some(ttl);
+                    limited = true;
+                }
+            }
+            out.push((peer, first.span));
+        }
+        limited
+    }
+
+    /// Reads tracked interfaces.
+    pub(super) fn trackers(&mut self, block: At<'_, '_>, out: &mut Vec<(TrackedInterface, Span)>) {
+        for at in block.children() {
+            let words = at.words();
+            let Some(first) = words.first() else { continue };
+            let Some(interface) = Self::interface_name(first) else {
+                self.findings.add(Id::EntryOption, first.span, |d| {
+                    d.say(format!(
+                        "`{}` cannot be the name of an interface: the line is dropped",
+                        first.shown()
+                    ))
+                });
+                continue;
+            };
+            let mut tracked = TrackedInterface { interface, weight: 0, reverse: false };
+            let mut rest = words.get(1..).unwrap_or_default().iter();
+            while let Some(option) = rest.next() {
+                match &*option.text {
+                    b"weight" => {
+                        let Some(value) = rest.next() else {
+                            self.option_without_value(option);
+                            break;
+                        };
+                        tracked.weight = self.weight(value).unwrap_or(0);
+                    }
+                    b"reverse" => tracked.reverse = true,
+                    b"noreverse" => tracked.reverse = false,
+                    _ => {
+                        if self.strange_option(option, "a tracked interface", &["weight", "reverse"]) {
+                            rest.next();
+                        }
+                    }
+                }
+            }
+            self.must_exist(&tracked.interface, first.span);
+            out.push((tracked, first.span));
+        }
+    }
+
+    /// A weight, -253..=253. The next larger one is what people mean who subtract from 255.
+    fn weight(&mut self, word: &Word<'_>) -> Option<i16> {
+        let text = core::str::from_utf8(&word.text).unwrap_or_default().trim();
+        let Ok(number) = text.parse::<i64>() else {
+            self.findings.add(Id::BadNumber, word.span, |d| {
+                d.say(format!("`{}` is no weight: it counts as 0, so a failure is a fault", word.shown()))
+                    .help("weights go from -253 to 253")
+            });
+            return None;
+        };
+        if number.abs() == 254 {
+            self.findings.add(Id::OutOfRange, word.span, |d| {
+                d.say(format!("weights go from -253 to 253: {} is read", number.signum() * 253))
+            });
+        } else if number.abs() > 254 {
+            self.findings.add(Id::OutOfRange, word.span, |d| {
+                d.say(format!(
+                    "weights go from -253 to 253, not {number}: it counts as 0, so a failure is a fault"
+                ))
+            });
+            return None;
+        }
+        i16::try_from(number.clamp(-253, 253)).ok()
+    }
+
+    /// Reports an option that does not exist; says whether the one that was meant has a value.
+    fn strange_option(&mut self, word: &Word<'_>, of: &str, known: &[&str]) -> bool {
+        let shown = word.shown();
+        let near = crate::suggest::nearest(&shown, known.iter().copied());
+        self.findings.add(Id::EntryOption, word.span, |d| {
+            let d = d.say(format!("`{shown}` is no option of {of}: it is ignored"));
+            match near {
+                Some(near) => d.help(format!("did you mean `{near}`?")).fix(word.span, near),
+                None => d,
+            }
+        });
+        near.is_some_and(|near| near != "reverse")
+    }
+
+    fn option_without_value(&mut self, word: &Word<'_>) {
+        self.findings.add(Id::EntryOption, word.span, |d| {
+            d.say(format!("`{}` needs a value: it is ignored", word.shown()))
+        });
+    }
+}

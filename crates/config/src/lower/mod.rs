@@ -1,0 +1,222 @@
+//! From the tree to [`model::Host`]: values, defaults, and the rules that hold between lines.
+
+mod address;
+mod entries;
+mod finish;
+mod global;
+mod instance;
+mod value;
+
+use crate::Surroundings;
+use crate::diagnostic::Findings;
+use crate::registry::Id;
+use crate::source::{Sources, Span};
+use crate::table::{Keyword, Shape, State};
+use crate::text::Word;
+use crate::tree::{At, Tree};
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use model::{Host, Identity, Instance, InterfaceName};
+
+/// Signs by which a template marks what is to be replaced.
+const PLACEHOLDER: [char; 8] = ['<', '>', '[', ']', '{', '}', '$', '|'];
+
+/// What every step of lowering needs.
+struct Lower<'f> {
+    findings: &'f mut Findings,
+    surroundings: &'f Surroundings,
+    sources: &'f Sources,
+}
+
+/// Lowers a tree. The host is complete only when no error was found.
+pub(crate) fn lower(
+    tree: &Tree<'_>,
+    sources: &Sources,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) -> Host {
+    let mut lower = Lower { findings, surroundings, sources };
+    // Instances take their defaults from these two blocks, wherever in the file they stand.
+    let globals = lower.globals(tree);
+    let groups = lower.garp_groups(tree);
+    let mut host = globals.host();
+    let mut names: BTreeMap<Arc<str>, Span> = BTreeMap::new();
+    let mut identities: BTreeMap<Identity, (Span, Arc<str>)> = BTreeMap::new();
+    let mut seen = false;
+    for at in tree.roots() {
+        let Some(keyword) = at.node.keyword else { continue };
+        match keyword.name {
+            "global_defs" | "garp_group" => {}
+            "vrrp_instance" => {
+                seen = true;
+                let Some(name) = lower.instance_name(at, &mut names) else { continue };
+                let draft = lower.instance(at, name);
+                if let Some(instance) = lower.finish(draft, &globals, &groups) {
+                    lower.identity(at.node.span, &instance, &mut identities);
+                    host.instances.push(instance);
+                }
+            }
+            _ => lower.unbuilt(keyword, at.node.span),
+        }
+    }
+    if !seen
+        && !lower.findings.has_errors()
+        && let Some(file) = sources.roots().first()
+    {
+        let start = Span { file: *file, start: 0, end: 0 };
+        lower
+            .findings
+            .add(Id::NoInstance, start, |d| d.say("there is no `vrrp_instance`: no address is kept"));
+    }
+    host
+}
+
+impl Lower<'_> {
+    /// The name of an instance; `None` when it has none of its own and is skipped.
+    fn instance_name(&mut self, at: At<'_, '_>, names: &mut BTreeMap<Arc<str>, Span>) -> Option<Arc<str>> {
+        let [name] = at.arguments() else {
+            self.findings.add(Id::InstanceName, at.node.span, |d| {
+                let problem =
+                    if at.arguments().is_empty() { "has no name" } else { "has more than one name" };
+                d.say(format!("this instance {problem}: it is skipped")).help("write `vrrp_instance VI_1 {`")
+            });
+            return None;
+        };
+        let text: Arc<str> = String::from_utf8_lossy(&name.text).into();
+        match names.entry(text.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(name.span);
+                Some(text)
+            }
+            Entry::Occupied(first) => {
+                let first = *first.get();
+                self.findings.add(Id::InstanceTwice, name.span, |d| {
+                    d.say(format!("there is an instance `{}` already: this one is skipped", name.shown()))
+                        .label(first, "the first one")
+                        .help("give each instance a name of its own")
+                });
+                None
+            }
+        }
+    }
+
+    /// Two instances must not be the same virtual router.
+    fn identity(
+        &mut self,
+        header: Span,
+        instance: &Instance,
+        identities: &mut BTreeMap<Identity, (Span, Arc<str>)>,
+    ) {
+        match identities.entry(instance.identity()) {
+            Entry::Vacant(free) => {
+                free.insert((header, instance.name.clone()));
+            }
+            Entry::Occupied(first) => {
+                let (span, name) = first.get();
+                let (span, name) = (*span, name.clone());
+                self.findings.add(Id::VridTwice, header, |d| {
+                    let settings = &instance.settings;
+                    d.say(format!(
+                        "`{}` and `{name}` both use VRID {} with {} on {}",
+                        instance.name, settings.vrid, settings.family, instance.interface
+                    ))
+                    .label(span, format!("`{name}` uses it first"))
+                    .help("give one of them another virtual_router_id, here and on its partners")
+                });
+            }
+        }
+    }
+
+    /// The name of an interface in a word, if it can be one. The kernel would allow some signs that only
+    /// templates use; an instance that waits for `<interface>` waits for ever.
+    fn interface_name(word: &Word<'_>) -> Option<InterfaceName> {
+        let text = core::str::from_utf8(&word.text).ok()?;
+        let possible = (1..=15).contains(&text.len())
+            && text != "."
+            && text != ".."
+            && !text.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
+            && !text.contains(PLACEHOLDER);
+        possible.then(|| Arc::from(text))
+    }
+
+    /// Says that an interface is not there, once for each interface.
+    fn must_exist(&mut self, name: &InterfaceName, span: Span) {
+        let Some(known) = &self.surroundings.interfaces else { return };
+        if known.contains(&**name) {
+            return;
+        }
+        let near = crate::suggest::nearest(name, known.iter().map(String::as_str).filter(|n| *n != "lo"));
+        self.findings.add_once((Id::InterfaceAbsent, "", String::from(&**name)), span, |d| {
+            let d =
+                d.say(format!("there is no interface `{name}` now: what needs it waits until it appears"));
+            match near {
+                Some(near) => d.help(format!("did you mean `{near}`?")),
+                None => d.help("`ip link` lists the interfaces"),
+            }
+        });
+    }
+
+    /// Reports a keyword of a block that this version does not build, or that has no effect.
+    fn passed_over(&mut self, at: At<'_, '_>) {
+        if let Some(keyword) = at.node.keyword {
+            debug_assert!(keyword.state != State::Honoured, "`{}` is honoured by nobody", keyword.name);
+            self.unbuilt(keyword, at.node.span);
+        }
+    }
+}
+
+/// Remembers which settings of a block were given, to notice the second one.
+#[derive(Default)]
+struct Given {
+    list: Vec<(&'static str, Span)>,
+}
+
+impl Lower<'_> {
+    fn given(&mut self, given: &mut Given, at: At<'_, '_>) {
+        let Some(keyword) = at.node.keyword else { return };
+        if keyword.shape != Shape::Value || keyword.state != State::Honoured || at.arguments().is_empty() {
+            return;
+        }
+        let name = keyword.name;
+        let Some((_, first)) = given.list.iter_mut().find(|(n, _)| *n == name) else {
+            given.list.push((name, at.node.span));
+            return;
+        };
+        let before = core::mem::replace(first, at.node.span);
+        // These two have rules of their own.
+        if matches!(name, "state" | "version") || self.sources.text(before) == self.sources.text(at.node.span)
+        {
+            return;
+        }
+        self.findings.add(Id::RepeatedKeyword, at.node.span, |d| {
+            d.say(format!("`{name}` is given twice: this one counts")).label(before, "this one does not")
+        });
+    }
+}
+
+/// What it means that a keyword is not built.
+fn consequence(keyword: &Keyword) -> &'static str {
+    match keyword.name {
+        "virtual_server" | "virtual_server_group" | "SSL" => "VRRP runs, but no virtual server is served",
+        "vrrp_sync_group" => "its instances change state each by itself",
+        "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" => {
+            "it is not run, and what tracks it does not notice a failure"
+        }
+        "track_script" | "track_process" | "track_bfd" => "a failure does not change the priority",
+        "use_vmac" | "use_ipvlan" | "use_vmac_addr" => "the addresses answer with the interface's own MAC",
+        "vrrp_strict" | "strict_mode" => "the ordinary rules hold",
+        "no_accept" => "the addresses answer on every router that holds them",
+        "virtual_routes" | "static_routes" => "no route is set",
+        "virtual_rules" | "static_rules" => "no rule is set",
+        "static_ipaddress" => "no static address is set",
+        "auth_hmac" => "adverts are not signed, and peers that require it will not accept them",
+        name if name.contains("notify") || name.ends_with("_script") => "no script or FIFO is told",
+        name if name.contains("smtp") || name.contains("email") => "no mail is sent",
+        _ if keyword.shape.opens() => "the whole block has no effect",
+        _ => "the line has no effect",
+    }
+}

@@ -1,0 +1,171 @@
+//! Every kind of finding, once: its name, its severity, its title and its page in the manual.
+//!
+//! The page is the explanation: `explain ID` prints it, and a test runs the examples in it.
+
+use crate::diagnostic::Severity;
+use core::fmt;
+
+macro_rules! ids {
+    ($($severity:ident $variant:ident $name:literal $title:literal;)*) => {
+        /// A kind of finding.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Id {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Id {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name, as users write it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// What it is about, in a few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// Its page in Markdown: why it matters, an example, what to write instead.
+            #[must_use]
+            pub const fn explanation(self) -> &'static str {
+                match self {
+                    $(Self::$variant => include_str!(concat!("../../../docs/diagnostics/", $name, ".md")),)*
+                }
+            }
+        }
+    };
+}
+
+ids! {
+    // Files.
+    Error FileUnreadable "file-unreadable" "the configuration file cannot be read";
+    Error TooLarge "too-large" "too large to be a configuration";
+    Warning IncludeNotFound "include-not-found" "an include that finds no file";
+    Warning IncludeRefused "include-refused" "a file that is not included although it is there";
+    Warning IncludeLoop "include-loop" "a file that includes itself";
+    Warning IncludeTooDeep "include-too-deep" "too many includes";
+    // Characters.
+    Warning LineTooLong "line-too-long" "a line of more than 1023 bytes";
+    Warning NulByte "nul-byte" "a line with a NUL byte";
+    Warning NotUtf8 "not-utf-8" "a byte that is not UTF-8";
+    Warning ByteOrderMark "byte-order-mark" "a byte order mark at the start";
+    Warning OddBlank "odd-blank" "a blank that is none";
+    Warning OddQuote "odd-quote" "a quote that is none";
+    Warning UnterminatedQuote "unterminated-quote" "a quote that nothing closes";
+    // Blocks and words.
+    Warning MissingOpenBrace "missing-open-brace" "a block without its opening brace";
+    Warning MissingCloseBrace "missing-close-brace" "a block without its closing brace";
+    Warning ExtraCloseBrace "extra-close-brace" "a closing brace too many";
+    Warning UnexpectedOpenBrace "unexpected-open-brace" "an opening brace where no block begins";
+    Warning UnknownKeyword "unknown-keyword" "a word that is no keyword here";
+    Warning UnknownBlock "unknown-block" "a block that is not known here";
+    Warning MisplacedKeyword "misplaced-keyword" "a keyword of another block";
+    Error MissingValue "missing-value" "a keyword without its value";
+    Warning ExtraWords "extra-words" "words that nobody reads";
+    Note RepeatedKeyword "repeated-keyword" "a setting that is given twice";
+    Warning NotBuilt "not-built" "known, but not built yet";
+    Note NoEffect "no-effect" "known, and without effect here";
+    Warning UndefinedName "undefined-name" "a name that nobody defined";
+    Warning EndlessDefinition "endless-definition" "names that stand for too much";
+    // Values.
+    Warning BadNumber "bad-number" "not a number";
+    Warning OutOfRange "out-of-range" "a number outside its range";
+    Warning BadSwitch "bad-switch" "neither on nor off";
+    Warning BadAddress "bad-address" "not an IP address";
+    Warning BadPrefix "bad-prefix" "not a prefix length";
+    Warning AddressOption "address-option" "an option of an address that cannot be";
+    Warning EntryOption "entry-option" "an option of a list entry that cannot be";
+    Warning NotMulticast "not-multicast" "a group that is not multicast";
+    Warning DuplicateEntry "duplicate-entry" "an entry that stands twice in a list";
+    // Instances.
+    Note NoInstance "no-instance" "a configuration without a virtual router";
+    Warning InstanceName "instance-name" "an instance without exactly one name";
+    Warning InstanceTwice "instance-twice" "two instances of one name";
+    Error VridMissing "vrid-missing" "an instance without a VRID";
+    Error VridOutOfRange "vrid-out-of-range" "a VRID that does not exist";
+    Error VridTwice "vrid-twice" "one virtual router configured twice";
+    Error InterfaceMissing "interface-missing" "an instance without an interface";
+    Error InterfaceName "interface-name" "not the name of an interface";
+    Error InterfaceLoopback "interface-loopback" "VRRP on the loopback interface";
+    Warning InterfaceAbsent "interface-absent" "an interface that is not there now";
+    Warning UnknownState "unknown-state" "a state other than MASTER and BACKUP";
+    Note PriorityMissing "priority-missing" "an instance without a priority";
+    Warning NopreemptIgnored "nopreempt-ignored" "nopreempt that cannot work";
+    Warning PreemptDelayIgnored "preempt-delay-ignored" "preempt_delay that cannot work";
+    Warning IntervalAltered "interval-altered" "an interval that the version cannot carry";
+    Warning VersionConflict "version-conflict" "a version that cannot be";
+    Warning OwnerOnly "owner-only" "a setting for the address owner only";
+    Warning OwnInterfaceTracked "own-interface-tracked" "the own interface, tracked twice";
+    Warning NoPeers "no-peers" "unicast without peers";
+    // Addresses.
+    Error NoAddress "no-address" "a version 3 instance without an address";
+    Warning NoAddressV2 "no-address-v2" "a version 2 instance without an address";
+    Error TooManyAddresses "too-many-addresses" "more addresses than an advert can list";
+    Warning OtherFamily "other-family" "IPv4 and IPv6 in one instance";
+    Warning DuplicateAddress "duplicate-address" "an address that stands twice";
+    // Authentication.
+    Warning AuthPassTooLong "auth-pass-too-long" "a password of more than 8 characters";
+    Warning AuthPassCut "auth-pass-cut" "a password that a comment cuts off";
+    Warning AuthIncomplete "auth-incomplete" "authentication without its password or type";
+    Warning AuthTypeUnknown "auth-type-unknown" "an authentication that does not exist";
+    Warning AuthWithV3 "auth-with-v3" "authentication in version 3";
+}
+
+impl Id {
+    /// The kind of that name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|id| id.name() == name)
+    }
+
+    /// Whether such a finding is not worth a line when its line was already found to be damaged.
+    pub(crate) const fn is_consequence(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKeyword
+                | Self::UnknownBlock
+                | Self::MisplacedKeyword
+                | Self::ExtraWords
+                | Self::BadNumber
+                | Self::OutOfRange
+                | Self::BadSwitch
+                | Self::BadAddress
+                | Self::BadPrefix
+                | Self::AddressOption
+                | Self::EntryOption
+                | Self::NotMulticast
+                | Self::InterfaceAbsent
+                | Self::UnknownState
+                | Self::AuthTypeUnknown
+        )
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_case_and_found_again() {
+        for id in Id::ALL {
+            assert!(id.name().chars().all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit()));
+            assert_eq!(Id::of(id.name()), Some(*id));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The files of a configuration as data: the caller reads them, this crate only looks at their bytes.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+/// The largest file that is read. A configuration of 10,000 instances is about 4 MB.
+pub const FILE_LIMIT: usize = 64 << 20;
+
+/// Names a file within its [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(u32);
+
+/// A place in a file: bytes `start..end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The bytes as an index range.
+    #[must_use]
+    pub const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The empty place just before this one.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self { end: self.start, ..self }
+    }
+
+    /// The empty place just after this one.
+    #[must_use]
+    pub const fn after(self) -> Self {
+        Self { start: self.end, ..self }
+    }
+
+    /// From the start of this to the end of `other`, when both are in one file; else this.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        if self.file == other.file && other.end >= self.start {
+            Self { end: other.end, ..self }
+        } else {
+            self
+        }
+    }
+}
+
+/// Why a file that was asked for is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such file.
+    Missing,
+    /// It is a directory.
+    Directory,
+    /// It is a device, a pipe or a socket.
+    NotRegular,
+    /// It has an execute bit, so it is taken for a program (keepalived's rule for includes).
+    Executable,
+    /// It is larger than [`FILE_LIMIT`].
+    TooLarge,
+    /// The operating system refused; its words.
+    Unreadable(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no such file"),
+            Self::Directory => f.write_str("it is a directory"),
+            Self::NotRegular => f.write_str("it is not a regular file"),
+            Self::Executable => f.write_str("it has an execute bit, so it is taken for a program"),
+            Self::TooLarge => write!(f, "it is larger than {} MiB", FILE_LIMIT >> 20),
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Which of the include words was written. They differ in what is worth a complaint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IncludeKind {
+    /// `include`
+    Plain,
+    /// `includer`: unreadable files.
+    Readable,
+    /// `includem`: also a plain name that does not exist.
+    Match,
+    /// `includew`: also a pattern without a match.
+    Wildcard,
+    /// `includeb`: unreadable files and `{a,b}` members that do not exist.
+    Braces,
+    /// `includea`: everything.
+    All,
+}
+
+impl IncludeKind {
+    /// The kind that a keyword names.
+    #[must_use]
+    pub fn of(word: &[u8]) -> Option<Self> {
+        Some(match word {
+            b"include" => Self::Plain,
+            b"includer" => Self::Readable,
+            b"includem" => Self::Match,
+            b"includew" => Self::Wildcard,
+            b"includeb" => Self::Braces,
+            b"includea" => Self::All,
+            _ => return None,
+        })
+    }
+}
+
+/// An include that the caller must resolve before [`crate::load`] can finish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IncludeRequest {
+    /// The file name or glob pattern (`* ? []` and `{a,b}`), as written.
+    pub pattern: String,
+    /// The file that asks; relative patterns start at its directory.
+    pub from: FileId,
+    /// The include word.
+    pub kind: IncludeKind,
+}
+
+/// One answer to an [`IncludeRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// This file, added before with [`Sources::add`]. The same file must keep the same id, or loops are
+    /// only found by their depth.
+    File(FileId),
+    /// This one matched but cannot be used.
+    Refused {
+        /// Its name as shown to users.
+        name: String,
+        /// Why.
+        why: Refusal,
+    },
+}
+
+#[derive(Debug)]
+struct Source {
+    name: String,
+    bytes: Vec<u8>,
+    refused: Option<Refusal>,
+}
+
+/// The files of one configuration.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+    roots: Vec<FileId>,
+    includes: BTreeMap<(FileId, String), Vec<Found>>,
+}
+
+impl Sources {
+    /// No files yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file that the configuration starts with. Several are read one after the other.
+    pub fn add_root(&mut self, name: impl Into<String>, bytes: Vec<u8>) -> FileId {
+        let id = self.add(name, bytes);
+        self.roots.push(id);
+        id
+    }
+
+    /// Adds a starting file that cannot be read: [`crate::load`] will report it as an error.
+    pub fn add_refused_root(&mut self, name: impl Into<String>, why: Refusal) -> FileId {
+        let id = self.add_root(name, Vec::new());
+        if let Some(source) = self.files.last_mut() {
+            source.refused = Some(why);
+        }
+        id
+    }
+
+    /// Adds a file for an include; [`Sources::resolve`] says which one.
+    pub fn add(&mut self, name: impl Into<String>, bytes: Vec<u8>) -> FileId {
+        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        self.files.push(Source { name: name.into(), bytes, refused: None });
+        id
+    }
+
+    /// Answers a request: the files in the order in which they are to be read, or none.
+    pub fn resolve(&mut self, request: &IncludeRequest, found: Vec<Found>) {
+        self.includes.insert((request.from, request.pattern.clone()), found);
+    }
+
+    /// The name of a file as shown to users; empty for an unknown id.
+    #[must_use]
+    pub fn name(&self, file: FileId) -> &str {
+        self.files.get(file.0 as usize).map_or("", |s| &s.name)
+    }
+
+    /// The bytes of a file; none for an unknown id.
+    #[must_use]
+    pub fn bytes(&self, file: FileId) -> &[u8] {
+        self.files.get(file.0 as usize).map_or(&[], |s| &s.bytes)
+    }
+
+    /// Every file, in the order of adding.
+    pub fn files(&self) -> impl Iterator<Item = FileId> {
+        (0..self.files.len()).map(|i| FileId(u32::try_from(i).unwrap_or(u32::MAX)))
+    }
+
+    /// The files that the configuration starts with.
+    #[must_use]
+    pub fn roots(&self) -> &[FileId] {
+        &self.roots
+    }
+
+    /// The bytes of a place; empty when it does not exist.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &[u8] {
+        self.bytes(span.file).get(span.range()).unwrap_or(&[])
+    }
+
+    /// Line and column (both from 1, the column in characters) of the start of a place.
+    #[must_use]
+    pub fn position(&self, span: Span) -> (usize, usize) {
+        let bytes = self.bytes(span.file);
+        let before = bytes.get(..span.start as usize).unwrap_or(bytes);
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        // Continuation bytes of UTF-8 do not begin a character.
+        let column = before[start..].iter().filter(|b| **b & 0xc0 != 0x80).count() + 1;
+        (line, column)
+    }
+
+    pub(crate) fn refusal(&self, file: FileId) -> Option<&Refusal> {
+        self.files.get(file.0 as usize)?.refused.as_ref()
+    }
+
+    pub(crate) fn resolved(&self, from: FileId, pattern: &str) -> Option<&[Found]> {
+        // A tuple key of owned parts cannot be looked up by reference.
+        self.includes.get(&(from, String::from(pattern))).map(Vec::as_slice)
+    }
+}

@@ -1,0 +1,357 @@
+//! The one table of keywords. The parser, the lookups, the suggestions, `explain` and every later product
+//! (manual, completions) follow from it: a keyword exists when it has a row here, and only then.
+//!
+//! The rows stand in the sub-modules, one line each and in the order of the manual.
+
+mod global;
+mod instance;
+mod language;
+mod lines;
+mod lvs;
+mod root;
+mod track;
+
+/// A keyword of the language.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Keyword {
+    /// The word.
+    pub name: &'static str,
+    /// What follows it.
+    pub shape: Shape,
+    /// What follows it, as shown to users: `SECS`, `NAME { ... }`; empty for a flag.
+    pub arguments: &'static str,
+    /// Type, unit and range of the value.
+    pub value: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// The keepalived version that brought it; empty: 2.2.7 or earlier.
+    pub since: &'static str,
+    /// What Standfast does with it.
+    pub state: State,
+    /// What it is for, in one sentence.
+    pub doc: &'static str,
+}
+
+/// What follows a keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing.
+    Flag,
+    /// One word.
+    Value,
+    /// One word or nothing.
+    Optional,
+    /// Several words.
+    Words,
+    /// A block of keywords, after a name where [`Keyword::arguments`] says so.
+    Block(Block),
+    /// A block of lines that are not keywords.
+    Lines(Lines),
+}
+
+impl Shape {
+    /// Whether a `{` must follow.
+    #[must_use]
+    pub const fn opens(self) -> bool {
+        matches!(self, Self::Block(_) | Self::Lines(_))
+    }
+}
+
+/// What the lines of a list block are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// Addresses with options.
+    Addresses,
+    /// Routes with options.
+    Routes,
+    /// Policy rules.
+    Rules,
+    /// Names of things to track, each with a weight.
+    Trackers,
+    /// Unicast peers.
+    Peers,
+    /// Plain names.
+    Names,
+    /// Addresses of a virtual server group.
+    ServerGroup,
+}
+
+/// What Standfast does with a keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// What keepalived does, or what the manual says instead.
+    Honoured,
+    /// Nothing, on purpose; the reason.
+    NoEffect(&'static str),
+    /// Nothing yet. Each use is reported by name.
+    NotBuilt,
+}
+
+/// A place in which keywords have a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Block {
+    /// `(any line)`.
+    AnyLine,
+    /// `(root)`.
+    Root,
+    /// `global_defs`.
+    GlobalDefs,
+    /// `track_group`.
+    TrackGroup,
+    /// `vrrp_sync_group`.
+    VrrpSyncGroup,
+    /// `garp_group`.
+    GarpGroup,
+    /// `vrrp_instance`.
+    VrrpInstance,
+    /// `vrrp_instance/authentication`.
+    Authentication,
+    /// `vrrp_instance/auth_hmac`.
+    AuthHmac,
+    /// `ADDRESS-LINE`.
+    AddressLine,
+    /// `ROUTE-LINE`.
+    RouteLine,
+    /// `RULE-LINE`.
+    RuleLine,
+    /// `vrrp_script`.
+    VrrpScript,
+    /// `vrrp_track_process`.
+    VrrpTrackProcess,
+    /// `track_file`.
+    TrackFile,
+    /// `vrrp_track_file`.
+    VrrpTrackFile,
+    /// `bfd_instance`.
+    BfdInstance,
+    /// `SSL`.
+    Ssl,
+    /// `virtual_server`.
+    VirtualServer,
+    /// `virtual_server/real_server`.
+    RealServer,
+    /// `virtual_server/real_server/TCP_CHECK`.
+    TcpCheck,
+    /// `virtual_server/real_server/UDP_CHECK`.
+    UdpCheck,
+    /// `virtual_server/real_server/SMTP_CHECK`.
+    SmtpCheck,
+    /// `virtual_server/real_server/SMTP_CHECK/host`.
+    SmtpHost,
+    /// `virtual_server/real_server/PING_CHECK`.
+    PingCheck,
+    /// `virtual_server/real_server/HTTP_GET`.
+    HttpGet,
+    /// `virtual_server/real_server/SSL_GET`.
+    SslGet,
+    /// `virtual_server/real_server/DNS_CHECK`.
+    DnsCheck,
+    /// `virtual_server/real_server/MISC_CHECK`.
+    MiscCheck,
+    /// `virtual_server/real_server/HTTP_GET/url`.
+    HttpUrl,
+    /// `virtual_server/real_server/SSL_GET/url`.
+    SslUrl,
+    /// `virtual_server/real_server/FILE_CHECK`.
+    FileCheck,
+    /// `virtual_server/real_server/BFD_CHECK`.
+    BfdCheck,
+}
+
+impl Block {
+    /// Every block, outermost first.
+    pub const ALL: &'static [Self] = &[
+        Self::AnyLine,
+        Self::Root,
+        Self::GlobalDefs,
+        Self::TrackGroup,
+        Self::VrrpSyncGroup,
+        Self::GarpGroup,
+        Self::VrrpInstance,
+        Self::Authentication,
+        Self::AuthHmac,
+        Self::AddressLine,
+        Self::RouteLine,
+        Self::RuleLine,
+        Self::VrrpScript,
+        Self::VrrpTrackProcess,
+        Self::TrackFile,
+        Self::VrrpTrackFile,
+        Self::BfdInstance,
+        Self::Ssl,
+        Self::VirtualServer,
+        Self::RealServer,
+        Self::TcpCheck,
+        Self::UdpCheck,
+        Self::SmtpCheck,
+        Self::SmtpHost,
+        Self::PingCheck,
+        Self::HttpGet,
+        Self::SslGet,
+        Self::DnsCheck,
+        Self::MiscCheck,
+        Self::HttpUrl,
+        Self::SslUrl,
+        Self::FileCheck,
+        Self::BfdCheck,
+    ];
+
+    /// The keywords of this block, in slices that several blocks may share.
+    const fn slices(self) -> &'static [&'static [Keyword]] {
+        match self {
+            Self::AnyLine => &[language::ANY_LINE],
+            Self::Root => &[root::ROOT],
+            Self::GlobalDefs => &[global::GLOBAL_DEFS],
+            Self::TrackGroup => &[root::TRACK_GROUP],
+            Self::VrrpSyncGroup => &[instance::VRRP_SYNC_GROUP],
+            Self::GarpGroup => &[root::GARP_GROUP],
+            Self::VrrpInstance => &[instance::VRRP_INSTANCE],
+            Self::Authentication => &[instance::AUTHENTICATION],
+            Self::AuthHmac => &[instance::AUTH_HMAC],
+            Self::AddressLine => &[lines::ADDRESS_LINE],
+            Self::RouteLine => &[lines::ROUTE_LINE],
+            Self::RuleLine => &[lines::RULE_LINE],
+            Self::VrrpScript => &[track::VRRP_SCRIPT],
+            Self::VrrpTrackProcess => &[track::VRRP_TRACK_PROCESS],
+            Self::TrackFile => &[track::TRACK_FILE],
+            Self::VrrpTrackFile => &[track::VRRP_TRACK_FILE],
+            Self::BfdInstance => &[track::BFD_INSTANCE],
+            Self::Ssl => &[root::SSL],
+            Self::VirtualServer => &[lvs::VIRTUAL_SERVER],
+            Self::RealServer => &[lvs::REAL_SERVER],
+            Self::TcpCheck => &[lvs::CHECK, lvs::RETRY],
+            Self::UdpCheck => &[lvs::CHECK, lvs::RETRY, lvs::UDP_CHECK],
+            Self::SmtpCheck => &[lvs::CHECK, lvs::RETRY, lvs::SMTP_CHECK],
+            Self::SmtpHost => &[lvs::CHECK, lvs::RETRY],
+            Self::PingCheck => &[lvs::CHECK, lvs::RETRY],
+            Self::HttpGet => &[lvs::CHECK, lvs::RETRY, lvs::HTTP, lvs::HTTP_GET],
+            Self::SslGet => &[lvs::CHECK, lvs::RETRY, lvs::HTTP, lvs::SSL_GET],
+            Self::DnsCheck => &[lvs::CHECK, lvs::RETRY, lvs::DNS_CHECK],
+            Self::MiscCheck => &[lvs::RETRY, lvs::MISC_CHECK],
+            Self::HttpUrl => &[lvs::URL],
+            Self::SslUrl => &[lvs::URL, lvs::SSL_URL],
+            Self::FileCheck => &[lvs::FILE_CHECK],
+            Self::BfdCheck => &[lvs::BFD_CHECK],
+        }
+    }
+
+    /// Where the block stands: the keywords that lead to it.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::AnyLine => "(any line)",
+            Self::Root => "(root)",
+            Self::GlobalDefs => "global_defs",
+            Self::TrackGroup => "track_group",
+            Self::VrrpSyncGroup => "vrrp_sync_group",
+            Self::GarpGroup => "garp_group",
+            Self::VrrpInstance => "vrrp_instance",
+            Self::Authentication => "vrrp_instance/authentication",
+            Self::AuthHmac => "vrrp_instance/auth_hmac",
+            Self::AddressLine => "ADDRESS-LINE",
+            Self::RouteLine => "ROUTE-LINE",
+            Self::RuleLine => "RULE-LINE",
+            Self::VrrpScript => "vrrp_script",
+            Self::VrrpTrackProcess => "vrrp_track_process",
+            Self::TrackFile => "track_file",
+            Self::VrrpTrackFile => "vrrp_track_file",
+            Self::BfdInstance => "bfd_instance",
+            Self::Ssl => "SSL",
+            Self::VirtualServer => "virtual_server",
+            Self::RealServer => "virtual_server/real_server",
+            Self::TcpCheck => "virtual_server/real_server/TCP_CHECK",
+            Self::UdpCheck => "virtual_server/real_server/UDP_CHECK",
+            Self::SmtpCheck => "virtual_server/real_server/SMTP_CHECK",
+            Self::SmtpHost => "virtual_server/real_server/SMTP_CHECK/host",
+            Self::PingCheck => "virtual_server/real_server/PING_CHECK",
+            Self::HttpGet => "virtual_server/real_server/HTTP_GET",
+            Self::SslGet => "virtual_server/real_server/SSL_GET",
+            Self::DnsCheck => "virtual_server/real_server/DNS_CHECK",
+            Self::MiscCheck => "virtual_server/real_server/MISC_CHECK",
+            Self::HttpUrl => "virtual_server/real_server/HTTP_GET/url",
+            Self::SslUrl => "virtual_server/real_server/SSL_GET/url",
+            Self::FileCheck => "virtual_server/real_server/FILE_CHECK",
+            Self::BfdCheck => "virtual_server/real_server/BFD_CHECK",
+        }
+    }
+
+    /// The block's own name, for messages: the last part of its path.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.path().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether its words are keywords at the beginning of a line (and not options within one).
+    #[must_use]
+    pub const fn is_block(self) -> bool {
+        !matches!(self, Self::AnyLine | Self::AddressLine | Self::RouteLine | Self::RuleLine)
+    }
+
+    /// The keywords that may stand here.
+    pub fn keywords(self) -> impl Iterator<Item = &'static Keyword> {
+        self.slices().iter().copied().flatten()
+    }
+
+    /// The keyword `name` of this block. The words of keepalived are case-sensitive.
+    #[must_use]
+    pub fn keyword(self, name: &[u8]) -> Option<&'static Keyword> {
+        self.keywords().find(|k| k.name.as_bytes() == name)
+    }
+}
+
+/// Every place where a keyword of that name may stand.
+pub fn homes(name: &[u8]) -> impl Iterator<Item = (Block, &'static Keyword)> {
+    Block::ALL.iter().filter_map(move |b| b.keyword(name).map(|k| (*b, k)))
+}
+
+/// One row.
+#[allow(clippy::too_many_arguments, reason = "a row of a table has as many columns as it has")]
+const fn k(
+    name: &'static str,
+    shape: Shape,
+    arguments: &'static str,
+    value: &'static str,
+    default: &'static str,
+    since: &'static str,
+    state: State,
+    doc: &'static str,
+) -> Keyword {
+    Keyword { name, shape, arguments, value, default, since, state, doc }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_block_has_a_keyword_twice() {
+        for block in Block::ALL {
+            for (i, keyword) in block.keywords().enumerate() {
+                let first = block.keywords().position(|k| k.name == keyword.name);
+                assert_eq!(first, Some(i), "{} in {}", keyword.name, block.path());
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_has_its_sentence() {
+        for block in Block::ALL {
+            for keyword in block.keywords() {
+                assert!(keyword.doc.ends_with('.') && keyword.doc.len() > 4, "{}", keyword.name);
+                assert!(!keyword.doc.contains('\n'), "{}", keyword.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_is_reached_by_its_path() {
+        for block in Block::ALL.iter().filter(|b| b.is_block() && **b != Block::Root) {
+            let opener = block.path().rsplit('/').next().unwrap();
+            assert!(
+                homes(opener.as_bytes()).any(|(_, k)| k.shape == Shape::Block(*block)),
+                "nothing opens {}",
+                block.path()
+            );
+        }
+    }
+}
