@@ -110,7 +110,7 @@ ids! {
     // Addresses.
     Error NoAddress "no-address" "a version 3 instance without an address";
     Warning NoAddressV2 "no-address-v2" "a version 2 instance without an address";
-    Error TooManyAddresses "too-many-addresses" "more addresses than an advert can list";
+    Warning TooManyAddresses "too-many-addresses" "more addresses than an advert can list";
     Warning OtherFamily "other-family" "IPv4 and IPv6 in one instance";
     Warning DuplicateAddress "duplicate-address" "an address that stands twice";
     // Authentication.

@@ -47,7 +47,7 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(it.settings.version, Version::V2);
     assert_eq!(it.settings.interval, Interval::SECOND);
     assert_eq!(it.settings.announce, AnnounceSettings::default());
-    assert_eq!((it.settings.down_adverts, it.settings.preempt, it.settings.eager), (3, true, false));
+    assert_eq!((it.settings.down_adverts, it.settings.preempt), (3, true));
     assert_eq!(it.transport, Transport::Multicast { group: None, source: None });
     assert_eq!((it.checksum, it.authentication), (ChecksumForm::PseudoHeader, Authentication::None));
     assert_eq!((it.arp_gap, it.na_gap), (Duration::ZERO, Duration::ZERO));
@@ -57,10 +57,10 @@ fn defaults_are_those_of_the_manual() {
 fn priority_without_a_value_of_its_own() {
     let text = |state: &str| instance(state).replace("priority 90\n", "");
     let (it, said) = odd(&text("state BACKUP"));
-    assert_eq!((it.settings.priority, it.settings.eager), (Priority::DEFAULT, false));
+    assert_eq!(it.settings.priority, Priority::DEFAULT);
     assert_eq!(said, ["priority-missing"]);
     let (it, said) = odd(&text("state MASTER"));
-    assert_eq!((it.settings.priority, it.settings.eager), (Priority::OWNER, false));
+    assert_eq!(it.settings.priority, Priority::OWNER);
     assert_eq!(said, ["priority-missing"]);
     for bad in ["0", "256", "-1", "99999999999999999999"] {
         let (it, said) = odd(&text(&format!("priority {bad}")));
@@ -144,14 +144,13 @@ fn preemption_and_what_it_cannot_go_with() {
 
 #[test]
 fn states() {
-    assert!(with("state MASTER").settings.eager);
+    assert!(with("state MASTER").wants_active);
     assert!(!with("state BACKUP").wants_active);
     let (it, said) = odd(&instance("state MASTER\nstate BACKUP"));
     assert_eq!((it.wants_active, said), (true, vec!["repeated-keyword"]));
     let (it, said) = odd(&instance("state master"));
     assert_eq!((it.wants_active, said), (false, vec!["unknown-state"]));
-    assert!(!with("").settings.eager);
-    assert!(!clean(&instance("state MASTER").replace("priority 90", "priority 255")).settings.eager);
+    assert!(!with("").wants_active);
 }
 
 #[test]
@@ -290,6 +289,8 @@ fn how_many_addresses() {
     let text = |n, prefix| bare(&format!("virtual_ipaddress {{\n{}}}", list(n, prefix)));
     assert_eq!(clean(&text(255, "10.1.")).addresses.len(), 255);
     assert_eq!(ids(&text(256, "10.1.")), ["too-many-addresses"]);
+    let (most, _) = odd(&text(300, "10.1."));
+    assert_eq!((most.addresses.len(), most.excluded.len()), (255, 45), "the rest moves along unlisted");
     assert_eq!(clean(&text(90, "2001:db8::")).addresses.len(), 90);
     assert_eq!(ids(&text(91, "2001:db8::")), ["too-many-addresses"]);
     assert_eq!(ids(&bare("")), ["no-address-v2"]);

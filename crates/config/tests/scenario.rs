@@ -19,7 +19,7 @@ fn lb01_means_what_it_says() {
     let settings = &lb01.settings;
     assert_eq!((settings.version, settings.family), (Version::V2, Family::V4));
     assert_eq!((settings.vrid.get(), settings.priority), (50, Priority(150)));
-    assert!(settings.eager && settings.preempt && lb01.wants_active);
+    assert!(settings.preempt && lb01.wants_active);
     let Authentication::Password(secret) = &lb01.authentication else { panic!("no password") };
     assert_eq!(secret.reveal(), *b"1111\0\0\0\0");
     assert_eq!(lb01.transport, Transport::Multicast { group: None, source: None });
@@ -30,7 +30,7 @@ fn lb01_means_what_it_says() {
 fn lb02_is_the_backup() {
     let lb02 = clean(LB02);
     assert_eq!(lb02.settings.priority, Priority(100));
-    assert!(!lb02.settings.eager && !lb02.wants_active);
+    assert!(!lb02.wants_active);
 }
 
 #[test]

@@ -65,7 +65,8 @@ pub struct Instance {
     pub interface: InterfaceName,
     /// What the protocol needs to know.
     pub settings: Settings,
-    /// `state MASTER` was written (only matters for messages; [`Settings::eager`] has the effect).
+    /// `state MASTER` was written. It starts as Backup all the same, as keepalived's do: only priority 255 starts
+    /// as Active.
     pub wants_active: bool,
     /// How adverts travel.
     pub transport: Transport,

@@ -90,12 +90,10 @@ pub struct Advertisement {
 /// What can happen to a virtual router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Take part, with this primary address. `first`: since the daemon started ([`Settings::eager`] counts).
+    /// Take part, with this primary address (IPv4) or link-local address (IPv6).
     Startup {
-        /// Own primary address (IPv4) or link-local address (IPv6).
+        /// Own address.
         primary: IpAddr,
-        /// The first time since the daemon started.
-        first: bool,
     },
     /// Take part no longer.
     Shutdown(Manner),
@@ -215,7 +213,7 @@ impl Machine for Router {
         use State::{Active, Backup, Initialize};
         match (&self.state, input) {
             // SM-INIT-1: the owner starts as Active. SM-INIT-2, SM-INIT-3: all others start as Backup.
-            (Initialize, In::Startup { primary, first }) => self.start(now, primary, first, effects),
+            (Initialize, In::Startup { primary }) => self.start(now, primary, effects),
             // SM-INIT-4, SM-INIT-5, SM-INIT-6: not taking part, so nothing matters.
             (Initialize, In::Advertisement(_) | In::Shutdown(_) | In::Elapsed | In::Deaf) => {}
 
@@ -249,7 +247,7 @@ impl Machine for Router {
             (Active { .. }, In::Deaf) => {}
 
             // Already taking part: only the address is news.
-            (Backup { .. } | Active { .. }, In::Startup { primary, .. })
+            (Backup { .. } | Active { .. }, In::Startup { primary })
             | (Initialize | Backup { .. } | Active { .. }, In::Primary(primary)) => {
                 self.primary_changes(primary, effects);
             }
@@ -348,20 +346,14 @@ impl Router {
 
     // ---- Initialize ----
 
-    fn start(&mut self, now: Instant, primary: IpAddr, first: bool, effects: &mut Vec<Effect>) {
+    fn start(&mut self, now: Instant, primary: IpAddr, effects: &mut Vec<Effect>) {
         self.primary = primary;
         if self.priority.is_owner() {
             return self.become_active(now, Why::Owner, effects);
         }
         let interval = self.settings.interval;
-        let wait = if first && self.settings.eager {
-            // keepalived's `state MASTER`: one interval and the smallest skew there is.
-            interval.duration() + timers::skew(self.settings.version, interval, Priority::OWNER)
-        } else {
-            self.down(interval)
-        };
-        let state = State::Backup { down_at: now + wait, interval, hold: None, leader: None };
-        self.turn(state, Why::Started, effects);
+        let down_at = now + self.down(interval);
+        self.turn(State::Backup { down_at, interval, hold: None, leader: None }, Why::Started, effects);
     }
 
     // ---- Backup ----
@@ -570,8 +562,6 @@ impl Router {
         self.priority = priority;
         let after = self.skew_time();
         match &mut self.state {
-            // The short wait of an eager start has no skew of ours in it.
-            State::Backup { leader: None, .. } if self.settings.eager => {}
             State::Backup { down_at, .. } => *down_at = (*down_at + after) - before,
             State::Initialize | State::Active { .. } => {}
         }

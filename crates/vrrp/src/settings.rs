@@ -23,9 +23,6 @@ pub struct Settings {
     pub preempt: bool,
     /// How long to tolerate a lower-priority Active router before preempting it (SM-BKP-15). Zero: not at all.
     pub preempt_delay: Duration,
-    /// keepalived's `state MASTER` below priority 255: at the first start wait one interval and the smallest
-    /// Skew_Time, not the whole Active_Down_Interval.
-    pub eager: bool,
     /// How many missed adverts make the Active router "down"; 3 in the RFC (TM-2, TM-4).
     pub down_adverts: u8,
     /// The owner drops every advert (text of RFC 9568 before erratum 8298) instead of settling the conflict.
@@ -81,7 +78,6 @@ impl Settings {
             interval: Interval::SECOND,
             preempt: true,
             preempt_delay: Duration::ZERO,
-            eager: false,
             down_adverts: 3,
             owner_ignores_adverts: false,
             lower_priority_no_advert: false,

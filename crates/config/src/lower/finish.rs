@@ -53,7 +53,6 @@ impl Lower<'_> {
             interval,
             preempt,
             preempt_delay,
-            eager: draft.wants_active.is_some() && !priority.is_owner(),
             down_adverts: draft.down_adverts.or(globals.down_adverts).unwrap_or(3),
             owner_ignores_adverts,
             lower_priority_no_advert: draft.lower_no_advert.unwrap_or(globals.lower_no_advert),
@@ -361,8 +360,10 @@ impl Lower<'_> {
             let count = kept.len();
             self.findings.add(Id::TooManyAddresses, over.span, |d| {
                 d.say(format!("{count} addresses do not fit into one advert: {family} has room for {limit}"))
-                    .help("move this and the rest to `virtual_ipaddress_excluded`: they move along, unlisted")
+                    .help("this and the rest move along unlisted; write them in `virtual_ipaddress_excluded`")
             });
+            let rest = kept.split_off(limit);
+            draft.excluded.splice(..0, rest);
         }
         if kept.is_empty() && !draft.no_address {
             let id = if version == Version::V3 { Id::NoAddress } else { Id::NoAddressV2 };

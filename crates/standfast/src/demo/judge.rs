@@ -7,7 +7,7 @@ use timeline::Instant;
 use wire::Mac;
 
 use super::measure::{History, signed};
-use super::report::{Step, count, micros, millis, span};
+use super::report::{Step, count, micros, millis, secs, span};
 use super::scenario::{ASKS_EVERY, VIP, Who};
 
 /// What passes for "at once", here and on every machine that is not overloaded. By how much this machine
@@ -76,8 +76,8 @@ impl Takeover {
     fn facts(&self) -> serde_json::Value {
         json!({
             "by": self.by.name(),
-            "after_s": self.announced.since(self.base).as_secs_f64(),
-            "due_s": self.wait.as_secs_f64(),
+            "after_s": secs(self.announced.since(self.base)),
+            "due_s": secs(self.wait),
             "first_announcement_late_us": micros(self.late()),
         })
     }
@@ -115,10 +115,10 @@ pub(crate) fn takeover_after_start(
     }
     let facts = json!({
         "by": name,
-        "after_s": after.as_secs_f64(),
-        "earliest_s": earliest.as_secs_f64(),
-        "latest_s": takeover.wait.as_secs_f64(),
-        "after_start_s": since_start.as_secs_f64(),
+        "after_s": secs(after),
+        "earliest_s": secs(earliest),
+        "latest_s": secs(takeover.wait),
+        "after_start_s": secs(since_start),
     });
     step.check("takeover", text, why, facts);
 }

@@ -306,12 +306,27 @@ fn excerpts(story: &Story<'_>, step: &report::Step, begun: Instant) -> Vec<Line>
             lines.push(Line::default().add(Ink::Dim, "   (nothing)"));
         }
         for line in said.iter().skip(said.len().saturating_sub(EXCERPT)) {
-            let text = format!("   {:7.3} s  {}", seconds(line.at, begun), line.text);
-            lines.push(Line::default().add(Ink::Dim, text));
+            let text = format!("   {:7.3} s  {}", seconds(line.at, begun), without_time(&line.text));
+            lines.extend(wrap(&text, 14).into_iter().map(|row| Line::default().add(Ink::Dim, row)));
         }
     }
     lines.push(Line::default());
     lines
+}
+
+/// A log line without its own time, of which ours (RFC 3339) and keepalived's (`Sun Nov 22 15:27:45 2026: `) are known.
+fn without_time(line: &str) -> &str {
+    let year = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((stamp, rest)) = line.split_once(' ')
+        && stamp.get(..4).is_some_and(year)
+        && stamp.get(10..11) == Some("T")
+    {
+        return rest;
+    }
+    match line.split_at_checked(24) {
+        Some((stamp, rest)) if stamp.get(20..).is_some_and(year) => rest.strip_prefix(": ").unwrap_or(line),
+        _ => line,
+    }
 }
 
 fn advice() -> Vec<Line> {
@@ -365,4 +380,21 @@ fn save(args: &Args, outputs: &Outputs, story: &Story<'_>, screen: &Screen) -> R
         file.write_all(picture.as_bytes()).map_err(|why| format!("cannot write the picture: {why}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_lose_their_own_time() {
+        for line in [
+            "2026-11-22T15:36:07.194+00:00 (VI_1) Entering MASTER STATE",
+            "Sun Nov 22 15:27:45 2026: (VI_1) Entering MASTER STATE",
+            "(VI_1) Entering MASTER STATE",
+        ] {
+            assert_eq!(without_time(line), "(VI_1) Entering MASTER STATE");
+        }
+        assert_eq!(without_time(""), "");
+    }
 }

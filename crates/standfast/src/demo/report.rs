@@ -93,7 +93,7 @@ impl Step {
     pub(crate) fn json(&self, begun: Instant) -> Value {
         let allowed = self.allowed.iter().map(|(what, term)| {
             serde_json::json!({
-                "what": what, "formula": term.formula, "seconds": term.length.as_secs_f64(),
+                "what": what, "formula": term.formula, "seconds": secs(term.length),
             })
         });
         serde_json::json!({
@@ -151,11 +151,16 @@ pub(crate) fn wrap(text: &str, indent: usize) -> Vec<String> {
 
 /// Seconds since `begun`, to the microsecond.
 pub(crate) fn seconds(at: Instant, begun: Instant) -> f64 {
-    rounded(at.since(begun).as_secs_f64(), 1e6)
+    secs(at.since(begun))
 }
 
 fn rounded(value: f64, steps: f64) -> f64 {
     (value * steps).round() / steps
+}
+
+/// A time in seconds for JSON, to the microsecond.
+pub(crate) fn secs(span: Duration) -> f64 {
+    rounded(span.as_secs_f64(), 1e6)
 }
 
 /// A time in milliseconds for JSON, to the microsecond.

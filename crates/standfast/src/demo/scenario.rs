@@ -127,13 +127,6 @@ pub(crate) fn down(who: Who) -> Term {
     Term { formula, length }
 }
 
-/// How long a router that is configured with `state MASTER` listens at its start if it shortens that, as
-/// keepalived does since 2.3: one interval and the smallest skew. Others wait [`down`].
-pub(crate) fn eager() -> Term {
-    let length = INTERVAL + Duration::from_secs(1) / 256;
-    Term { formula: format!("1 s + 1/256 s = {:.3} s", length.as_secs_f64()), length }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +137,6 @@ mod tests {
         assert_eq!(down(Who::Lb02).length, Duration::from_nanos(3_609_375_000));
         assert_eq!(down(Who::Lb02).formula, "3 × 1 s + (256 − 100)/256 s = 3.609 s");
         assert_eq!(skew(Who::Lb02).formula, "(256 − 100)/256 s = 0.609 s");
-        assert_eq!(eager().length, Duration::from_nanos(1_003_906_250));
     }
 
     #[test]

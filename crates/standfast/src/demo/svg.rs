@@ -12,8 +12,8 @@ use super::report::WIDTH;
 const COLUMN: f64 = 10.6;
 /// The height of a row.
 const ROW: f64 = 22.0;
-/// The size of the letters.
-const FONT: f64 = 17.0;
+/// The size of the letters: fixed-width letters are 0.602 times as wide as their size in most fonts.
+const FONT: f64 = 17.6;
 /// Space around the text.
 const MARGIN: f64 = 26.0;
 /// Height of the window's title bar.
@@ -27,7 +27,7 @@ pub(crate) fn picture(command: &str, lines: &[Line]) -> String {
     let height = BAR + f64::from(rows) * ROW + 1.5 * MARGIN;
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" role="img" aria-label="Output of {command}">
-<style>text {{ font: {FONT}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; white-space: pre; fill: #d7dee7 }} .b {{ font-weight: 700; fill: #ffffff }} .d {{ fill: #8d99a8 }} .g {{ fill: #57c765 }} .r {{ fill: #ff6b60 }} .o {{ fill: #4fb3ff }} .t {{ fill: #f0a24b }}</style>
+<style>text {{ font: {FONT}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; white-space: pre; fill: #d7dee7 }} .b {{ font-weight: 700; fill: #ffffff }} .p {{ fill: #d7dee7 }} .d {{ fill: #8d99a8 }} .g {{ fill: #57c765 }} .r {{ fill: #ff6b60 }} .o {{ fill: #4fb3ff }} .t {{ fill: #f0a24b }}</style>
 <rect x="0.5" y="0.5" width="{:.0}" height="{:.0}" rx="11" fill="#11161d" stroke="#3b4552"/>
 <circle cx="24" cy="20" r="6" fill="#ff6b60"/><circle cx="44" cy="20" r="6" fill="#f0c24b"/><circle cx="64" cy="20" r="6" fill="#57c765"/>
 "##,
@@ -86,13 +86,10 @@ fn words(svg: &mut String, text: &str, ink: Ink, column: usize, top: f64) {
     let lead = text.chars().take_while(|c| *c == ' ').count();
     let (x, y) = (MARGIN + pixels(column + lead), top + ROW * 0.72);
     let length = pixels(trimmed.chars().count());
-    let class = match class(ink) {
-        "" => String::new(),
-        name => format!(r#" class="{name}""#),
-    };
+    let class = class(ink);
     let _ = writeln!(
         svg,
-        r#"<text{class} x="{x:.1}" y="{y:.1}" textLength="{length:.1}" lengthAdjust="spacingAndGlyphs">{}</text>"#,
+        r#"<text class="{class}" x="{x:.1}" y="{y:.1}" textLength="{length:.1}" lengthAdjust="spacingAndGlyphs">{}</text>"#,
         escape(trimmed)
     );
 }
@@ -123,7 +120,7 @@ fn pixels(columns: usize) -> f64 {
 
 const fn class(ink: Ink) -> &'static str {
     match ink {
-        Ink::Plain => "",
+        Ink::Plain => "p",
         Ink::Bold => "b",
         Ink::Dim => "d",
         Ink::Good => "g",

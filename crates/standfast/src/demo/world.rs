@@ -123,10 +123,8 @@ impl Eyes {
     }
 
     /// A part of the story begins.
-    pub(crate) fn begin(&self, name: impl Into<String>) -> Instant {
-        let now = lab::now();
-        lock(&self.chapters).push((now, name.into()));
-        now
+    pub(crate) fn begin(&self, name: impl Into<String>) {
+        lock(&self.chapters).push((lab::now(), name.into()));
     }
 
     /// Frames that the kernel had no room for: the numbers would be wrong.
@@ -270,9 +268,12 @@ impl<'a> World<'a> {
     /// When the kernel refuses.
     pub(crate) fn power_on(&mut self, who: Who, pair: Pair) -> Result<Instant> {
         let machine = self.machine(who);
-        forget(machine)?;
         let watch = &self.eyes.posts[who.index()].watch;
         let mark = watch.events().mark();
+        if forget(machine)? {
+            // Not before the watch knows it too, or the machine would seem to hold it for a moment.
+            watch.wait_for_address_gone(mark, VIP.into(), SOON)?;
+        }
         self.eyes.turn(who, Power::Idle);
         self.lab.cable(machine).plug()?;
         let carrier = |change: &Change| matches!(change, Change::Link { name, carrier: true, .. } if name == ETH0);
@@ -417,10 +418,11 @@ fn cannot_write(file: &Path, why: std::io::Error) -> lab::Error {
     lab::Error::System { doing: format!("write {name}"), why }
 }
 
-/// What a power cut does to memory.
-fn forget(machine: &Machine) -> Result<()> {
+/// What a power cut does to memory. Says whether the kernel held the service address.
+fn forget(machine: &Machine) -> Result<bool> {
     let service = lab::Cidr::host(VIP.into());
-    if machine.holds(service.address)? {
+    let held = machine.holds(service.address)?;
+    if held {
         machine.del_address(ETH0, service)?;
     }
     machine.within(|| {
@@ -432,7 +434,8 @@ fn forget(machine: &Machine) -> Result<()> {
             }
             let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         }
-    })
+    })?;
+    Ok(held)
 }
 
 #[cfg(test)]

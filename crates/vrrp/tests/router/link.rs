@@ -38,7 +38,7 @@ impl Link {
 
     fn start(&mut self, host: usize) {
         let primary = self.hosts[host].0;
-        self.give(host, Input::Startup { primary, first: true });
+        self.give(host, Input::Startup { primary });
     }
 
     fn give(&mut self, host: usize, input: Input) {
@@ -117,11 +117,9 @@ fn variants(version: Version) -> Vec<Settings> {
             }
         }
     }
-    for change in [
-        (|s: &mut Settings| s.lower_priority_no_advert = true) as fn(&mut Settings),
-        |s| s.higher_priority_send_advert = true,
-        |s| s.eager = true,
-    ] {
+    for change in [(|s: &mut Settings| s.lower_priority_no_advert = true) as fn(&mut Settings), |s| {
+        s.higher_priority_send_advert = true
+    }] {
         let mut settings = settings(version);
         change(&mut settings);
         all.push(settings);

@@ -64,7 +64,7 @@ impl Bench {
     /// Just started: Backup, or Active if it is the owner.
     fn started(settings: Settings) -> Self {
         let mut bench = Self::new(settings);
-        bench.start(false);
+        bench.start();
         bench
     }
 
@@ -82,8 +82,8 @@ impl Bench {
         effects
     }
 
-    fn start(&mut self, first: bool) -> Vec<Effect> {
-        self.give(Input::Startup { primary: ip(OWN), first })
+    fn start(&mut self) -> Vec<Effect> {
+        self.give(Input::Startup { primary: ip(OWN) })
     }
 
     /// An advert that says our own interval, heard as it arrives.

@@ -13,8 +13,8 @@ use crate::*;
 type Row = (&'static str, fn(&mut Bench) -> Vec<Effect>);
 
 const ROWS: &[Row] = &[
-    ("Startup, first", |b| b.start(true)),
-    ("Startup, another address", |b| b.give(Input::Startup { primary: ip(LOWER), first: false })),
+    ("Startup", |b| b.start()),
+    ("Startup, another address", |b| b.give(Input::Startup { primary: ip(LOWER) })),
     ("Shutdown Stop", |b| b.give(Input::Shutdown(Manner::Stop))),
     ("Shutdown Fault", |b| b.give(Input::Shutdown(Manner::Fault))),
     ("Shutdown Mute", |b| b.give(Input::Shutdown(Manner::Mute))),

@@ -33,19 +33,13 @@ fn some_settings() -> impl Strategy<Value = Settings> {
         },
     );
     let times = (1..=4095_u16, 1..=255_u8, a_wait(), 1..=100_u8);
-    (any::<[bool; 6]>(), a_priority(), times, announce).prop_map(
-        |(
-            [v3, preempt, eager, ignores, silent, polite],
-            priority,
-            (fine, coarse, hold, down_adverts),
-            announce,
-        )| {
+    (any::<[bool; 5]>(), a_priority(), times, announce).prop_map(
+        |([v3, preempt, ignores, silent, polite], priority, (fine, coarse, hold, down_adverts), announce)| {
             Settings {
                 priority,
                 interval: if v3 { centis(fine) } else { Interval::from_secs(coarse).unwrap() },
                 preempt,
                 preempt_delay: hold,
-                eager,
                 down_adverts,
                 owner_ignores_adverts: ignores,
                 lower_priority_no_advert: silent,
@@ -67,7 +61,7 @@ fn an_input() -> impl Strategy<Value = (Input, Duration)> {
     let input = prop_oneof![
         4 => heard,
         4 => Just(Input::Elapsed),
-        2 => (source.clone(), any::<bool>()).prop_map(|(primary, first)| Input::Startup { primary, first }),
+        2 => source.clone().prop_map(|primary| Input::Startup { primary }),
         1 => prop_oneof![Just(Manner::Stop), Just(Manner::Fault), Just(Manner::Mute)].prop_map(Input::Shutdown),
         1 => a_priority().prop_map(Input::Priority),
         1 => source.prop_map(Input::Primary),

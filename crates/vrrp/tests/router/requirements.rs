@@ -40,7 +40,7 @@ fn yielded_owner(version: Version) -> Bench {
 fn sm_init_1_the_owner_starts_as_active() {
     for version in VERSIONS {
         let mut bench = Bench::new(owner(version));
-        let effects = bench.start(true);
+        let effects = bench.start();
         let expected = [
             Effect::Advertise(Priority::OWNER),
             turn(Role::Initialize, Role::Active, Why::Owner),
@@ -54,32 +54,18 @@ fn sm_init_1_the_owner_starts_as_active() {
 #[test]
 fn sm_init_2_all_others_start_as_backup() {
     let mut bench = Bench::new(settings(V3));
-    assert_eq!(bench.start(true), [turn(Role::Initialize, Role::Backup, Why::Started)]);
+    assert_eq!(bench.start(), [turn(Role::Initialize, Role::Backup, Why::Started)]);
     assert_eq!((bench.left(), bench.router.active_interval()), (ADI, centis(100)));
 
     let mut bench = Bench::new(Settings { interval: centis(4095), ..settings(V3) });
-    bench.start(true);
+    bench.start();
     assert_eq!(bench.left(), nanos(147_803_906_250));
-}
-
-#[test]
-fn sm_init_2_an_eager_first_start_waits_one_interval_and_the_smallest_skew() {
-    for version in VERSIONS {
-        let eager = Settings { eager: true, ..settings(version) };
-        let mut bench = Bench::new(eager.clone());
-        bench.start(true);
-        assert_eq!(bench.left(), nanos(1_003_906_250));
-
-        let mut again = Bench::new(eager);
-        again.start(false);
-        assert_eq!(again.left(), ADI, "only the first start is eager");
-    }
 }
 
 #[test]
 fn sm_init_3_version_2_starts_with_master_down_interval() {
     let mut bench = Bench::new(Settings { interval: centis(300), ..settings(V2) });
-    assert_eq!(bench.start(true), [turn(Role::Initialize, Role::Backup, Why::Started)]);
+    assert_eq!(bench.start(), [turn(Role::Initialize, Role::Backup, Why::Started)]);
     assert_eq!(bench.left(), nanos(9_609_375_000));
 }
 
@@ -105,13 +91,13 @@ fn sm_init_4_sm_init_5_sm_init_6_nothing_matters_before_startup() {
 fn sm_init_priority_and_settings_count_from_the_start_that_follows() {
     let mut bench = Bench::new(settings(V3));
     assert_eq!(bench.give(Input::Priority(Priority(200))), []);
-    bench.start(true);
+    bench.start();
     assert_eq!(bench.left(), nanos(3_218_750_000));
 
     let mut bench = Bench::new(settings(V3));
     let faster = Settings { interval: centis(10), ..settings(V3) };
     assert_eq!(bench.give(Input::Reconfigure { settings: faster, priority: Priority(150) }), []);
-    bench.start(true);
+    bench.start();
     assert_eq!(bench.left(), nanos(341_406_250));
 }
 
@@ -729,7 +715,7 @@ fn a_second_startup_brings_at_most_another_address() {
     for mut bench in [Bench::started(settings(V3)), Bench::active(settings(V3))] {
         bench.wait(millis(100));
         let before = bench.router.clone();
-        assert_eq!(bench.start(true), []);
+        assert_eq!(bench.start(), []);
         assert_eq!(bench.router, before);
     }
 }

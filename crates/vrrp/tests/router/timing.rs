@@ -13,7 +13,7 @@ fn tm_5_what_was_learnt_is_forgotten_with_the_state() {
     let mut bench = Bench::started(settings(V3));
     bench.hear_interval(HIGHER, 200, centis(10));
     bench.give(Input::Shutdown(Manner::Fault));
-    bench.start(false);
+    bench.start();
     assert_eq!((bench.left(), bench.router.active_interval()), (ADI, centis(100)));
 }
 
@@ -124,14 +124,4 @@ fn tm_14_a_new_priority_also_moves_what_priority_0_armed() {
     bench.hear(HIGHER, 0);
     bench.give(Input::Priority(Priority(254)));
     assert_eq!(bench.left(), nanos(781_250));
-}
-
-#[test]
-fn tm_14_a_new_priority_does_not_shorten_an_eager_start() {
-    for priority in [1, 150, 254] {
-        let mut bench = Bench::new(Settings { eager: true, ..settings(V2) });
-        bench.start(true);
-        bench.give(Input::Priority(Priority(priority)));
-        assert_eq!(bench.left(), nanos(1_003_906_250));
-    }
 }

@@ -19,9 +19,7 @@ enum Letter {
     Tick,
     ToDeadline,
     Elapsed,
-    Startup {
-        first: bool,
-    },
+    Startup,
     Shutdown(Manner),
     /// Priority, from the higher address, how many intervals it says, how many ticks it lay in a queue.
     Hear(u8, bool, u16, u32),
@@ -105,7 +103,7 @@ const INVARIANTS: &[Invariant] = &[
             || match s.letter {
                 Letter::Shutdown(_) => true,
                 Letter::Hear(priority, higher, ..) => priority > own || (priority == own && higher),
-                Letter::Tick | Letter::ToDeadline | Letter::Elapsed | Letter::Startup { .. } => false,
+                Letter::Tick | Letter::ToDeadline | Letter::Elapsed | Letter::Startup => false,
                 Letter::OwnAdvert | Letter::Priority(_) | Letter::Deaf | Letter::Reconfigure(_) => false,
             }
     }),
@@ -115,14 +113,13 @@ const INVARIANTS: &[Invariant] = &[
         !(s.before.role() == Role::Active && wins) || s.after.role() == Role::Backup
     }),
     ("only Startup leaves Initialize, only Shutdown enters it", |s| {
-        let startup = matches!(s.letter, Letter::Startup { .. });
+        let startup = matches!(s.letter, Letter::Startup);
         let shutdown = matches!(s.letter, Letter::Shutdown(_));
         (s.before.role() != Role::Initialize || startup || s.after.role() == Role::Initialize)
             && (s.after.role() != Role::Initialize || shutdown || s.before.role() == Role::Initialize)
     }),
     ("SM-INIT-4 to 6: what matters to nobody is not even told", |s| {
-        let matters =
-            matches!(s.letter, Letter::Startup { .. } | Letter::Priority(_) | Letter::Reconfigure(_));
+        let matters = matches!(s.letter, Letter::Startup | Letter::Priority(_) | Letter::Reconfigure(_));
         s.before.role() != Role::Initialize || matters || is_silent(s)
     }),
     ("SM-ACT-10: our own advert does nothing to an Active router", |s| {
@@ -255,7 +252,7 @@ impl Walk {
                 vec![]
             }
             Letter::Elapsed => after.give(Input::Elapsed),
-            Letter::Startup { first } => after.start(first),
+            Letter::Startup => after.start(),
             Letter::Shutdown(manner) => after.give(Input::Shutdown(manner)),
             Letter::Hear(priority, higher, intervals, age) => {
                 let interval = centis(self.settings[0].interval.centis() * intervals);
@@ -346,8 +343,7 @@ fn alphabet(more: &[Letter]) -> Vec<Letter> {
         Letter::Tick,
         Letter::ToDeadline,
         Letter::Elapsed,
-        Letter::Startup { first: true },
-        Letter::Startup { first: false },
+        Letter::Startup,
         Letter::Shutdown(Manner::Stop),
         Letter::Shutdown(Manner::Fault),
         Letter::Shutdown(Manner::Mute),
@@ -396,12 +392,11 @@ fn version_3_with_preemption_held_back_switched_off_and_on() {
 }
 
 #[test]
-fn version_2_with_an_eager_start() {
-    let eager = Settings { eager: true, ..walked(V2, 128) };
+fn version_2() {
     let moves = [Letter::Priority(64), Letter::Priority(128), Letter::Hear(192, true, 2, 0)];
     report(&Walk {
-        name: "version 2, eager",
-        settings: vec![eager],
+        name: "version 2",
+        settings: vec![walked(V2, 128)],
         alphabet: alphabet(&moves),
         at_most: 4_000,
     });
