@@ -11,9 +11,9 @@ use crate::hand::Hand;
 use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::monitor::Monitor;
+use crate::privileges;
 use crate::sockets::{Need, Speaker, Unsent};
 use crate::timer::Timer;
-use crate::privileges;
 use model::Host;
 use node::Node;
 use node::event::{Event, Level};
@@ -206,8 +206,8 @@ impl Turner {
         monitor: Monitor,
         teller: Teller,
     ) -> Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
-            .map_err(|why| Error::refused("make an epoll", why))?;
+        let epoll =
+            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|why| Error::refused("make an epoll", why))?;
         let timer = Timer::new()?;
         let mut turner = Self {
             node: Node::new(),
@@ -230,7 +230,9 @@ impl Turner {
             inbox: Vec::new(),
             orders: Vec::new(),
         };
-        for fd in [turner.timer.as_fd(), turner.monitor.as_fd(), turner.outcomes.as_fd(), turner.commands.as_fd()] {
+        for fd in
+            [turner.timer.as_fd(), turner.monitor.as_fd(), turner.outcomes.as_fd(), turner.commands.as_fd()]
+        {
             turner.watch(fd)?;
         }
         let everything = turner.monitor.everything()?;
@@ -268,7 +270,8 @@ impl Turner {
     }
 
     fn wait(&mut self) {
-        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 16];
+        let mut events =
+            [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 16];
         // Interrupted or not: the turn looks at everything anyway.
         let _ = epoll::wait(&self.epoll, events.as_mut_slice(), None);
     }

@@ -1,3 +1,5 @@
+//! The hand: what it sets, announces, removes, and what it lets be.
+
 use crate::space::{self, Sniffer, inside, until};
 use crate::trial;
 use libtest_mimic::Trial;

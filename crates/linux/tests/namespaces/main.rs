@@ -18,6 +18,7 @@ mod netlink;
 mod process;
 mod sockets;
 mod space;
+mod sys;
 
 fn main() {
     if process::play() {

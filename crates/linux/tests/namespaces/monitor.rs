@@ -1,3 +1,5 @@
+//! The monitor: what the kernel tells, who did it, and what is lost.
+
 use crate::space::{self, inside, until};
 use crate::trial;
 use libtest_mimic::Trial;

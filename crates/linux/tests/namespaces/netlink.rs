@@ -1,3 +1,5 @@
+//! Netlink: batches, refusals, dumps, links.
+
 use crate::space::{self, Sniffer};
 use crate::trial;
 use libtest_mimic::Trial;

@@ -1,3 +1,5 @@
+//! The raw sockets: filters, memberships, sending and receiving in both families.
+
 use crate::space::{self, inside, until};
 use crate::trial;
 use libtest_mimic::Trial;

@@ -1,10 +1,11 @@
 //! Namespaces for tests: never the machine's own.
 
+use crate::sys::{self, unshare};
 use linux::links::Netns;
 use linux::netlink::Netlink;
 use node::io::InterfaceIndex;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -14,8 +15,7 @@ use std::time::{Duration, Instant};
 /// namespace if it is not root, and forbids the machine's network namespace to everything that follows.
 pub(crate) fn leave_the_machine() -> Result<(), String> {
     let machine = linux::privileges::netns_inode().map_err(|error| format!("no /proc: {error}"))?;
-    // SAFETY: no other thread exists yet, so nobody reads the environment meanwhile.
-    unsafe { std::env::set_var(linux::privileges::FORBID_NETNS, machine.to_string()) };
+    sys::forbid(machine);
     let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
     if !uid.is_root() {
         unshare(UnshareFlags::NEWUSER).map_err(|error| format!("no user namespace: {error}"))?;
@@ -32,11 +32,6 @@ pub(crate) fn leave_the_machine() -> Result<(), String> {
         .map_err(|error| format!("cannot make the mounts private: {error}"))?;
     let here = linux::privileges::netns_inode().map_err(|error| format!("no /proc: {error}"))?;
     if here == machine { Err("still in the machine's network namespace".into()) } else { Ok(()) }
-}
-
-fn unshare(flags: UnshareFlags) -> Result<(), rustix::io::Errno> {
-    // SAFETY: descriptor tables (`FILES`) are never unshared here, which is the one danger that the function names.
-    unsafe { unshare_unsafe(flags) }
 }
 
 /// Gives the calling thread a fresh network namespace with `lo` up.
@@ -134,18 +129,7 @@ impl Sniffer {
         )
         .expect("a packet socket");
         socket.set_recv_buffer_size(8 << 20).expect("a receive buffer");
-        // SAFETY: all-zero bytes are a valid sockaddr_ll, whose length is given.
-        let ((), address) = unsafe {
-            socket2::SockAddr::try_init(|storage, len| {
-                let to = storage.cast::<libc::sockaddr_ll>();
-                (*to).sll_family = libc::AF_PACKET.try_into().unwrap();
-                (*to).sll_protocol = 3u16.to_be();
-                (*to).sll_ifindex = interface.try_into().unwrap();
-                *len = size_of::<libc::sockaddr_ll>().try_into().unwrap();
-                Ok(())
-            })
-        }
-        .expect("an address");
+        let address = sys::link_address(interface);
         socket.bind(&address).expect("bound to one interface");
         Self(socket)
     }
