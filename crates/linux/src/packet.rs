@@ -107,6 +107,7 @@ impl Reactor {
     /// When the kernel refuses a socket, or the namespace is forbidden.
     pub fn start(ledger: Ledger) -> Result<Self> {
         privileges::forbidden_netns()?;
+        privileges::keep_freed_memory();
         let commands = Arc::new(Mailbox::new()?);
         let reports = Arc::new(Mailbox::new()?);
         let waiting = Arc::new(AtomicU64::new(0));

@@ -116,6 +116,12 @@ pub fn run_in_real_time(priority: i32) -> String {
     }
 }
 
+/// Makes the allocator keep freed memory, so that threads with deadlines do not fault it in again and again. To be
+/// called once, at the start of the process.
+pub fn keep_freed_memory() {
+    crate::sys::process::keep_freed_memory();
+}
+
 /// Asks the kernel to keep this process's memory in RAM as it is used, so that no page fault of swap or of a cold
 /// file makes an advert late. Returns in words what came of it.
 #[must_use]
