@@ -56,6 +56,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::AddressAdopted { .. }
         | Event::LeftoverRemoved { .. }
         | Event::AddressRefused { .. }
+        | Event::AddressStays { .. }
         | Event::Holding { .. }
         | Event::Unsent { .. }
         | Event::Configured { .. } => say(format_args!("{}", Words(event))),
@@ -183,6 +184,9 @@ impl fmt::Display for Words<'_> {
                     "({instance}) cannot set {address} on {interface}: {errno}; next try in {}",
                     Secs(*wait)
                 )
+            }
+            Event::AddressStays { address, interface, errno } => {
+                write!(f, "cannot remove {address} from {interface}: {errno}; another host may hold it too")
             }
             Event::Holding { instance, addresses } => {
                 write!(

@@ -6,6 +6,7 @@ use crate::verdict::Place;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use model::{Authentication, ChecksumForm, Host, Instance, Transport};
 use wire::checksum::Sum;
@@ -30,10 +31,17 @@ struct Cached {
 }
 
 /// One encoded advert and where it goes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Addressed {
     pub(crate) destination: IpAddr,
     pub(crate) datagram: Arc<[u8]>,
+}
+
+impl fmt::Debug for Addressed {
+    /// Without the bytes: a password may be among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes to {}", self.datagram.len(), self.destination)
+    }
 }
 
 impl Egress {
@@ -57,11 +65,16 @@ impl Egress {
         if signed {
             self.sequence = self.sequence.max(greatest).wrapping_add(1).max(1);
         }
-        if !fresh || signed {
+        let sequence = self.sequence;
+        let resealed = fresh && signed && {
+            let mut adverts = self.cached.iter_mut().flat_map(|cached| &mut cached.adverts);
+            adverts.all(|advert| reseal(instance, place.source, advert, sequence).is_some())
+        };
+        if !fresh || (signed && !resealed) {
             let adverts = destinations(host, instance)
                 .into_iter()
                 .filter_map(|destination| {
-                    let datagram = encode(instance, place.source, destination, priority, self.sequence)?;
+                    let datagram = encode(instance, place.source, destination, priority, sequence)?;
                     Some(Addressed { destination, datagram: datagram.into() })
                 })
                 .collect();
@@ -156,8 +169,7 @@ fn ip_header(
     ipv4::Header { source, destination, protocol, ttl, traffic_class: TRAFFIC_CLASS, identification }
 }
 
-/// AUTH-7 to AUTH-9: the Authentication Header as keepalived makes it. The identification is under the
-/// signature and the kernel replaces 0, so it is never 0 (TRAP-15).
+/// AUTH-7 to AUTH-9: the Authentication Header as keepalived makes it.
 fn sealed(
     instance: &Instance,
     (source, destination): (Ipv4Addr, Ipv4Addr),
@@ -165,18 +177,38 @@ fn sealed(
     key: ah::Key,
     sequence: u32,
 ) -> Option<Vec<u8>> {
-    let [_, _, high, low] = sequence.to_be_bytes();
-    let identification = u16::from_be_bytes([high, low]).max(1);
     let mut inner = Vec::new();
     ah::emit_header(source.to_bits(), sequence, &mut inner);
     inner.extend_from_slice(message);
     let mut datagram = Vec::new();
-    ip_header(instance, source, destination, PROTOCOL_AH, identification).emit(inner.len(), &mut datagram);
+    ip_header(instance, source, destination, PROTOCOL_AH, identification(sequence))
+        .emit(inner.len(), &mut datagram);
     datagram.extend_from_slice(&inner);
-    // AUTH-8: keepalived hashes the TTL of multicast adverts and not that of unicast ones.
-    let form = if destination.is_multicast() { ah::Form::Keepalived } else { ah::Form::Rfc2402 };
-    ah::seal(&key, &mut datagram, sequence, form).ok()?;
+    ah::seal(&key, &mut datagram, sequence, form(destination)).ok()?;
     Some(datagram)
+}
+
+/// Gives a sealed advert its next sequence number in place: nothing is allocated. `None` if that cannot be done,
+/// above all while the last one is still on its way.
+fn reseal(instance: &Instance, source: IpAddr, advert: &mut Addressed, sequence: u32) -> Option<()> {
+    let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, advert.destination) else { return None };
+    let Authentication::Header(secret) = &instance.authentication else { return None };
+    let bytes = Arc::get_mut(&mut advert.datagram)?;
+    let header = ip_header(instance, source, destination, PROTOCOL_AH, identification(sequence));
+    let (old, inner) = bytes.split_first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
+    *old = header.to_bytes(inner.len());
+    ah::seal(&ah::Key::new(secret.reveal()), bytes, sequence, form(destination)).ok()
+}
+
+/// Never 0, which the kernel would replace under the signature (TRAP-15).
+fn identification(sequence: u32) -> u16 {
+    let [_, _, high, low] = sequence.to_be_bytes();
+    u16::from_be_bytes([high, low]).max(1)
+}
+
+/// AUTH-8: keepalived hashes the TTL of multicast adverts and not that of unicast ones.
+const fn form(destination: Ipv4Addr) -> ah::Form {
+    if destination.is_multicast() { ah::Form::Keepalived } else { ah::Form::Rfc2402 }
 }
 
 /// The announcement of one address from the interface that carries it (GARP-1, NA-1).

@@ -137,6 +137,8 @@ pub enum Event {
     LeftoverRemoved { address: IpAddr, interface: Arc<str> },
     /// The kernel refused an address; it is tried again after `wait`.
     AddressRefused { instance: Arc<str>, address: IpAddr, interface: Arc<str>, errno: Errno, wait: Duration },
+    /// The kernel refused to remove an address that is not to be here any more: two hosts may answer for it.
+    AddressStays { address: IpAddr, interface: Arc<str>, errno: Errno },
     /// All addresses of an Active instance are in place.
     Holding { instance: Arc<str>, addresses: usize },
     /// Adverts could not be sent.
@@ -153,7 +155,8 @@ impl Event {
             Self::Moved { to: Standing::Fault, .. }
             | Self::Faults { .. }
             | Self::SecondOwner { .. }
-            | Self::AddressRefused { .. } => Level::Alarm,
+            | Self::AddressRefused { .. }
+            | Self::AddressStays { .. } => Level::Alarm,
             Self::Rival { .. }
             | Self::SilenceExcused { .. }
             | Self::Discarded { .. }

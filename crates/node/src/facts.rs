@@ -17,7 +17,20 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 struct Known {
     link: Link,
-    addresses: Vec<Address>,
+    /// The host's own, in the kernel's order, which decides what the primary one is.
+    own: Vec<Address>,
+    /// Those with this program's mark: there may be thousands, and their order says nothing.
+    marked: BTreeMap<(IpAddr, u8), Address>,
+}
+
+/// What was new about a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Nothing,
+    /// Its state; which name belongs to which number is as before.
+    State,
+    /// Also which number its name belongs to.
+    Name,
 }
 
 impl Facts {
@@ -34,61 +47,88 @@ impl Facts {
         self.link(index).map_or_else(|| alloc::format!("#{index}").into(), |link| link.name.clone())
     }
 
-    pub(crate) fn addresses(&self, index: InterfaceIndex) -> &[Address] {
-        self.links.get(&index).map_or(&[], |known| &known.addresses)
+    /// All addresses that carry this program's mark.
+    pub(crate) fn marked(&self) -> impl Iterator<Item = &Address> {
+        self.links.values().flat_map(|known| known.marked.values())
     }
 
-    pub(crate) fn all_addresses(&self) -> impl Iterator<Item = &Address> {
-        self.links.values().flat_map(|known| &known.addresses)
-    }
-
-    /// Takes a link; true if anything about it is new.
-    pub(crate) fn set_link(&mut self, link: Link) -> bool {
+    /// Takes a link.
+    pub(crate) fn set_link(&mut self, link: Link) -> News {
         // A rename, or a new interface under an old name: the name belongs to whoever was told last.
-        self.names.retain(|name, index| *index != link.index || *name == link.name);
-        self.names.insert(link.name.clone(), link.index);
-        match self.links.get_mut(&link.index) {
-            Some(known) if known.link == link => false,
-            Some(known) => {
-                known.link = link;
-                true
-            }
+        if let Some(known) = self.links.get(&link.index)
+            && known.link.name != link.name
+            && self.names.get(&known.link.name) == Some(&link.index)
+        {
+            self.names.remove(&known.link.name);
+        }
+        let moved = self.names.insert(link.name.clone(), link.index) != Some(link.index);
+        let changed = match self.links.get_mut(&link.index) {
+            Some(known) => core::mem::replace(&mut known.link, link.clone()) != link,
             None => {
-                self.links.insert(link.index, Known { link, addresses: Vec::new() });
+                let (own, marked) = (Vec::new(), BTreeMap::new());
+                self.links.insert(link.index, Known { link, own, marked });
                 true
             }
+        };
+        match (moved, changed) {
+            (true, _) => News::Name,
+            (false, true) => News::State,
+            (false, false) => News::Nothing,
         }
     }
 
     /// Forgets an interface and its addresses.
     pub(crate) fn remove_link(&mut self, index: InterfaceIndex) -> bool {
-        self.names.retain(|_, known| *known != index);
-        self.links.remove(&index).is_some()
+        let Some(gone) = self.links.remove(&index) else { return false };
+        if self.names.get(&gone.link.name) == Some(&index) {
+            self.names.remove(&gone.link.name);
+        }
+        true
     }
 
     /// Takes an address; true if anything about it is new.
     pub(crate) fn set_address(&mut self, address: Address) -> bool {
         let Some(known) = self.links.get_mut(&address.interface) else { return false };
-        match known.addresses.iter_mut().find(|a| a.address == address.address && a.prefix == address.prefix)
-        {
-            Some(old) if *old == address => false,
-            Some(old) => {
-                *old = address;
-                true
-            }
+        let key = (address.address, address.prefix);
+        let place = known.own.iter().position(|a| (a.address, a.prefix) == key);
+        if address.marked {
+            place.map(|at| known.own.remove(at));
+            return known.marked.insert(key, address.clone()) != Some(address);
+        }
+        known.marked.remove(&key);
+        match place.and_then(|at| known.own.get_mut(at)) {
+            Some(old) => core::mem::replace(old, address.clone()) != address,
             None => {
-                known.addresses.push(address);
+                known.own.push(address);
                 true
             }
         }
     }
 
     /// Forgets an address.
-    pub(crate) fn remove_address(&mut self, interface: InterfaceIndex, address: IpAddr) -> bool {
+    pub(crate) fn remove_address(&mut self, interface: InterfaceIndex, address: IpAddr) {
+        self.remove_marked(interface, address);
+        if let Some(known) = self.links.get_mut(&interface) {
+            known.own.retain(|a| a.address != address);
+        }
+    }
+
+    /// Forgets the address with this prefix; false if there is none.
+    pub(crate) fn remove_exact(&mut self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> bool {
         let Some(known) = self.links.get_mut(&interface) else { return false };
-        let before = known.addresses.len();
-        known.addresses.retain(|a| a.address != address);
-        known.addresses.len() != before
+        let before = known.own.len();
+        known.own.retain(|a| (a.address, a.prefix) != (address, prefix));
+        known.marked.remove(&(address, prefix)).is_some() || known.own.len() != before
+    }
+
+    /// Forgets an address that is about to be removed, if it is one that carries our mark: the administrator's
+    /// stays.
+    pub(crate) fn remove_marked(&mut self, interface: InterfaceIndex, address: IpAddr) {
+        let Some(known) = self.links.get_mut(&interface) else { return };
+        while let Some((key, _)) = known.marked.range((address, 0)..=(address, u8::MAX)).next() {
+            let key = *key;
+            known.marked.remove(&key);
+        }
     }
 
     /// Replaces everything.
@@ -102,13 +142,17 @@ impl Facts {
         }
     }
 
-    pub(crate) fn has_address(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
-        self.addresses(interface).iter().any(|a| a.address == address)
+    pub(crate) fn has_address(&self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> bool {
+        self.links.get(&interface).is_some_and(|known| {
+            known.marked.contains_key(&(address, prefix))
+                || known.own.iter().any(|a| (a.address, a.prefix) == (address, prefix))
+        })
     }
 
     /// The address that adverts are sent from (TX-3, TX-4): the interface's first IPv4 address, or its
     /// link-local IPv6 address, that is neither virtual nor set by us. An owner has no other than the virtual
-    /// one, so that is the second choice.
+    /// one, so that is the next choice; the last is an IPv4 address that is secondary, because a virtual one
+    /// of the same network was there first.
     pub(crate) fn source(
         &self,
         index: InterfaceIndex,
@@ -116,12 +160,13 @@ impl Facts {
         is_virtual: impl Fn(IpAddr) -> bool,
     ) -> Option<IpAddr> {
         let fits = |a: &&Address| match a.address {
-            IpAddr::V4(_) => family == Family::V4 && !a.secondary,
+            IpAddr::V4(_) => family == Family::V4,
             IpAddr::V6(v6) => family == Family::V6 && v6.is_unicast_link_local(),
         };
-        let mut own =
-            self.addresses(index).iter().filter(fits).filter(|a| a.usable && !a.marked).map(|a| a.address);
-        let first = own.next()?;
-        if is_virtual(first) { own.find(|a| !is_virtual(*a)).or(Some(first)) } else { Some(first) }
+        let known = self.links.get(&index)?;
+        let own = || known.own.iter().filter(fits).filter(|a| a.usable);
+        let primary = || own().filter(|a| !a.secondary).map(|a| a.address);
+        let choice = primary().find(|a| !is_virtual(*a)).or_else(|| primary().next());
+        choice.or_else(|| own().map(|a| a.address).find(|a| !is_virtual(*a)))
     }
 }

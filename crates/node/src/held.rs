@@ -19,6 +19,8 @@ pub(crate) struct Spot {
     pub(crate) at: Option<InterfaceIndex>,
     /// What is known.
     pub(crate) held: Held,
+    /// When it was taken away from us.
+    pub(crate) removals: Removals,
 }
 
 /// What is known about one address.
@@ -26,14 +28,18 @@ pub(crate) struct Spot {
 pub(crate) enum Held {
     /// It is not there.
     Absent,
-    /// It is being set; `lost`: somebody removed it again meanwhile.
-    Adding { epoch: u64, lost: bool },
+    /// It is being set; `lost`: somebody removed it again meanwhile, and when it may be set once more.
+    Adding { epoch: u64, lost: Option<Instant> },
     /// It is there.
     Present(Whose),
     /// It is being removed.
-    Removing { epoch: u64 },
+    Removing { epoch: u64, whose: Whose },
+    /// Somebody removed it; it may be set again then.
+    Lost { again_at: Instant },
     /// The kernel refused it.
     Refused { errno: Errno, retry_at: Instant },
+    /// It is there, and the kernel refused to remove it.
+    Stays { whose: Whose, retry_at: Instant },
 }
 
 /// Whose an address is.
@@ -57,7 +63,8 @@ pub(crate) enum Step {
 
 impl Spot {
     pub(crate) const fn new(device: Arc<str>, address: VirtualAddress) -> Self {
-        Self { device, address, at: None, held: Held::Absent }
+        let removals = Removals { recent: Vec::new(), strikes: 0 };
+        Self { device, address, at: None, held: Held::Absent, removals }
     }
 
     /// Whether this is the place of `address` on `interface`.
@@ -68,41 +75,79 @@ impl Spot {
     /// The comparison: what is wanted with what is held.
     pub(crate) fn step(&self, wanted: bool, now: Instant) -> Step {
         match (wanted, self.held) {
-            (true, Held::Absent | Held::Removing { .. }) => Step::Add,
-            (true, Held::Refused { retry_at, .. }) if now >= retry_at => Step::Add,
+            (true, Held::Absent | Held::Removing { .. } | Held::Stays { .. }) => Step::Add,
+            (true, Held::Refused { retry_at: at, .. } | Held::Lost { again_at: at }) if now >= at => {
+                Step::Add
+            }
             (false, Held::Adding { .. } | Held::Present(Whose::Ours | Whose::Leftover)) => Step::Remove,
-            (true, Held::Adding { .. } | Held::Present(_) | Held::Refused { .. })
-            | (
-                false,
-                Held::Absent | Held::Removing { .. } | Held::Refused { .. } | Held::Present(Whose::Foreign),
-            ) => Step::Nothing,
+            (false, Held::Stays { retry_at, .. }) if now >= retry_at => Step::Remove,
+            (true, Held::Adding { .. } | Held::Present(_))
+            | (false, Held::Absent | Held::Removing { .. } | Held::Present(Whose::Foreign))
+            | (_, Held::Refused { .. } | Held::Lost { .. } | Held::Stays { .. }) => Step::Nothing,
         }
     }
 
     /// Takes the outcome of the operation of `epoch`; false if a later one is under way and this one tells
     /// nothing.
     pub(crate) fn settle(&mut self, epoch: u64, settled: Settled, retry_at: Instant) -> bool {
-        let current = match self.held {
-            Held::Adding { epoch, .. } | Held::Removing { epoch } => epoch,
-            Held::Absent | Held::Present(_) | Held::Refused { .. } => return false,
+        let (current, removing, lost) = match self.held {
+            Held::Adding { epoch, lost } => (epoch, None, lost),
+            Held::Removing { epoch, whose } => (epoch, Some(whose), None),
+            Held::Absent
+            | Held::Present(_)
+            | Held::Lost { .. }
+            | Held::Refused { .. }
+            | Held::Stays { .. } => return false,
         };
         if current != epoch {
             return false;
         }
-        let lost = matches!(self.held, Held::Adding { lost: true, .. });
-        self.held = match settled {
-            Settled::Added | Settled::Adopted if lost => Held::Absent,
-            Settled::Added => Held::Present(Whose::Ours),
-            Settled::Adopted => Held::Present(Whose::Foreign),
-            Settled::Removed | Settled::NotOurs | Settled::Superseded => Held::Absent,
-            Settled::Refused(errno) => Held::Refused { errno, retry_at },
+        self.held = match (settled, lost) {
+            (Settled::Added | Settled::Adopted, Some(again_at)) => Held::Lost { again_at },
+            (Settled::Added, None) => Held::Present(Whose::Ours),
+            (Settled::Adopted, None) => Held::Present(Whose::Foreign),
+            (Settled::Removed | Settled::NotOurs | Settled::Superseded, _) => Held::Absent,
+            (Settled::Refused(errno), _) => match removing {
+                Some(whose) => Held::Stays { whose, retry_at },
+                None => Held::Refused { errno, retry_at },
+            },
         };
         true
     }
 
-    /// Whether nothing of ours is there or under way.
+    /// Whose it is, as far as removing it goes.
+    pub(crate) const fn whose(&self) -> Whose {
+        match self.held {
+            Held::Present(whose) | Held::Removing { whose, .. } | Held::Stays { whose, .. } => whose,
+            Held::Absent | Held::Adding { .. } | Held::Lost { .. } | Held::Refused { .. } => Whose::Ours,
+        }
+    }
+
+    /// Whether nothing of ours is there or under way. What the kernel will not remove was tried and told: an
+    /// orderly end does not wait for it.
     pub(crate) const fn is_at_rest(&self) -> bool {
-        matches!(self.held, Held::Absent | Held::Present(Whose::Foreign) | Held::Refused { .. })
+        match self.held {
+            Held::Absent | Held::Present(Whose::Foreign) | Held::Lost { .. } => true,
+            Held::Refused { .. } | Held::Stays { .. } => true,
+            Held::Adding { .. } | Held::Removing { .. } | Held::Present(Whose::Ours | Whose::Leftover) => {
+                false
+            }
+        }
+    }
+
+    /// Whether it may be announced: it is there, or will be before the announcement is carried out.
+    pub(crate) const fn is_announceable(&self) -> bool {
+        matches!(self.held, Held::Present(_) | Held::Adding { .. })
+    }
+
+    /// When to look at it again though nothing happens.
+    pub(crate) const fn retry_at(&self) -> Option<Instant> {
+        match self.held {
+            Held::Lost { again_at: at }
+            | Held::Refused { retry_at: at, .. }
+            | Held::Stays { retry_at: at, .. } => Some(at),
+            Held::Absent | Held::Adding { .. } | Held::Present(_) | Held::Removing { .. } => None,
+        }
     }
 
     /// As the hand wants it.
@@ -111,7 +156,7 @@ impl Spot {
     }
 }
 
-/// When addresses were taken away from us, to tell an accident from a fight.
+/// When an address was taken away from us, to tell an accident from a fight.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removals {
     recent: Vec<Instant>,
@@ -124,19 +169,29 @@ impl Removals {
     const LONGEST: core::time::Duration = core::time::Duration::from_secs(60);
 
     /// Notes a removal; how long to wait before setting the address again: nothing, until it has happened
-    /// five times within ten seconds, then 1 s, 2 s, 4 s … at most a minute.
+    /// five times within ten seconds, then 1 s, 2 s, 4 s … at most a minute. It is over when the address was
+    /// left alone for ten seconds.
     pub(crate) fn note(&mut self, now: Instant) -> core::time::Duration {
-        self.recent.retain(|at| now.since(*at) < Self::WINDOW);
-        if self.recent.is_empty() {
-            self.strikes = 0;
+        // While it waited to be set again it could not be taken away: only the time after that is peace.
+        if self.recent.last().is_none_or(|last| now.since(*last) >= self.wait() + Self::WINDOW) {
+            *self = Self::default();
+        }
+        if self.strikes == 0 {
+            self.recent.retain(|at| now.since(*at) < Self::WINDOW);
+        }
+        if self.recent.len() >= Self::LIMIT {
+            self.strikes = (self.strikes + 1).min(7);
+            self.recent.remove(0);
         }
         self.recent.push(now);
-        if self.recent.len() <= Self::LIMIT {
-            return core::time::Duration::ZERO;
+        self.wait()
+    }
+
+    fn wait(&self) -> core::time::Duration {
+        match self.strikes.checked_sub(1) {
+            None => core::time::Duration::ZERO,
+            Some(doublings) => core::time::Duration::from_secs(1 << doublings).min(Self::LONGEST),
         }
-        self.recent.remove(0);
-        self.strikes = (self.strikes + 1).min(7);
-        core::time::Duration::from_secs(1 << (self.strikes - 1)).min(Self::LONGEST)
     }
 }
 
@@ -154,6 +209,20 @@ mod tests {
         }
         assert_eq!(removals.note(at(600)), Duration::from_secs(1));
         assert_eq!(removals.note(at(1_700)), Duration::from_secs(2));
-        assert_eq!(removals.note(at(60_000)), Duration::ZERO, "peace has returned");
+        assert_eq!(removals.note(at(13_700)), Duration::ZERO, "peace has returned");
+    }
+
+    #[test]
+    fn a_fight_that_goes_on_is_answered_once_a_minute() {
+        let mut removals = Removals::default();
+        let mut now = Instant::EPOCH;
+        let waits: Vec<u64> = (0..15)
+            .map(|_| {
+                let wait = removals.note(now);
+                now += wait + Duration::from_millis(1);
+                wait.as_secs()
+            })
+            .collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
     }
 }

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 use core::time::Duration;
 use model::{Host, VirtualAddress};
@@ -154,7 +155,7 @@ pub enum Datagram<'a> {
 pub enum Order {
     /// End in order: Active routers resign (priority 0), addresses go. Done when [`Node::is_at_rest`](crate::Node::is_at_rest).
     Stop,
-    /// End without a word: no priority 0, addresses stay (`--dont-release-vrrp`).
+    /// End without a word: no priority 0, addresses stay (`--dont-release-vrrp`). The node does nothing more.
     Abandon,
 }
 
@@ -163,14 +164,14 @@ pub enum Order {
 pub enum Effect {
     /// Send one advert.
     Send(Transmit),
-    /// Change what the host holds, or announce it. In order for one router; may take time.
+    /// Change what the host holds, or announce it. In order for one router and for one address; may take time.
     Hold(Hold),
     /// Tell whoever listens.
     Report(Event),
 }
 
 /// One advert on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Transmit {
     /// Of this router.
     pub router: RouterId,
@@ -184,6 +185,20 @@ pub struct Transmit {
     pub hop_limit: u8,
     /// IPv4: the whole datagram from its header. IPv6: the VRRP message.
     pub datagram: Arc<[u8]>,
+}
+
+impl fmt::Debug for Transmit {
+    /// Without the bytes: a password may be among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transmit")
+            .field("router", &self.router)
+            .field("interface", &self.interface)
+            .field("source", &self.source)
+            .field("destination", &self.destination)
+            .field("hop_limit", &self.hop_limit)
+            .field("bytes", &self.datagram.len())
+            .finish()
+    }
 }
 
 /// A change of what the host holds.
@@ -215,7 +230,8 @@ pub enum Act {
         /// Also those that were there before us (`--release-vips`, or left by an earlier run).
         all: bool,
     },
-    /// Announce, `rounds` times: every address once before any address twice.
+    /// Announce, `rounds` times: every address once before any address twice. An address that an `Add` before
+    /// it could not set is left out.
     Announce {
         /// What to announce.
         announcements: Arc<[Announcement]>,
@@ -246,7 +262,7 @@ pub struct Announcement {
     pub frame: Box<[u8]>,
 }
 
-/// What became of an `Add` or a `Remove`.
+/// What became of an `Add` or a `Remove`, or of a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Of this router.

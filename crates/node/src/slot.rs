@@ -2,7 +2,7 @@
 
 use crate::egress::Egress;
 use crate::event::{Fault, Standing};
-use crate::held::{Held, Removals, Spot, Whose};
+use crate::held::{Held, Spot};
 use crate::io::{Errno, RouterId};
 use crate::verdict::Verdict;
 use alloc::collections::BTreeMap;
@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::{Authentication, Instance};
 use timeline::{Duration, Instant, Machine};
-use vrrp::{Discard, Role, Router, Seen};
+use vrrp::{Discard, Router, Seen};
 use wire::ah;
 use wire::message::Auth;
 
@@ -31,8 +31,6 @@ pub(crate) struct Slot {
     pub(crate) counters: Counters,
     /// Its live entry in the schedule.
     pub(crate) queued: Option<Instant>,
-    /// It took part at least once since the daemon started.
-    pub(crate) started: bool,
     /// Silence was excused since the last advert; not twice.
     pub(crate) excused: bool,
     /// Rounds of announcements owed once the addresses are in place.
@@ -40,9 +38,8 @@ pub(crate) struct Slot {
     /// All addresses in place was reported for this activation.
     pub(crate) holding: bool,
     pub(crate) refusal: Refusal,
-    pub(crate) removals: Removals,
-    /// Lost addresses are not set again before then.
-    pub(crate) repair_at: Option<Instant>,
+    /// When to look at its addresses again though nothing happens; recomputed by [`Slot::note_retry`].
+    pub(crate) retry_at: Option<Instant>,
     pub(crate) quiet: BTreeMap<Cause, Quiet>,
 }
 
@@ -100,12 +97,30 @@ pub(crate) enum Cause {
     Interval,
     Unsent,
     SecondOwner,
+    NewLeader,
 }
 
-/// Tells the first, then at most one a minute, with the number of those not told.
+impl Cause {
+    /// How many are told at once. Leaders may change a few times for a good reason; two that both think they
+    /// are Active change places with every advert.
+    const fn burst(self) -> u32 {
+        match self {
+            Self::NewLeader => 5,
+            Self::Discard(_)
+            | Self::Rival
+            | Self::AddressList
+            | Self::Interval
+            | Self::Unsent
+            | Self::SecondOwner => 1,
+        }
+    }
+}
+
+/// Tells the first few, then no more for a minute, and then also the number of those not told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Quiet {
-    last: Option<Instant>,
+    since: Option<Instant>,
+    told: u32,
     suppressed: u32,
 }
 
@@ -113,13 +128,21 @@ impl Quiet {
     const PERIOD: Duration = Duration::from_secs(60);
 
     /// `Some(number suppressed since the last one told)` if this one shall be told.
-    pub(crate) fn tell(&mut self, now: Instant) -> Option<u32> {
-        if self.last.is_some_and(|last| now.since(last) < Self::PERIOD) {
+    pub(crate) fn tell(&mut self, now: Instant, burst: u32) -> Option<u32> {
+        if !self.is_recent(now) {
+            (self.since, self.told) = (Some(now), 0);
+        }
+        if self.told >= burst {
             self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
-        self.last = Some(now);
+        self.told += 1;
         Some(core::mem::take(&mut self.suppressed))
+    }
+
+    /// Whether it has anything to remember.
+    pub(crate) fn is_recent(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.since(since) < Self::PERIOD)
     }
 }
 
@@ -164,13 +187,11 @@ impl Slot {
             seen: Seen::default(),
             counters: Counters::default(),
             queued: None,
-            started: false,
             excused: false,
             rounds: 0,
             holding: false,
             refusal: Refusal::default(),
-            removals: Removals::default(),
-            repair_at: None,
+            retry_at: None,
             quiet: BTreeMap::new(),
             instance,
         };
@@ -204,16 +225,13 @@ impl Slot {
     /// When it wants to be looked at.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let refusal = self.refusal.until.map(|(at, _)| at);
-        let retry = if self.router.role() == Role::Active { self.next_retry() } else { None };
-        [self.router.deadline(), refusal, retry, self.repair_at].into_iter().flatten().min()
+        [self.router.deadline(), refusal, self.retry_at].into_iter().flatten().min()
     }
 
-    fn next_retry(&self) -> Option<Instant> {
-        let retries = self.spots.iter().filter_map(|spot| match spot.held {
-            Held::Refused { retry_at, .. } => Some(retry_at),
-            Held::Absent | Held::Adding { .. } | Held::Present(_) | Held::Removing { .. } => None,
-        });
-        retries.min()
+    /// Recomputes `retry_at`: after anything was done to its addresses, so that an advert, which asks for the
+    /// deadline, need not look at each of them.
+    pub(crate) fn note_retry(&mut self) {
+        self.retry_at = self.spots.iter().filter_map(Spot::retry_at).min();
     }
 
     /// If every address was refused: with which error.
@@ -222,7 +240,12 @@ impl Slot {
         for spot in &self.spots {
             match spot.held {
                 Held::Refused { errno, .. } => last = Some(errno),
-                Held::Absent | Held::Adding { .. } | Held::Present(_) | Held::Removing { .. } => return None,
+                Held::Absent
+                | Held::Adding { .. }
+                | Held::Present(_)
+                | Held::Removing { .. }
+                | Held::Lost { .. }
+                | Held::Stays { .. } => return None,
             }
         }
         last
@@ -232,10 +255,6 @@ impl Slot {
         self.spots.iter().all(|spot| matches!(spot.held, Held::Present(_)))
     }
 
-    pub(crate) fn has_leftovers(&self) -> bool {
-        self.spots.iter().any(|spot| spot.held == Held::Present(Whose::Leftover))
-    }
-
     /// Why it stands where it stands.
     pub(crate) fn faults(&self) -> &[Fault] {
         &self.verdict.faults
@@ -243,6 +262,6 @@ impl Slot {
 
     /// Whether this happening shall be told, and how many were not.
     pub(crate) fn tell(&mut self, cause: Cause, now: Instant) -> Option<u32> {
-        self.quiet.entry(cause).or_default().tell(now)
+        self.quiet.entry(cause).or_default().tell(now, cause.burst())
     }
 }

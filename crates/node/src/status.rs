@@ -108,11 +108,11 @@ fn instance(slot: &Slot, now: Instant) -> InstanceStatus {
         prefix: spot.address.prefix,
         device: spot.device.clone(),
         state: match spot.held {
-            Held::Absent => AddressState::Absent,
+            Held::Absent | Held::Lost { .. } => AddressState::Absent,
             Held::Adding { .. } => AddressState::Adding,
             Held::Present(Whose::Ours | Whose::Leftover) => AddressState::Held,
             Held::Present(Whose::Foreign) => AddressState::Foreign,
-            Held::Removing { .. } => AddressState::Removing,
+            Held::Removing { .. } | Held::Stays { .. } => AddressState::Removing,
             Held::Refused { errno, .. } => AddressState::Refused(errno),
         },
     });

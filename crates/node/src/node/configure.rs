@@ -1,21 +1,24 @@
 //! A configuration comes in: old and new instances compared, and only what changed is touched.
 
+use super::departing::Gone;
 use super::{Node, report};
 use crate::event::Event;
-use crate::held::{Held, Spot, Step, Whose};
-use crate::io::{Act, Address, Effect, Hold, Placed, RouterId};
+use crate::held::{Held, Spot, Step};
+use crate::io::{Address, Effect, RouterId};
 use crate::slot::Slot;
 use crate::verdict::judge;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use model::{Change, Host, Transport};
 use timeline::Instant;
-use vrrp::Manner;
 
 impl Node {
     pub(super) fn configure(&mut self, now: Instant, host: Host, effects: &mut Vec<Effect>) {
-        let old = core::mem::take(&mut self.host);
-        let first = self.slots.is_empty() && old.instances.is_empty();
+        // What resigns does so to the old groups, what stays speaks to the new ones.
+        let (group_v4, group_v6) = (host.group_v4, host.group_v6);
+        let groups = Host { group_v4: self.host.group_v4, group_v6: self.host.group_v6, ..Host::default() };
+        let old = core::mem::replace(&mut self.host, groups);
+        let first = !core::mem::replace(&mut self.configured, true);
         if first && !host.startup_delay.is_zero() {
             self.ready_at = Some(now + host.startup_delay);
         }
@@ -24,6 +27,9 @@ impl Node {
         let (mut added, mut removed, mut altered) = (0, 0, 0);
         let groups_moved = (old.group_v4, old.group_v6) != (host.group_v4, host.group_v6);
         for change in model::changes(&old, &host) {
+            if !matches!(change, Change::Removed(_)) {
+                (self.host.group_v4, self.host.group_v6) = (group_v4, group_v6);
+            }
             match change {
                 Change::Removed(instance) => {
                     removed += 1;
@@ -57,7 +63,7 @@ impl Node {
         self.host = host;
         self.index();
         // Addresses that an earlier run left belong to the instances that are configured now.
-        let marked: Vec<Address> = self.facts.all_addresses().filter(|a| a.marked).cloned().collect();
+        let marked: Vec<Address> = self.facts.marked().cloned().collect();
         marked.iter().for_each(|address| self.notice_address(address));
         effects.push(report(Event::Configured { instances, added, removed, altered }));
         self.judge_dirty(now, effects);
@@ -65,7 +71,7 @@ impl Node {
 
     /// An instance is no longer configured: it resigns, and its addresses go.
     fn retire(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
-        self.drive(now, id, vrrp::Input::Shutdown(Manner::Stop), effects);
+        self.shut(now, id, effects);
         if let Some(mut slot) = self.slots.remove(&id) {
             let gone = core::mem::take(&mut slot.spots);
             self.drop_spots(id, gone, effects);
@@ -78,10 +84,11 @@ impl Node {
         slot.instance = new.clone();
         let gone = slot.adopt_configuration();
         slot.holding = false;
-        slot.repair_at = None;
+        // The administrator has seen to it: try again.
+        slot.refusal.forgive();
+        slot.note_retry();
         let by_address = &self.by_address;
-        let refused = slot.refusal.until.map(|(_, errno)| errno);
-        let verdict = judge(&self.facts, new, refused, |address| by_address.contains_key(&address));
+        let verdict = judge(&self.facts, new, None, |address| by_address.contains_key(&address));
         let settings = new.settings.clone();
         let input = vrrp::Input::Reconfigure { settings, priority: verdict.priority };
         // Keep the old place for the advert if the new one has none; the verdict follows at once.
@@ -93,20 +100,22 @@ impl Node {
 
     /// Removes what an instance no longer wants.
     fn drop_spots(&mut self, id: RouterId, spots: Vec<Spot>, effects: &mut Vec<Effect>) {
-        let leftovers = spots.iter().any(|spot| spot.held == Held::Present(Whose::Leftover));
-        let placed: Vec<Placed> = spots
-            .iter()
-            .filter(|spot| spot.step(false, Instant::EPOCH) == Step::Remove)
-            .filter_map(Spot::placed)
-            .collect();
-        if placed.is_empty() {
+        let mut gone = Gone::default();
+        for spot in &spots {
+            if let Held::Removing { epoch, .. } = spot.held {
+                // On its way out already: nothing to ask for, but it is not gone yet.
+                self.departing.note(id, epoch, spot.placed().iter());
+            } else if spot.step(false, Instant::NEVER) == Step::Remove {
+                gone.take(spot);
+            }
+        }
+        if gone.is_empty() {
             return;
         }
         self.epoch += 1;
         // The router may live on with other addresses; what is removed here is nobody's from now on.
-        self.departing.insert(id, self.epoch);
-        let act = Act::Remove { addresses: placed.into(), all: leftovers };
-        effects.push(Effect::Hold(Hold { router: id, epoch: self.epoch, act }));
+        self.departing.note(id, self.epoch, gone.all());
+        gone.ask(id, self.epoch, &mut self.facts, effects);
     }
 
     /// Rebuilds the look-ups that follow from the configuration.
@@ -128,10 +137,14 @@ impl Node {
                 self.by_address.entry(address.address).or_default().push(slot.id);
             }
         }
-        self.index_wire();
+        self.by_wire_stale = true;
     }
 
+    /// Rebuilds the look-up of adverts, if interfaces or instances came or went. Once for all the facts of a turn.
     pub(super) fn index_wire(&mut self) {
+        if !core::mem::take(&mut self.by_wire_stale) {
+            return;
+        }
         self.by_wire.clear();
         for slot in self.slots.values() {
             let instance = &slot.instance;

@@ -1,11 +1,12 @@
 //! What must be held, derived once at the end of a turn and compared with what is held; and what became of it.
 
+use super::departing::Gone;
 use super::{NOBODY, Node, report};
 use crate::egress::announcement;
 use crate::event::Event;
 use crate::facts::Facts;
 use crate::held::{Held, Spot, Step};
-use crate::io::{Act, Announcement, Effect, Hold, Order, Outcome, Placed, RouterId, Settled};
+use crate::io::{Act, Announcement, Effect, Hold, Outcome, Placed, RouterId, Settled};
 use crate::slot::{RETRY_ONE, Slot};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,154 +19,198 @@ impl Node {
         if self.touched.is_empty() {
             return;
         }
-        for id in core::mem::take(&mut self.touched) {
-            if id == NOBODY {
-                self.remove_leftovers(effects);
-            } else if self.stopping != Some(Order::Abandon) {
-                self.derive_one(now, id, effects);
-            }
+        let mut touched = core::mem::take(&mut self.touched);
+        // First what is nobody's: it may stand in the way of what is somebody's.
+        if touched.remove(&NOBODY) {
+            self.remove_leftovers(effects);
+        }
+        for id in touched {
+            self.derive_one(now, id, effects);
         }
     }
 
     fn derive_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let active = slot.router.role() == Role::Active;
-        let leftovers = slot.has_leftovers();
-        let paused = slot.repair_at.is_some_and(|until| now < until);
-        let (mut add, mut remove) = (Vec::new(), Vec::new());
+        let epoch = self.epoch + 1;
+        let (mut add, mut gone) = (Vec::new(), Gone::default());
         for spot in &mut slot.spots {
             let here = self.facts.link_named(&spot.device).map(|link| link.index);
             // Its interface was replaced: what is on the old one goes, and it starts anew on the new one.
             if spot.at != here {
-                if spot.step(false, now) == Step::Remove {
-                    remove.extend(spot.placed());
+                let placed = spot.placed();
+                if let Held::Removing { epoch, .. } = spot.held {
+                    self.departing.note(id, epoch, placed.iter());
+                } else if spot.step(false, Instant::NEVER) == Step::Remove {
+                    self.departing.note(id, epoch, placed.iter());
+                    gone.take(spot);
                 }
                 spot.held = Held::Absent;
                 spot.at = here;
             }
-            // A refusal counts for one activation; the next one tries anew.
-            if !active && matches!(spot.held, Held::Refused { .. }) {
+            // A refusal or a fight counts for one activation; the next one tries anew.
+            if !active && matches!(spot.held, Held::Refused { .. } | Held::Lost { .. }) {
                 spot.held = Held::Absent;
             }
             match spot.step(active && here.is_some(), now) {
-                Step::Add if !paused => {
-                    spot.held = Held::Adding { epoch: self.epoch + 1, lost: false };
+                Step::Add => {
+                    spot.held = Held::Adding { epoch, lost: None };
                     add.extend(spot.placed());
                 }
                 Step::Remove => {
-                    spot.held = Held::Removing { epoch: self.epoch + 1 };
-                    remove.extend(spot.placed());
+                    let whose = spot.whose();
+                    gone.take(spot);
+                    spot.held = Held::Removing { epoch, whose };
                 }
-                Step::Nothing | Step::Add => {}
+                Step::Nothing => {}
             }
         }
-        let rounds = core::mem::take(&mut slot.rounds);
-        if add.is_empty() && remove.is_empty() && (rounds == 0 || !active) {
-            return;
+        let mut rounds = core::mem::take(&mut slot.rounds);
+        if !(add.is_empty() && gone.is_empty() && (rounds == 0 || !active)) {
+            self.epoch = epoch;
         }
-        self.epoch += 1;
-        let epoch = self.epoch;
-        let hold = |act| Effect::Hold(Hold { router: id, epoch, act });
-        if !remove.is_empty() {
-            slot.holding = false;
-            for (at, placed) in remove.iter().map(|p| (p.interface, p)) {
-                self.facts.remove_address(at, placed.address.address);
-            }
-            effects.push(hold(Act::Remove { addresses: remove.into(), all: leftovers }));
+        for placed in gone.leftovers() {
+            let (address, interface) = (placed.address.address, self.facts.name_of(placed.interface));
+            effects.push(report(Event::LeftoverRemoved { address, interface }));
         }
+        slot.holding &= add.is_empty() && gone.is_empty();
+        gone.ask(id, epoch, &mut self.facts, effects);
         let facts = &self.facts;
+        let hold = |act| Effect::Hold(Hold { router: id, epoch, act });
         if !add.is_empty() {
-            slot.holding = false;
             let announcements = add.iter().filter_map(|placed| announce(facts, placed)).collect::<Arc<[_]>>();
-            effects.push(hold(Act::Add { addresses: add.into(), announcements: announcements.clone() }));
+            // Set while Active already (a reload, a repair): nothing is owed, but these have to become known.
+            let more = if rounds == 0 { slot.instance.settings.announce.repeat.saturating_sub(1) } else { 0 };
             // The hand sends the first round with each batch.
-            if rounds > 1 && announcements.len() == slot.spots.len() {
-                let gap = pause(slot);
-                effects.push(hold(Act::Announce { announcements, rounds: rounds - 1, gap }));
-                return;
+            if announcements.len() == slot.spots.len() {
+                rounds = rounds.saturating_sub(1);
+            }
+            effects.push(hold(Act::Add { addresses: add.into(), announcements: announcements.clone() }));
+            if active && more > 0 && !announcements.is_empty() {
+                effects.push(hold(Act::Announce { announcements, rounds: more, gap: pause(slot) }));
             }
         }
         if active && rounds > 0 {
-            let placed = slot.spots.iter().filter_map(Spot::placed).collect::<Vec<_>>();
-            let announcements =
-                placed.iter().filter_map(|placed| announce(facts, placed)).collect::<Arc<[_]>>();
-            effects.push(hold(Act::Announce { announcements, rounds, gap: pause(slot) }));
+            let there = slot.spots.iter().filter(|spot| spot.is_announceable()).filter_map(Spot::placed);
+            let announcements = there.filter_map(|placed| announce(facts, &placed)).collect::<Arc<[_]>>();
+            if !announcements.is_empty() {
+                effects.push(hold(Act::Announce { announcements, rounds, gap: pause(slot) }));
+            }
         }
+        note_holding(slot, effects);
+        slot.note_retry();
+        self.schedule.arm(slot, Instant::EPOCH);
     }
 
     /// Marked addresses that no instance here has a place for: an earlier run left them.
     fn remove_leftovers(&mut self, effects: &mut Vec<Effect>) {
-        let mut placed = Vec::new();
-        for address in self.facts.all_addresses().filter(|a| a.marked) {
+        let mut gone = Gone::default();
+        for address in self.facts.marked() {
             let ours = self.by_address.get(&address.address).into_iter().flatten().any(|id| {
                 let spots = self.slots.get(id).map(|slot| slot.spots.as_slice()).unwrap_or_default();
-                spots.iter().any(|spot| spot.is_at(address.interface, address.address))
+                spots.iter().any(|spot| {
+                    spot.is_at(address.interface, address.address) && spot.address.prefix == address.prefix
+                })
             });
-            if !ours {
+            if !ours && !self.departing.contains(address.interface, address.address) {
                 let mut virtual_address = model::VirtualAddress::host(address.address);
                 virtual_address.prefix = address.prefix;
-                placed.push(Placed { interface: address.interface, address: virtual_address });
+                gone.take_leftover(Placed { interface: address.interface, address: virtual_address });
             }
         }
-        for gone in &placed {
-            let (address, interface) = (gone.address.address, self.facts.name_of(gone.interface));
-            self.facts.remove_address(gone.interface, address);
+        if gone.is_empty() {
+            return;
+        }
+        for placed in gone.leftovers() {
+            let (address, interface) = (placed.address.address, self.facts.name_of(placed.interface));
             effects.push(report(Event::LeftoverRemoved { address, interface }));
         }
-        if !placed.is_empty() {
-            self.epoch += 1;
-            let act = Act::Remove { addresses: placed.into(), all: true };
-            effects.push(Effect::Hold(Hold { router: NOBODY, epoch: self.epoch, act }));
-        }
+        self.epoch += 1;
+        self.departing.note(NOBODY, self.epoch, gone.all());
+        gone.ask(NOBODY, self.epoch, &mut self.facts, effects);
     }
 
     pub(super) fn settle(&mut self, now: Instant, outcome: &Outcome, effects: &mut Vec<Effect>) {
-        if self.departing.get(&outcome.router) == Some(&outcome.epoch) {
-            self.departing.remove(&outcome.router);
-        }
+        self.settle_departed(outcome, effects);
         let id = outcome.router;
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let mut refused = Vec::new();
+        let mut from = 0;
         for (interface, address, settled) in &outcome.results {
-            let Some(spot) = slot.spots.iter_mut().find(|spot| spot.is_at(*interface, *address)) else {
+            // The results come in the order of the addresses, more or less: look onward from the last one.
+            let count = slot.spots.len();
+            let (before, after) = slot.spots.split_at_mut(from);
+            let mut spots = after.iter_mut().chain(before).zip(from..);
+            let Some((spot, at)) = spots.find(|(spot, _)| spot.is_at(*interface, *address)) else {
                 continue;
             };
-            if !spot.settle(outcome.epoch, *settled, now + RETRY_ONE) {
+            from = (at + 1) % count;
+            let adding = matches!(spot.held, Held::Adding { .. });
+            let news = spot.settle(outcome.epoch, *settled, now + RETRY_ONE);
+            let absent = matches!(spot.held, Held::Absent | Held::Lost { .. });
+            if !news {
                 continue;
             }
-            let (instance, name) = (slot.instance.name.clone(), self.facts.name_of(*interface));
+            let (instance, address, interface) =
+                (slot.instance.name.clone(), *address, self.facts.name_of(*interface));
             match settled {
                 Settled::Adopted => {
-                    effects.push(report(Event::AddressAdopted {
-                        instance,
-                        address: *address,
-                        interface: name,
-                    }));
+                    effects.push(report(Event::AddressAdopted { instance, address, interface }));
                 }
-                Settled::Refused(errno) => refused.push((*address, name, *errno)),
+                Settled::Refused(errno) if adding => refused.push((address, interface, *errno)),
+                Settled::Refused(errno) => {
+                    effects.push(report(Event::AddressStays { address, interface, errno: *errno }));
+                }
                 Settled::Added | Settled::Removed | Settled::NotOurs | Settled::Superseded => {}
             }
-            if matches!(spot.held, Held::Absent) {
+            if absent {
                 self.touched.insert(id);
             }
         }
-        let active = slot.router.role() == Role::Active;
         let mut wait = RETRY_ONE;
-        if active && let Some(errno) = slot.refused_altogether() {
+        if slot.router.role() == Role::Active
+            && !refused.is_empty()
+            && let Some(errno) = slot.refused_altogether()
+        {
             wait = slot.refusal.note(now, errno);
             self.dirty.insert(id);
-        } else if active && !slot.spots.is_empty() && slot.all_present() && !slot.holding {
-            slot.holding = true;
-            slot.refusal.forgive();
-            let (instance, addresses) = (slot.instance.name.clone(), slot.spots.len());
-            effects.push(report(Event::Holding { instance, addresses }));
         }
         for (address, interface, errno) in refused {
             let instance = slot.instance.name.clone();
             effects.push(report(Event::AddressRefused { instance, address, interface, errno, wait }));
         }
+        note_holding(slot, effects);
+        slot.note_retry();
         self.schedule.arm(slot, Instant::EPOCH);
     }
+
+    /// What became of addresses that no router has a place for any more.
+    fn settle_departed(&mut self, outcome: &Outcome, effects: &mut Vec<Effect>) {
+        let departed = self.departing.settle(outcome);
+        for ((interface, address, settled), _) in outcome.results.iter().zip(departed).filter(|(_, is)| *is) {
+            match settled {
+                Settled::Refused(errno) => {
+                    let (address, interface) = (*address, self.facts.name_of(*interface));
+                    effects.push(report(Event::AddressStays { address, interface, errno: *errno }));
+                }
+                // We may have been told that it was there after we had asked for its end.
+                Settled::Removed => self.facts.remove_marked(*interface, *address),
+                Settled::Added | Settled::Adopted | Settled::NotOurs | Settled::Superseded => {}
+            }
+        }
+    }
+}
+
+/// Says once for each activation that all addresses are in place.
+fn note_holding(slot: &mut Slot, effects: &mut Vec<Effect>) {
+    let active = slot.router.role() == Role::Active;
+    if !active || slot.holding || slot.spots.is_empty() || !slot.all_present() {
+        return;
+    }
+    slot.holding = true;
+    slot.refusal.forgive();
+    let (instance, addresses) = (slot.instance.name.clone(), slot.spots.len());
+    effects.push(report(Event::Holding { instance, addresses }));
 }
 
 fn pause(slot: &Slot) -> Duration {

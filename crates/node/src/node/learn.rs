@@ -2,13 +2,24 @@
 
 use super::{NOBODY, Node, report};
 use crate::event::Event;
+use crate::facts::News;
 use crate::held::{Held, Whose};
 use crate::io::{Actor, Address, Effect, Fact, InterfaceIndex, RouterId};
-use alloc::sync::Arc;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use timeline::Instant;
+use model::VirtualAddress;
+use timeline::{Instant, Machine};
 use vrrp::Role;
+
+/// An address that somebody removed.
+#[derive(Debug)]
+pub(super) struct Loss {
+    id: RouterId,
+    interface: InterfaceIndex,
+    address: IpAddr,
+    by: Option<String>,
+}
 
 impl Node {
     pub(super) fn learn(&mut self, now: Instant, fact: Fact, effects: &mut Vec<Effect>) {
@@ -16,18 +27,19 @@ impl Node {
             Fact::Link(link) => {
                 let before = self.facts.link(link.index).map(|old| old.name.clone());
                 let name = link.name.clone();
-                if self.facts.set_link(link) {
-                    self.mark_device(&name);
-                    before.into_iter().for_each(|old| self.mark_device(&old));
-                    self.index_wire();
+                let news = self.facts.set_link(link);
+                if news != News::Nothing {
+                    self.dirty_devices.insert(name);
+                    self.dirty_devices.extend(before);
                 }
+                self.by_wire_stale |= news == News::Name;
             }
             Fact::LinkGone(index) => {
                 let name = self.facts.name_of(index);
                 if self.facts.remove_link(index) {
                     self.forget_interface(index);
-                    self.mark_device(&name);
-                    self.index_wire();
+                    self.dirty_devices.insert(name);
+                    self.by_wire_stale = true;
                 }
             }
             Fact::Address(address) => {
@@ -36,35 +48,49 @@ impl Node {
                 }
             }
             Fact::AddressGone { interface, address, by } => {
-                self.facts.remove_address(interface, address);
+                // The host may have the same address with another prefix: an owner has.
+                let ours = self.prefix_here(interface, address);
+                let known = ours.is_some_and(|prefix| self.facts.remove_exact(interface, address, prefix));
                 match by {
                     Actor::Other(who) => {
-                        self.lose_address(now, interface, address, who, effects);
-                        self.mark_device(&self.facts.name_of(interface));
+                        if !known {
+                            self.facts.remove_address(interface, address);
+                        }
+                        self.lose_address(now, interface, address, who);
+                        self.dirty_devices.insert(self.facts.name_of(interface));
                     }
-                    Actor::Ourselves => self.forget_leftover(interface, address),
+                    Actor::Ourselves => {
+                        self.facts.remove_marked(interface, address);
+                        self.forget_leftover(interface, address);
+                    }
                 }
             }
             Fact::Everything { links, addresses } => {
                 self.facts.replace(links, addresses);
                 self.dirty.extend(self.slots.keys().copied());
-                self.index_wire();
-                self.compare_everything(now, effects);
+                self.by_wire_stale = true;
+                self.compare_everything(now);
             }
             Fact::Deaf => self.excuse_all(now, effects),
         }
     }
 
-    pub(super) fn mark_device(&mut self, name: &Arc<str>) {
-        self.dirty.extend(self.by_device.get(name).into_iter().flatten().copied());
+    /// The prefix of a virtual address on this interface.
+    fn prefix_here(&self, interface: InterfaceIndex, address: IpAddr) -> Option<u8> {
+        let slots = self.by_address.get(&address).into_iter().flatten().filter_map(|id| self.slots.get(id));
+        let mut spots = slots.flat_map(|slot| &slot.spots).filter(|spot| spot.is_at(interface, address));
+        spots.next().map(|spot| spot.address.prefix)
     }
 
     /// Addresses on an interface that vanished are gone without a trace.
     fn forget_interface(&mut self, index: InterfaceIndex) {
+        self.departing.forget_interface(index);
         for slot in self.slots.values_mut() {
             for spot in slot.spots.iter_mut().filter(|spot| spot.at == Some(index)) {
                 spot.held = Held::Absent;
                 spot.at = None;
+                // What was refused there says nothing about the next interface of that name.
+                slot.refusal.forgive();
                 self.touched.insert(slot.id);
             }
         }
@@ -73,22 +99,29 @@ impl Node {
     /// An address that we did not know is there: a source address, or one that an earlier run left.
     pub(super) fn notice_address(&mut self, address: &Address) {
         if !address.marked {
-            return self.mark_device(&self.facts.name_of(address.interface));
+            self.dirty_devices.insert(self.facts.name_of(address.interface));
         }
-        let mut known = false;
+        let mut known = self.departing.contains(address.interface, address.address);
         for id in self.by_address.get(&address.address).into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(id) else { continue };
             for spot in slot.spots.iter_mut().filter(|spot| spot.address.address == address.address) {
                 let here = self.facts.link_named(&spot.device).is_some_and(|l| l.index == address.interface);
+                let here = here && spot.address.prefix == address.prefix;
                 known |= here;
-                if here && spot.held == Held::Absent {
+                if !here {
+                    continue;
+                }
+                if let Held::Adding { lost, .. } = &mut spot.held {
+                    // It is there again: what was removed was another one, before ours was set.
+                    *lost = None;
+                } else if address.marked && matches!(spot.held, Held::Absent | Held::Lost { .. }) {
                     spot.at = Some(address.interface);
                     spot.held = Held::Present(Whose::Leftover);
                     self.touched.insert(*id);
                 }
             }
         }
-        if !known {
+        if !known && address.marked {
             self.touched.insert(NOBODY);
         }
     }
@@ -107,72 +140,88 @@ impl Node {
     }
 
     /// After the whole truth was told: what we thought present and is not was lost.
-    fn compare_everything(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    fn compare_everything(&mut self, now: Instant) {
         let mut lost = Vec::new();
         for slot in self.slots.values_mut() {
             for spot in &mut slot.spots {
-                match (spot.held, spot.at) {
-                    (Held::Present(_), Some(at)) if self.facts.link(at).is_none() => {
-                        spot.held = Held::Absent;
-                        spot.at = None;
-                        self.touched.insert(slot.id);
-                    }
-                    (Held::Present(_), Some(at)) if !self.facts.has_address(at, spot.address.address) => {
-                        lost.push((at, spot.address.address));
-                    }
-                    _ => {}
+                let Some(at) = spot.at else { continue };
+                let VirtualAddress { address, prefix, .. } = spot.address;
+                let is_there = self.facts.has_address(at, address, prefix);
+                if self.facts.link(at).is_none() {
+                    spot.held = Held::Absent;
+                    spot.at = None;
+                    self.touched.insert(slot.id);
+                } else if let Held::Adding { lost, .. } = &mut spot.held {
+                    // Not set yet, or set and taken away unseen: when it is done, do it once more, which does no harm.
+                    *lost = (!is_there).then_some(now);
+                } else if matches!(spot.held, Held::Present(_)) && !is_there {
+                    lost.push((at, address));
                 }
             }
         }
         for (interface, address) in lost {
-            self.lose_address(now, interface, address, None, effects);
+            self.lose_address(now, interface, address, None);
         }
-        let marked: Vec<Address> = self.facts.all_addresses().filter(|a| a.marked).cloned().collect();
+        let marked: Vec<Address> = self.facts.marked().cloned().collect();
         marked.iter().for_each(|address| self.notice_address(address));
     }
 
     /// Somebody removed one of our addresses: it is set again at the end of this turn, unless it is a fight.
-    fn lose_address(
-        &mut self,
-        now: Instant,
-        interface: InterfaceIndex,
-        address: IpAddr,
-        by: Option<alloc::string::String>,
-        effects: &mut Vec<Effect>,
-    ) {
-        for id in self.by_address.get(&address).cloned().unwrap_or_default() {
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
+    fn lose_address(&mut self, now: Instant, interface: InterfaceIndex, address: IpAddr, by: Option<String>) {
+        for id in self.by_address.get(&address).into_iter().flatten() {
+            let Some(slot) = self.slots.get_mut(id) else { continue };
             let Some(spot) = slot.spots.iter_mut().find(|spot| spot.is_at(interface, address)) else {
                 continue;
             };
             match spot.held {
-                Held::Adding { epoch, .. } => spot.held = Held::Adding { epoch, lost: true },
-                Held::Present(_) => {
-                    spot.held = Held::Absent;
-                    self.touched.insert(id);
-                    // A link that went down takes its IPv6 addresses along: that is no theft.
-                    let standing = self.facts.link(interface).is_some_and(|link| link.up);
-                    if slot.router.role() == Role::Active && standing {
-                        slot.counters.lost_addresses += 1;
-                        slot.holding = false;
-                        let wait = slot.removals.note(now);
-                        slot.repair_at = (!wait.is_zero()).then(|| now + wait);
-                        self.schedule.arm(slot, Instant::EPOCH);
-                        let instance = slot.instance.name.clone();
-                        let interface = self.facts.name_of(interface);
-                        let by = by.clone();
-                        effects.push(report(Event::AddressLost { instance, address, interface, by, wait }));
-                    }
-                }
-                Held::Absent | Held::Removing { .. } | Held::Refused { .. } => {}
+                Held::Adding { epoch, .. } => spot.held = Held::Adding { epoch, lost: Some(now) },
+                Held::Present(_) => spot.held = Held::Lost { again_at: now },
+                Held::Stays { .. } => spot.held = Held::Absent,
+                Held::Absent | Held::Removing { .. } | Held::Lost { .. } | Held::Refused { .. } => continue,
             }
+            self.touched.insert(*id);
+            self.losses.push(Loss { id: *id, interface, address, by: by.clone() });
         }
     }
 
-    pub(super) fn excuse_all(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let ids: Vec<RouterId> = self.slots.keys().copied().collect();
+    /// Tells what was taken away in this turn, now that all facts are in: a link that goes down takes its IPv6
+    /// addresses along, and says so only after them. That is no theft.
+    pub(super) fn mourn(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        for Loss { id, interface, address, by } in core::mem::take(&mut self.losses) {
+            let standing = self.facts.link(interface).is_some_and(|link| link.up);
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            if slot.router.role() != Role::Active {
+                continue;
+            }
+            let Some(spot) = slot.spots.iter_mut().find(|spot| spot.is_at(interface, address)) else {
+                continue;
+            };
+            let (Held::Lost { again_at: again } | Held::Adding { lost: Some(again), .. }) = &mut spot.held
+            else {
+                continue;
+            };
+            let wait = spot.removals.note(now);
+            *again = now + wait;
+            if !standing {
+                continue;
+            }
+            slot.counters.lost_addresses += 1;
+            slot.holding = false;
+            let (instance, interface) = (slot.instance.name.clone(), self.facts.name_of(interface));
+            effects.push(report(Event::AddressLost { instance, address, interface, by, wait }));
+        }
+    }
+
+    /// Once for each silence: a flood that makes us deaf for ever must not keep a backup from taking over.
+    fn excuse_all(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let ids: Vec<RouterId> =
+            self.slots.values().filter(|slot| !slot.excused).map(|slot| slot.id).collect();
         for id in ids {
+            let before = self.slots.get(&id).and_then(|slot| slot.router.deadline());
             self.drive(now, id, vrrp::Input::Deaf, effects);
+            if let Some(slot) = self.slots.get_mut(&id) {
+                slot.excused = slot.router.deadline() != before;
+            }
         }
     }
 }

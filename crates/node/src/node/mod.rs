@@ -4,18 +4,21 @@
 //! verdict and tells the router, `vrrp::Router` decides, `derive` compares what is held with what is wanted,
 //! `configure` takes a new configuration. `Elapsed` ends a turn: only then timers fire and holds are derived.
 
-use crate::egress;
-use crate::event::{Event, Standing};
-use crate::facts::Facts;
-use crate::held::{Held, Spot};
-use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
-use crate::schedule::Schedule;
-use crate::slot::{Cause, Quiet, Slot};
 mod configure;
+mod departing;
 mod derive;
 mod learn;
 mod steer;
 
+use self::departing::Departing;
+use self::learn::Loss;
+use crate::egress;
+use crate::event::{Event, Standing};
+use crate::facts::Facts;
+use crate::held::Spot;
+use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
+use crate::schedule::Schedule;
+use crate::slot::{Cause, Quiet, Slot};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,6 +38,7 @@ pub struct Node {
     pub(crate) slots: BTreeMap<RouterId, Slot>,
     /// Who listens to a VRID on an interface; the last part tells unicast from multicast.
     by_wire: BTreeMap<(InterfaceIndex, Vrid, Family, bool), RouterId>,
+    by_wire_stale: bool,
     /// Which instances look at an interface.
     by_device: BTreeMap<Arc<str>, Vec<RouterId>>,
     /// Which instances have a virtual address.
@@ -42,15 +46,21 @@ pub struct Node {
     schedule: Schedule,
     /// To be judged again before anything else happens.
     dirty: BTreeSet<RouterId>,
+    /// Likewise whoever looks at these interfaces.
+    dirty_devices: BTreeSet<Arc<str>>,
+    /// Addresses that somebody removed in this turn.
+    losses: Vec<Loss>,
     /// To be derived at the end of the turn.
     touched: BTreeSet<RouterId>,
     next_id: u32,
     epoch: u64,
+    /// A configuration came.
+    configured: bool,
     /// No instance runs before then (`vrrp_startup_delay`); set with the first configuration.
     ready_at: Option<Instant>,
     pub(crate) stopping: Option<Order>,
     /// Removals under way for instances that are gone.
-    departing: BTreeMap<RouterId, u64>,
+    departing: Departing,
     pub(crate) strays: Strays,
     scratch: Vec<Decision>,
 }
@@ -65,6 +75,8 @@ pub struct Strays {
 
 /// Not a router: what belongs to nobody is removed under this name.
 const NOBODY: RouterId = RouterId(u32::MAX);
+/// Of so many broken neighbours a minute is told; of more only the number is known.
+const STRAYS: usize = 16;
 /// A turn that is this late may have missed adverts.
 const LATE: Duration = Duration::from_millis(2);
 
@@ -73,6 +85,9 @@ impl Machine for Node {
     type Effect = Effect;
 
     fn handle(&mut self, now: Instant, input: Input<'_>, effects: &mut Vec<Effect>) {
+        if self.stopping == Some(Order::Abandon) {
+            return;
+        }
         match input {
             Input::Fact(fact) => return self.learn(now, fact, effects),
             Input::Frame(_) | Input::Outcome(_) | Input::Unsent { .. } | Input::Configure(_) => {}
@@ -89,12 +104,16 @@ impl Machine for Node {
             Input::Elapsed => {
                 self.fire(now, effects);
                 self.judge_dirty(now, effects);
+                self.mourn(now, effects);
                 self.derive(now, effects);
             }
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
+        if self.stopping == Some(Order::Abandon) {
+            return None;
+        }
         [self.schedule.next(), self.ready_at].into_iter().flatten().min()
     }
 }
@@ -112,10 +131,13 @@ impl Node {
         &self.host
     }
 
-    /// Whether nothing of ours is held or under way any more: after [`Order::Stop`], the daemon may end.
+    /// Whether nothing of ours is held or under way any more: after [`Order::Stop`], the daemon may end. After
+    /// [`Order::Abandon`] there is nothing to wait for.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.departing.is_empty() && self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest))
+        self.stopping == Some(Order::Abandon)
+            || self.departing.is_empty()
+                && self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest))
     }
 
     /// The virtual routers that listen for adverts: interface (if it exists), VRID, family, multicast group.
@@ -194,16 +216,20 @@ impl Node {
         if let Some(counter) = self.strays.discards.get_mut(why.index()) {
             *counter += 1;
         }
-        // Bounded: a flood of made-up VRIDs is counted, not remembered.
-        let key = (interface, vrid, why);
-        if self.strays.told.len() >= 256 && !self.strays.told.contains_key(&key) {
-            return;
-        }
-        let Some(suppressed) = self.strays.told.entry(key).or_default().tell(now) else { return };
         // Other clusters on the same network are ordinary neighbours; their VRID alone is nothing to tell.
         if why == Discard::Vrid {
             return;
         }
+        // Bounded: a flood of made-up VRIDs is counted, not remembered.
+        let key = (interface, vrid, why);
+        let told = &mut self.strays.told;
+        if told.len() >= STRAYS && !told.contains_key(&key) {
+            told.retain(|_, quiet| quiet.is_recent(now));
+            if told.len() >= STRAYS {
+                return;
+            }
+        }
+        let Some(suppressed) = told.entry(key).or_default().tell(now, 1) else { return };
         let interface = self.facts.name_of(interface);
         let source = source.unwrap_or(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED));
         effects.push(report(Event::Discarded { instance: None, interface, vrid, source, why, suppressed }));
@@ -226,12 +252,11 @@ impl Node {
                 slot.refusal.until = None;
                 self.dirty.insert(id);
             }
-            if slot.repair_at.is_some_and(|until| now >= until) {
-                slot.repair_at = None;
+            if slot.retry_at.is_some_and(|at| now >= at) {
+                slot.retry_at = None;
                 self.touched.insert(id);
             }
-            if slot.deadline().is_some_and(|deadline| deadline <= now) {
-                self.touched_if_retry(id, now);
+            if slot.router.deadline().is_some_and(|deadline| deadline <= now) {
                 let input = self.elapsed_or_deaf(now, id);
                 self.drive(now, id, input, effects);
             }
@@ -239,13 +264,6 @@ impl Node {
                 // Never at or before now: what is due now was done, and a deadline that stays must not spin.
                 self.schedule.arm(slot, now + Duration::from_nanos(1));
             }
-        }
-    }
-
-    fn touched_if_retry(&mut self, id: RouterId, now: Instant) {
-        let due = |spot: &Spot| matches!(spot.held, Held::Refused { retry_at, .. } if now >= retry_at);
-        if self.slots.get(&id).is_some_and(|slot| slot.spots.iter().any(due)) {
-            self.touched.insert(id);
         }
     }
 
@@ -296,6 +314,19 @@ impl Node {
         }
     }
 
+    /// An instance ends in order.
+    fn shut(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
+        self.drive(now, id, vrrp::Input::Shutdown(Manner::Stop), effects);
+        // One that could not take part is not waiting for better times any more.
+        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.standing == Standing::Fault) {
+            slot.standing = Standing::Initialize;
+            slot.since = now;
+            let (instance, faults) = (slot.instance.name.clone(), Vec::new());
+            let (from, to, why) = (Standing::Fault, Standing::Initialize, vrrp::Why::Stopped);
+            effects.push(report(Event::Moved { instance, from, to, why, faults }));
+        }
+    }
+
     fn obey(&mut self, now: Instant, order: Order, effects: &mut Vec<Effect>) {
         self.stopping = Some(order);
         if order == Order::Abandon {
@@ -303,7 +334,7 @@ impl Node {
         }
         let ids: Vec<RouterId> = self.slots.keys().copied().collect();
         for id in ids {
-            self.drive(now, id, vrrp::Input::Shutdown(Manner::Stop), effects);
+            self.shut(now, id, effects);
             self.touched.insert(id);
         }
     }
@@ -422,7 +453,12 @@ fn moved(now: Instant, slot: &mut Slot, transition: Transition, effects: &mut Ve
 fn tell_notice(now: Instant, slot: &mut Slot, notice: Notice, effects: &mut Vec<Effect>) {
     let instance = slot.instance.name.clone();
     let event = match notice {
-        Notice::NewLeader(leader) => Event::NewLeader { instance, leader },
+        Notice::NewLeader(leader) => {
+            if slot.tell(Cause::NewLeader, now).is_none() {
+                return;
+            }
+            Event::NewLeader { instance, leader }
+        }
         Notice::Rival(rival) => {
             slot.counters.rivals += 1;
             let Some(suppressed) = slot.tell(Cause::Rival, now) else { return };

@@ -10,6 +10,10 @@ use vrrp::{Manner, Role};
 
 impl Node {
     pub(super) fn judge_dirty(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.index_wire();
+        for device in core::mem::take(&mut self.dirty_devices) {
+            self.dirty.extend(self.by_device.get(&device).into_iter().flatten());
+        }
         if self.dirty.is_empty() {
             return;
         }
@@ -33,7 +37,7 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let role = slot.router.role();
         let (priority, place) = (slot.verdict.priority, slot.verdict.place);
-        let remote = before.place.is_some() && before.place.map(|p| p.mac) != place.map(|p| p.mac);
+        let new_mac = before.place.is_some() && before.place.map(|p| p.mac) != place.map(|p| p.mac);
         match (place, slot.verdict.faults.is_empty()) {
             (Some(place), true) => {
                 if slot.router.priority() != priority {
@@ -43,16 +47,15 @@ impl Node {
                 }
                 let Some(slot) = self.slots.get_mut(&id) else { return };
                 if role == Role::Initialize {
-                    let first = !core::mem::replace(&mut slot.started, true);
-                    self.drive(now, id, vrrp::Input::Startup { primary: place.source, first }, effects);
+                    self.drive(now, id, vrrp::Input::Startup { primary: place.source }, effects);
                 } else {
-                    if remote && role == Role::Active {
+                    if new_mac && role == Role::Active {
                         slot.rounds = slot.rounds.max(slot.instance.settings.announce.repeat);
                     }
                     self.drive(now, id, vrrp::Input::Primary(place.source), effects);
                 }
             }
-            (place, _) if role == Role::Initialize => {
+            (_, _) if role == Role::Initialize => {
                 let changed = slot.verdict.faults != before.faults;
                 let (instance, faults) = (slot.instance.name.clone(), slot.verdict.faults.clone());
                 if slot.standing == Standing::Initialize {
@@ -63,7 +66,6 @@ impl Node {
                 } else if changed {
                     effects.push(report(Event::Faults { instance, faults }));
                 }
-                let _ = place;
             }
             // A word of farewell needs a way out: the place where it spoke, still up.
             (_, _) => {
@@ -71,10 +73,11 @@ impl Node {
                     .place
                     .filter(|old| self.facts.link(old.interface).is_some_and(|link| link.up && link.carrier));
                 let manner = if speaks.is_some() { Manner::Fault } else { Manner::Mute };
-                if let Some(slot) = self.slots.get_mut(&id) {
-                    slot.verdict.place = slot.verdict.place.or(speaks);
-                }
+                slot.verdict.place = place.or(speaks);
                 self.drive(now, id, vrrp::Input::Shutdown(manner), effects);
+                if let Some(slot) = self.slots.get_mut(&id) {
+                    slot.verdict.place = place;
+                }
             }
         }
     }

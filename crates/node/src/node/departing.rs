@@ -1,0 +1,95 @@
+//! Addresses on their way out: what is asked of the hand, and what is still under way for routers that have
+//! forgotten them.
+
+use crate::facts::Facts;
+use crate::held::{Spot, Whose};
+use crate::io::{Act, Effect, Hold, InterfaceIndex, Outcome, Placed, RouterId};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// Addresses to remove, apart by whether they may have been there before this run: only those of an earlier run
+/// are removed whoever set them, never all because one of them is such.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    ours: Vec<Placed>,
+    leftovers: Vec<Placed>,
+}
+
+impl Gone {
+    pub(super) fn take(&mut self, spot: &Spot) {
+        if spot.whose() == Whose::Leftover { &mut self.leftovers } else { &mut self.ours }
+            .extend(spot.placed());
+    }
+
+    pub(super) fn take_leftover(&mut self, placed: Placed) {
+        self.leftovers.push(placed);
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.ours.is_empty() && self.leftovers.is_empty()
+    }
+
+    pub(super) fn leftovers(&self) -> &[Placed] {
+        &self.leftovers
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Placed> {
+        self.ours.iter().chain(&self.leftovers)
+    }
+
+    /// Asks the hand. From now on they are not there, as far as anybody here is concerned.
+    pub(super) fn ask(self, router: RouterId, epoch: u64, facts: &mut Facts, effects: &mut Vec<Effect>) {
+        self.all().for_each(|placed| facts.remove_marked(placed.interface, placed.address.address));
+        for (placed, all) in [(self.ours, false), (self.leftovers, true)] {
+            if !placed.is_empty() {
+                let act = Act::Remove { addresses: placed.into(), all };
+                effects.push(Effect::Hold(Hold { router, epoch, act }));
+            }
+        }
+    }
+}
+
+/// Removals under way that no router waits for: its instance is gone, or has other addresses now, or another
+/// interface.
+#[derive(Debug, Default)]
+pub(super) struct Departing(BTreeMap<(RouterId, u64), Vec<(InterfaceIndex, IpAddr)>>);
+
+impl Departing {
+    pub(super) fn note<'a>(&mut self, id: RouterId, epoch: u64, placed: impl Iterator<Item = &'a Placed>) {
+        for placed in placed {
+            self.0.entry((id, epoch)).or_default().push((placed.interface, placed.address.address));
+        }
+    }
+
+    /// Takes an outcome: for each of its addresses whether it was one of these.
+    pub(super) fn settle(&mut self, outcome: &Outcome) -> Vec<bool> {
+        let key = (outcome.router, outcome.epoch);
+        let Some(places) = self.0.get_mut(&key) else { return Vec::new() };
+        let departed = outcome.results.iter().map(|(interface, address, _)| {
+            let at = places.iter().position(|place| *place == (*interface, *address));
+            at.map(|at| places.swap_remove(at)).is_some()
+        });
+        let departed = departed.collect();
+        if places.is_empty() {
+            self.0.remove(&key);
+        }
+        departed
+    }
+
+    /// Nothing that is on an interface that vanished needs to be waited for.
+    pub(super) fn forget_interface(&mut self, index: InterfaceIndex) {
+        self.0.retain(|_, places| {
+            places.retain(|(interface, _)| *interface != index);
+            !places.is_empty()
+        });
+    }
+
+    pub(super) fn contains(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
+        self.0.values().flatten().any(|place| *place == (interface, address))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,15 @@
+//! The whole host, in a world that fits into a test: two or three nodes, their kernels, the network between them,
+//! and virtual time. Each module tells one kind of story.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod addresses;
+mod config;
+mod discards;
+mod election;
+mod interfaces;
+mod random;
+mod reload;
+mod silence;
+mod stop;
+mod words;
+mod world;

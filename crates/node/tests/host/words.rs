@@ -1,0 +1,217 @@
+//! keepalived's words, committed: one line or more for each event, the dump files, and that no secret is in any of
+//! them.
+
+use crate::config::{host, instance, lb01, lb02, scenario};
+use crate::election::settled;
+use crate::world::{World, ip, ms};
+use model::{Authentication, Secret};
+use node::compat;
+use node::event::{Event, Fault, Standing};
+use node::io::{Errno, Order};
+use std::sync::Arc;
+use timeline::Duration;
+use vrrp::{Discard, Leader, Why};
+use wire::{Family, Priority, Vrid};
+
+/// One of each event, and of those with several texts one of each text.
+fn events() -> Vec<Event> {
+    let instance: Arc<str> = "VI_1".into();
+    let interface: Arc<str> = "eth0".into();
+    let (source, address) = (ip("10.0.0.6"), ip("10.0.0.3"));
+    let leader = Leader { source, priority: Priority(100) };
+    let faults = vec![
+        Fault::InterfaceMissing(interface.clone()),
+        Fault::InterfaceDown(interface.clone()),
+        Fault::NoCarrier(interface.clone()),
+        Fault::NoSourceAddress(interface.clone(), Family::V4),
+        Fault::NoSourceAddress(interface.clone(), Family::V6),
+        Fault::AddressRefused(Errno(13)),
+    ];
+    let moved =
+        |from, to, why| Event::Moved { instance: instance.clone(), from, to, why, faults: faults.clone() };
+    let some = || instance.clone();
+    let (initialize, backup) = (Standing::Initialize, Standing::Backup);
+    let (active, fault) = (Standing::Active, Standing::Fault);
+    let second = Duration::from_secs(1);
+    let mut events = vec![
+        moved(initialize, backup, Why::Started),
+        moved(fault, backup, Why::Started),
+        moved(initialize, active, Why::Owner),
+        moved(backup, active, Why::NoResponse),
+        moved(backup, active, Why::LeaderLeft(source)),
+        moved(backup, active, Why::Preempting(leader)),
+        moved(active, backup, Why::HigherPriority(leader)),
+        moved(active, backup, Why::HigherAddress(leader)),
+        moved(active, initialize, Why::Stopped),
+        moved(active, fault, Why::Fault),
+        Event::Faults { instance: some(), faults },
+        Event::Faults { instance: some(), faults: Vec::new() },
+        Event::PriorityChanged { instance: some(), from: Priority(150), to: Priority(90) },
+        Event::NewLeader { instance: some(), leader },
+        Event::Rival { instance: some(), rival: leader, suppressed: 0 },
+        Event::Rival { instance: some(), rival: leader, suppressed: 59 },
+        Event::SecondOwner { instance: some(), source },
+        Event::PreemptHold { instance: some(), wait: Duration::from_millis(1_500) },
+        Event::SilenceExcused { instance: some() },
+        Event::AddressListDiffers { instance: some(), source },
+        Event::IntervalDiffers { instance: some(), source },
+    ];
+    for why in Discard::ALL {
+        let (interface, vrid) = (interface.clone(), Vrid::new(50));
+        events.push(Event::Discarded { instance: Some(some()), interface, vrid, source, why, suppressed: 0 });
+    }
+    let by = Some("dhcpcd".into());
+    let lost =
+        |by, wait| Event::AddressLost { instance: some(), address, interface: interface.clone(), by, wait };
+    let (vrid, why) = (Vrid::new(9), Discard::Checksum);
+    events.extend([
+        Event::Discarded { instance: None, interface: interface.clone(), vrid, source, why, suppressed: 3 },
+        lost(by, Duration::ZERO),
+        lost(None, second * 4),
+        Event::AddressAdopted { instance: some(), address, interface: interface.clone() },
+        Event::LeftoverRemoved { address, interface: interface.clone() },
+        Event::AddressRefused {
+            instance: some(),
+            address,
+            interface: interface.clone(),
+            errno: Errno(1),
+            wait: second * 10,
+        },
+        Event::AddressStays { address, interface: interface.clone(), errno: Errno(1) },
+        Event::Holding { instance: some(), addresses: 1 },
+        Event::Holding { instance: some(), addresses: 20 },
+        Event::Unsent { instance: some(), errno: Errno(101), suppressed: 2 },
+        Event::Configured { instances: 3, added: 1, removed: 0, altered: 2 },
+    ]);
+    events
+}
+
+/// The name of an event's variant. A new variant must be named here, and so is not forgotten above.
+const fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Moved { .. } => "Moved",
+        Event::Faults { .. } => "Faults",
+        Event::PriorityChanged { .. } => "PriorityChanged",
+        Event::NewLeader { .. } => "NewLeader",
+        Event::Rival { .. } => "Rival",
+        Event::SecondOwner { .. } => "SecondOwner",
+        Event::PreemptHold { .. } => "PreemptHold",
+        Event::SilenceExcused { .. } => "SilenceExcused",
+        Event::Discarded { .. } => "Discarded",
+        Event::AddressListDiffers { .. } => "AddressListDiffers",
+        Event::IntervalDiffers { .. } => "IntervalDiffers",
+        Event::AddressLost { .. } => "AddressLost",
+        Event::AddressAdopted { .. } => "AddressAdopted",
+        Event::LeftoverRemoved { .. } => "LeftoverRemoved",
+        Event::AddressRefused { .. } => "AddressRefused",
+        Event::AddressStays { .. } => "AddressStays",
+        Event::Holding { .. } => "Holding",
+        Event::Unsent { .. } => "Unsent",
+        Event::Configured { .. } => "Configured",
+    }
+}
+
+#[test]
+fn one_of_each_event_in_words() {
+    let mut text = String::new();
+    for event in events() {
+        text += &format!("{} {:?}\n", name(&event), event.level());
+        for line in compat::log_lines(&event) {
+            text += &format!("    {line}\n");
+        }
+    }
+    insta::assert_snapshot!("events", text);
+}
+
+#[test]
+fn every_event_has_something_to_say() {
+    for event in events() {
+        let lines = compat::log_lines(&event);
+        assert!(
+            !lines.is_empty() && lines.iter().all(|line| !line.is_empty() && !line.contains('\n')),
+            "{event:?}"
+        );
+    }
+}
+
+#[test]
+fn errors_of_the_kernel_are_explained() {
+    let mut text = String::new();
+    for errno in [1, 13, 17, 19, 22, 28, 95, 99, 100, 101, 105, 4] {
+        text += &format!("{errno}: {}\n", Errno(errno));
+    }
+    insta::assert_snapshot!("errors", text);
+}
+
+/// lb01 and lb02 after a failover, a theft and some nonsense.
+fn story() -> World {
+    let mut world = settled();
+    world.run(ms(500));
+    world.crash(0, true);
+    world.run(ms(10_000));
+    world.boot(0, lb01());
+    world.run(ms(10_000));
+    world
+}
+
+#[test]
+fn the_status_of_the_two_node_story() {
+    let world = story();
+    insta::assert_debug_snapshot!("status_lb01", world.machines[0].node.status(world.now));
+    insta::assert_debug_snapshot!("status_lb02", world.machines[1].node.status(world.now));
+}
+
+#[test]
+fn the_dump_files_of_the_two_node_story() {
+    let world = story();
+    for (n, file) in ["lb01", "lb02"].into_iter().enumerate() {
+        let status = world.machines[n].node.status(world.now);
+        insta::assert_snapshot!(format!("data_{file}"), compat::data(&status));
+        insta::assert_snapshot!(format!("stats_{file}"), compat::statistics(&status));
+    }
+}
+
+#[test]
+fn a_fault_is_visible_in_the_dump() {
+    let mut world = World::new(1);
+    world.machines[0].remove_link(crate::world::ETH0);
+    world.boot(0, lb02());
+    world.run(ms(1_000));
+    let data = compat::data(&world.machines[0].node.status(world.now));
+    assert!(data.contains("State = FAULT") && data.contains("interface eth0 does not exist"), "{data}");
+}
+
+#[test]
+fn secrets_are_nowhere() {
+    let password = Authentication::Password(Secret::cut(b"pa55word"));
+    let key = Authentication::Header(Secret::cut(b"ah5ecret"));
+    let both = || {
+        host(vec![
+            model::Instance { authentication: password.clone(), ..scenario(150) },
+            model::Instance { authentication: key.clone(), ..instance(51, 150, &["10.0.0.4"]) },
+        ])
+    };
+    let mut world = World::new(2);
+    world.boot(0, both());
+    world.boot(1, both());
+    world.run(ms(20_000));
+    world.order(0, Order::Stop);
+    world.run(ms(5_000));
+    let mut texts = String::new();
+    for n in 0..2 {
+        let machine = &world.machines[n];
+        let status = machine.node.status(world.now);
+        texts += &format!("{:?}{:#?}{status:?}{:?}", machine.node, machine.node, machine.log);
+        texts += &(compat::data(&status) + &compat::statistics(&status));
+        texts += &world.story(n);
+    }
+    let bytes = |text: &str| text.bytes().map(|b| b.to_string()).collect::<Vec<_>>();
+    for secret in ["pa55word", "ah5ecret"] {
+        assert!(!texts.contains(secret), "in clear");
+        assert!(!texts.contains(&bytes(secret).join(", ")), "as numbers");
+        assert!(!texts.contains(&bytes(secret).join(",\n")), "as numbers in lines");
+        let spread = bytes(secret).iter().map(|b| format!("{b},")).collect::<Vec<_>>();
+        let squeezed: String = texts.split_whitespace().collect();
+        assert!(!squeezed.contains(&spread.concat()), "as numbers, however they are laid out");
+    }
+}
