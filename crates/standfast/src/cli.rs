@@ -101,7 +101,11 @@ pub fn check_as_keepalived(invocation: &Invocation, file: Option<&std::ffi::OsSt
     let mut report = Vec::new();
     let code = check::run_as_keepalived(&invocation.config_path(), &invocation.id(), &mut report);
     let written = match file {
-        Some(file) => std::fs::File::options().append(true).create(true).open(file).and_then(|mut to| to.write_all(&report)),
+        Some(file) => std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(file)
+            .and_then(|mut to| to.write_all(&report)),
         None => std::io::stderr().write_all(&report),
     };
     if written.is_err() { exit::FATAL } else { code }
@@ -119,7 +123,8 @@ mod tests {
 
     #[test]
     fn run_in_the_background_logs_to_syslog() {
-        let Ok(Cli { command: Command::Run(run) }) = Cli::try_parse_from(["standfast", "run", "--daemon"]) else {
+        let Ok(Cli { command: Command::Run(run) }) = Cli::try_parse_from(["standfast", "run", "--daemon"])
+        else {
             panic!("run --daemon is a command");
         };
         let invocation = run.invocation();

@@ -3,9 +3,9 @@
 //! One table holds every option of keepalived 2.4.3; what an option does not do (yet) is said at start, never
 //! passed over.
 
+use crate::cli::check_as_keepalived;
 use crate::daemon::{Invocation, exit};
 use crate::log::Style;
-use crate::cli::check_as_keepalived;
 use crate::supervisor;
 use std::ffi::OsString;
 use std::io::Write;
@@ -56,7 +56,13 @@ const OPTIONS: &[(Option<char>, &str, Takes, Means, &str)] = &[
     (None, "all", Takes::Nothing, Means::Quietly, "start every process (there is one here)"),
     (Some('l'), "log-console", Takes::Nothing, Means::LogConsole, "also log to the console"),
     (Some('D'), "log-detail", Takes::Nothing, Means::LogDetail, "detailed log (always so here)"),
-    (Some('S'), "log-facility", Takes::Value, Means::LogFacility, "syslog facility: 0-7, local0-7, user, daemon"),
+    (
+        Some('S'),
+        "log-facility",
+        Takes::Value,
+        Means::LogFacility,
+        "syslog facility: 0-7, local0-7, user, daemon",
+    ),
     (Some('g'), "log-file", Takes::Joined, Means::Refused, "log to a file"),
     (None, "flush-log-file", Takes::Nothing, Means::Quietly, "flush that file"),
     (Some('G'), "no-syslog", Takes::Nothing, Means::NoSyslog, "do not log to syslog"),
@@ -78,7 +84,13 @@ const OPTIONS: &[(Option<char>, &str, Takes, Means, &str)] = &[
     (Some('s'), "namespace", Takes::Value, Means::Namespace, "network namespace"),
     (Some('m'), "core-dump", Takes::Nothing, Means::Quietly, "core dumps"),
     (Some('M'), "core-dump-pattern", Takes::Joined, Means::Quietly, "pattern of core dumps"),
-    (Some('e'), "all-config", Takes::Nothing, Means::Quietly, "complain about every include (always so here)"),
+    (
+        Some('e'),
+        "all-config",
+        Takes::Nothing,
+        Means::Quietly,
+        "complain about every include (always so here)",
+    ),
     (Some('i'), "config-id", Takes::Value, Means::ConfigId, "id for @ID lines"),
     (Some('t'), "config-test", Takes::Joined, Means::ConfigTest, "check the configuration and end"),
     (None, "ignore-sigint", Takes::Nothing, Means::Quietly, "for debuggers"),
@@ -112,7 +124,13 @@ fn parse(arguments: &[OsString]) -> Parsed {
     let mut invocation = Invocation {
         as_keepalived: true,
         foreground: false,
-        log: Style { console: false, syslog: true, facility: 3, ident: "Keepalived_vrrp".into(), ctime: true },
+        log: Style {
+            console: false,
+            syslog: true,
+            facility: 3,
+            ident: "Keepalived_vrrp".into(),
+            ctime: true,
+        },
         pid_file: "/run/keepalived.pid".into(),
         worker_pid_file: Some("/run/vrrp.pid".into()),
         ..Invocation::standfast()
@@ -218,7 +236,8 @@ fn apply(
         Means::NoSyslog => invocation.log.syslog = false,
         Means::Umask => {
             let mask = u32::from_str_radix(&text, 8).ok().filter(|mask| *mask <= 0o777);
-            let mask = mask.ok_or_else(|| (exit::FATAL, format!("keepalived: '{text}' is no octal umask\n")))?;
+            let mask =
+                mask.ok_or_else(|| (exit::FATAL, format!("keepalived: '{text}' is no octal umask\n")))?;
             invocation.umask = Some(mask);
         }
         Means::DontReleaseVrrp => invocation.keep_at_exit = true,
@@ -240,7 +259,10 @@ fn apply(
             remarks.push(format!("option --{} is not built yet; it was passed over", option.1));
         }
         Means::Refused => {
-            return Err((exit::FATAL, format!("keepalived: option --{} is not part of this build\n", option.1)));
+            return Err((
+                exit::FATAL,
+                format!("keepalived: option --{} is not part of this build\n", option.1),
+            ));
         }
     }
     Ok(())
@@ -252,7 +274,10 @@ fn facility(text: &str) -> Result<u8, (u8, String)> {
         ("daemon", _) => Ok(3),
         ("user", _) => Ok(1),
         (_, Ok(number)) if number < 8 => Ok(16 + number),
-        _ => Err((exit::FATAL, format!("keepalived: '{text}' is no syslog facility (0-7, local0-7, user, daemon)\n"))),
+        _ => Err((
+            exit::FATAL,
+            format!("keepalived: '{text}' is no syslog facility (0-7, local0-7, user, daemon)\n"),
+        )),
     }
 }
 
@@ -264,7 +289,12 @@ fn signum(name: &str) -> (u8, String) {
         "RELOAD" => Signal::HUP,
         "DATA" => Signal::USR1,
         "STATS" => Signal::USR2,
-        _ => return (exit::FATAL, format!("keepalived: unknown signal name {name}; STOP, RELOAD, DATA or STATS\n")),
+        _ => {
+            return (
+                exit::FATAL,
+                format!("keepalived: unknown signal name {name}; STOP, RELOAD, DATA or STATS\n"),
+            );
+        }
     };
     let _ = writeln!(std::io::stdout(), "{}", number.as_raw());
     (exit::OK, String::new())
@@ -279,7 +309,8 @@ fn version() -> String {
 }
 
 fn help() -> String {
-    let mut text = String::from("Usage: keepalived [OPTION...]\n\nThis is Standfast. See also: standfast --help\n\n");
+    let mut text =
+        String::from("Usage: keepalived [OPTION...]\n\nThis is Standfast. See also: standfast --help\n\n");
     for (short, long, takes, _, about) in OPTIONS {
         let value = match takes {
             Takes::Nothing => "",
@@ -298,10 +329,8 @@ mod tests {
 
     fn run(words: &[&str]) -> (Invocation, Vec<String>) {
         let words: Vec<OsString> = ["keepalived"].iter().chain(words).map(OsString::from).collect();
-        match parse(&words) {
-            Parsed::Run(invocation, remarks) => (*invocation, remarks),
-            other => panic!("{words:?} should run, but: {other:?}"),
-        }
+        let Parsed::Run(invocation, remarks) = parse(&words) else { panic!("{words:?} should run") };
+        (*invocation, remarks)
     }
 
     #[test]
@@ -322,9 +351,13 @@ mod tests {
 
     #[test]
     fn unknown_options_and_missing_values_are_refused() {
-        for words in [&["--nonsense"][..], &["-Z"], &["-f"], &["--dont-fork=1"], &["-S", "local9"], &["-u", "9"]] {
+        for words in
+            [&["--nonsense"][..], &["-Z"], &["-f"], &["--dont-fork=1"], &["-S", "local9"], &["-u", "9"]]
+        {
             let words: Vec<OsString> = ["keepalived"].iter().chain(words).map(OsString::from).collect();
-            assert!(matches!(parse(&words), Parsed::Say(exit::FATAL, text) if text.starts_with("keepalived: ")));
+            assert!(
+                matches!(parse(&words), Parsed::Say(exit::FATAL, text) if text.starts_with("keepalived: "))
+            );
         }
     }
 

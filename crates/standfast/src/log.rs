@@ -69,14 +69,14 @@ impl Log {
     /// Writes one line wherever lines go.
     pub fn line(&mut self, level: Level, text: &str) {
         if self.style.console {
-            self.to_console(level, text);
+            self.write_console(level, text);
         }
         if self.style.syslog {
-            self.to_syslog(level, text);
+            self.write_syslog(level, text);
         }
     }
 
-    fn to_console(&mut self, level: Level, text: &str) {
+    fn write_console(&mut self, level: Level, text: &str) {
         let line = if self.journal {
             format!("<{}>{text}\n", severity(level))
         } else if self.style.ctime {
@@ -96,7 +96,7 @@ impl Log {
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
-    fn to_syslog(&mut self, level: Level, text: &str) {
+    fn write_syslog(&mut self, level: Level, text: &str) {
         if self.syslog.is_none() {
             self.connect();
         }
@@ -128,9 +128,9 @@ impl Log {
         if !self.style.syslog {
             return;
         }
-        self.syslog = UnixDatagram::unbound().ok().filter(|socket| {
-            socket.connect("/dev/log").is_ok() && socket.set_nonblocking(true).is_ok()
-        });
+        self.syslog = UnixDatagram::unbound()
+            .ok()
+            .filter(|socket| socket.connect("/dev/log").is_ok() && socket.set_nonblocking(true).is_ok());
     }
 }
 

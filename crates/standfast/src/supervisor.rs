@@ -46,6 +46,9 @@ const STEADY: Duration = Duration::from_secs(60);
 #[must_use]
 pub fn main(invocation: &Invocation, remarks: &[String]) -> u8 {
     let stage = std::env::var(STAGE).unwrap_or_default();
+    if !stage.is_empty() {
+        take_name(invocation);
+    }
     if stage == "worker" {
         return run_worker(invocation, remarks);
     }
@@ -59,6 +62,13 @@ pub fn main(invocation: &Invocation, remarks: &[String]) -> u8 {
     }
 }
 
+/// A stage was started as `/proc/self/exe`, and the kernel calls it `exe`: `ps` and `pidof` shall find it.
+fn take_name(invocation: &Invocation) {
+    let name = if invocation.as_keepalived { c"keepalived" } else { c"standfast" };
+    // Only its looks depend on it.
+    let _ = rustix::thread::set_name(name);
+}
+
 /// What every stage before the worker checks: the place, the privileges, the namespace.
 fn prepare(invocation: &Invocation) -> Result<(), u8> {
     if let Some(name) = &invocation.namespace {
@@ -67,8 +77,12 @@ fn prepare(invocation: &Invocation) -> Result<(), u8> {
     if let Err(why) = linux::privileges::forbidden_netns() {
         return Err(complain(exit::PERMISSION, &why));
     }
-    if let Some(missing) = linux::privileges::missing().first() {
-        return Err(complain(exit::PERMISSION, missing));
+    let missing = linux::privileges::missing();
+    if !missing.is_empty() {
+        for capability in &missing {
+            complain(exit::PERMISSION, capability);
+        }
+        return Err(exit::PERMISSION);
     }
     if let Some(mask) = invocation.umask {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
@@ -85,9 +99,8 @@ fn complain(code: u8, why: &dyn std::fmt::Display) -> u8 {
 fn enter_namespace(name: &str) -> Result<(), u8> {
     let namespace = linux::links::named_netns(name).map_err(|why| complain(exit::OK, &why))?;
     let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind).map_err(|why| {
-        complain(exit::OK, &format!("cannot enter network namespace {name}: {why}"))
-    })?;
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
+        .map_err(|why| complain(exit::OK, &format!("cannot enter network namespace {name}: {why}")))?;
     Ok(())
 }
 
@@ -123,8 +136,21 @@ fn again(stage: &str) -> Command {
     command
 }
 
+/// Lets go of the standard error that the starter gave us: in the background nobody reads it.
+pub(crate) fn leave_stderr() {
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+}
+
 fn code_of(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::SOFTWARE)
+}
+
+/// The worker has said why it cannot run; another one could not either.
+fn is_permanent(status: ExitStatus) -> bool {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.is_some_and(|code| matches!(code, exit::FATAL | exit::CONFIG | exit::PERMISSION | exit::NO_CONFIG))
 }
 
 // ---- supervisor ----
@@ -218,10 +244,8 @@ impl<'a> Supervisor<'a> {
                 self.log.info("Stopped");
                 return if status.success() { exit::OK } else { code_of(status) };
             }
-            let code = code_of(status);
-            let permanent = matches!(code, exit::FATAL | exit::CONFIG | exit::PERMISSION | exit::NO_CONFIG);
-            if permanent && status.code().is_some() || self.invocation.no_respawn {
-                return code;
+            if is_permanent(status) || self.invocation.no_respawn {
+                return code_of(status);
             }
             if let Some(code) = self.wait_before_next(worker.since.elapsed()) {
                 return code;
@@ -306,9 +330,11 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// The front waits on our standard output.
+    /// The front waits on our standard output. Whoever waits for the front waits for the end of its standard
+    /// error too, so that is let go of first.
     fn tell_front(&self) {
         if !self.invocation.foreground {
+            leave_stderr();
             let _ = std::io::stdout().write_all(b"R").and_then(|()| std::io::stdout().flush());
             if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
                 let _ = rustix::stdio::dup2_stdout(&null);
@@ -318,7 +344,7 @@ impl<'a> Supervisor<'a> {
 
     /// A crash must release: what the dead worker held is removed before anything else.
     fn release(&mut self, status: ExitStatus) {
-        if self.stopping.is_none() && !status.success() {
+        if self.stopping.is_none() && !status.success() && !is_permanent(status) {
             self.log.alarm(&format!("the worker ended unexpectedly ({status})"));
         }
         if self.invocation.keep_at_exit && self.stopping.is_some() {
@@ -331,7 +357,10 @@ impl<'a> Supervisor<'a> {
             Err(why) => self.log.alarm(&why.to_string()),
             Ok(released) => {
                 for entry in &released.removed {
-                    self.log.alarm(&format!("removed {}/{}, which the worker had left", entry.address, entry.prefix));
+                    self.log.alarm(&format!(
+                        "removed {}/{}, which the worker had left",
+                        entry.address, entry.prefix
+                    ));
                 }
                 for (entry, why) in &released.refused {
                     self.log.alarm(&format!("cannot remove {}/{}: {why}", entry.address, entry.prefix));

@@ -4,7 +4,7 @@
 use crate::daemon::{Invocation, exit, host_name};
 use crate::log::Log;
 use crate::sources::{self, Read};
-use crate::supervisor::word;
+use crate::supervisor::{leave_stderr, word};
 use linux::ledger::Ledger;
 use linux::packet::{Command, Desk, Reactor, Report};
 use linux::pidfile::PidFile;
@@ -51,7 +51,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], ledger: OwnedFd, superv
         log.info(remark);
     }
     reactor.desk().command(Command::Configure(Box::new(host)));
-    let mut clerk = Clerk { invocation, log, supervisor, asked: Vec::new(), code: None };
+    let mut clerk = Clerk { invocation, log, supervisor, asked: Vec::new(), started: false, code: None };
     let code = clerk.serve(&signals, reactor.desk());
     reactor.join();
     code
@@ -105,6 +105,8 @@ struct Clerk<'a> {
     log: Log,
     supervisor: File,
     asked: Vec<Asked>,
+    /// A configuration was in force.
+    started: bool,
     code: Option<u8>,
 }
 
@@ -169,13 +171,19 @@ impl Clerk<'_> {
                     self.log.line(event.level(), &line);
                 }
                 if matches!(event, Event::Configured { .. }) {
-                    self.log.info("Startup complete");
+                    let again = std::mem::replace(&mut self.started, true);
+                    self.log.info(if again { "Reload complete" } else { "Startup complete" });
+                    if !again && !self.invocation.foreground {
+                        leave_stderr();
+                    }
                     self.tell(word::READY);
                 }
             }
             Report::Status(status) => self.answer(&status),
             Report::Problem(level, text) => self.log.line(level, &text),
-            Report::Lost(count) => self.log.warning(&format!("{count} events were not logged: too many at once")),
+            Report::Lost(count) => {
+                self.log.warning(&format!("{count} events were not logged: too many at once"))
+            }
             Report::Ended => self.code = Some(exit::OK),
             Report::Broken(what) => {
                 self.log.alarm(&format!("a mistake in this program: {what}. Please report it"));

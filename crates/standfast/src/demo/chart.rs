@@ -13,7 +13,7 @@ use super::scenario::Who;
 const NAMES: usize = 9;
 /// Columns of the time line.
 const CELLS: usize = WIDTH - NAMES;
-/// Shorter silences are told by their length only.
+/// Shorter silences are not drawn; the checks tell of them.
 const VISIBLE: Duration = Duration::from_millis(50);
 
 /// A time line over a history.
@@ -100,7 +100,8 @@ impl<'a> Chart<'a> {
         if from >= self.history.taken {
             return (Ink::Plain, " ");
         }
-        let overlap = |gap: &Gap, from: Instant, until: Instant| gap.until.min(until).since(gap.from.max(from));
+        let overlap =
+            |gap: &Gap, from: Instant, until: Instant| gap.until.min(until).since(gap.from.max(from));
         let silent: Duration = self.silences.iter().map(|gap| overlap(gap, from, until)).sum();
         // A silence that fills no cell still marks the one in which most of it lies.
         let lies_here = |gap: &&Gap| self.column(gap.from + gap.length() / 2) == number;
@@ -108,8 +109,9 @@ impl<'a> Chart<'a> {
         if visible {
             return (Ink::Silent, "░");
         }
-        let last = self.history.answers.partition_point(|answer| answer.at < until);
-        let last = last.checked_sub(1).and_then(|at| self.history.answers.get(at));
+        let middle = from + until.since(from) / 2;
+        let before = self.history.answers.partition_point(|answer| answer.at < middle);
+        let last = before.checked_sub(1).and_then(|at| self.history.answers.get(at));
         match last.and_then(|answer| self.history.owner_of(answer.by)) {
             Some(who) => (ink(who), "█"),
             None => (Ink::Silent, "░"),
@@ -132,33 +134,32 @@ impl<'a> Chart<'a> {
         Line::plain(" ".repeat(NAMES)).add(Ink::Bold, row)
     }
 
-    /// How long each silence was, below it; and each change of hands that nobody could see.
+    /// How long each silence was, below it.
     fn silence_row(&self) -> Line {
         let after_first = self.history.answers.first().map_or(Instant::NEVER, |answer| answer.at);
         let over = |gap: &&Gap| gap.from >= after_first && gap.until < self.history.taken;
-        let long = self.silences.iter().filter(over).copied();
-        let mut labels: Vec<Gap> = long.chain(self.quick_changes()).collect();
+        let mut labels: Vec<&Gap> = self.silences.iter().filter(over).collect();
         // Where there is no room for two, the longer silence is told.
         labels.sort_by_key(|gap| std::cmp::Reverse(gap.length()));
         let mut row = vec![' '; CELLS];
         for gap in labels {
             let text = span(gap.length());
             let width = text.chars().count();
-            let column = self.column(gap.from + gap.length() / 2).saturating_sub(width / 2).min(CELLS - width);
-            let around = column.saturating_sub(1)..(column + width + 1).min(CELLS);
-            if row.get(around).is_some_and(|cells| cells.iter().all(|cell| *cell == ' ')) {
+            let middle = self.column(gap.from + gap.length() / 2);
+            // Below its middle, or a little to one side.
+            let places =
+                [0, 1, 2, 3].into_iter().flat_map(|by| [width / 2 + by, (width / 2).saturating_sub(by)]);
+            let free = |column: &usize| {
+                let around = column.saturating_sub(1)..(column + width + 1).min(CELLS);
+                row.get(around).is_some_and(|cells| cells.iter().all(|cell| *cell == ' '))
+            };
+            let column = places.map(|left| middle.saturating_sub(left).min(CELLS - width)).find(free);
+            if let Some(column) = column {
                 write_at(&mut row, column, &text);
             }
         }
         let row: String = row.into_iter().collect();
         Line::plain(" ".repeat(NAMES)).add(Ink::Silent, row)
-    }
-
-    /// Times between the last answer of one and the first of the other that are too short to be drawn.
-    fn quick_changes(&self) -> impl Iterator<Item = Gap> {
-        let pairs = self.history.answers.windows(2).filter(|pair| pair[0].by != pair[1].by);
-        let gaps = pairs.map(|pair| Gap { from: pair[0].at, until: pair[1].at, lost: 0 });
-        gaps.filter(|gap| gap.length() < VISIBLE)
     }
 
     fn axis(&self) -> Line {
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(shown[1], " lb01    ..########xxxxxxxxxx");
         assert!(shown[2].starts_with(" lb02    ..............####"), "{}", shown[2]);
         assert!(shown[3].starts_with(" client  __########____####"), "{}", shown[3]);
-        assert_eq!(shown[4], "                  4.010 s");
+        assert_eq!(shown[4], "                 4.002 s");
         assert!(shown[5].starts_with("         0 s            15 s"), "{}", shown[5]);
         assert!(chart.lines().iter().all(|line| line.width() <= WIDTH));
     }

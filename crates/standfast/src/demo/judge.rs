@@ -12,7 +12,7 @@ use super::scenario::{ASKS_EVERY, VIP, Who};
 
 /// What passes for "at once", here and on every machine that is not overloaded. By how much this machine
 /// hesitated, as the client's own timer showed, is added to it.
-const AT_ONCE: Duration = Duration::from_millis(20);
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// The part of the history that a check looks at, and how exact this machine was meanwhile.
 #[derive(Debug)]
@@ -90,14 +90,12 @@ pub(crate) fn takeover(step: &mut Step, window: &Window<'_>, takeover: &Takeover
     step.check("takeover", text, takeover.reasons(window.slack()), takeover.facts());
 }
 
-/// A takeover after a start, which must come between `earliest` and the takeover's own wait, counted from the
-/// moment at which the daemon said that it listens. That line comes out a little after its timer began, so the
-/// takeover may seem early by as much as this machine is slow.
+/// A takeover after a start, counted from the moment at which the daemon said that it listens. That line comes
+/// out a little after its timer began, so the takeover may seem early by as much as this machine is slow.
 pub(crate) fn takeover_after_start(
     step: &mut Step,
     window: &Window<'_>,
     takeover: &Takeover,
-    earliest: Duration,
     started: Instant,
 ) {
     let after = takeover.announced.since(takeover.base);
@@ -107,8 +105,8 @@ pub(crate) fn takeover_after_start(
         format!("{name} took it {} after it began to listen, {} after start", span(after), span(since_start));
     let slack = window.slack();
     let mut why = Vec::new();
-    if after + slack < earliest {
-        why.push(format!("it must listen for {} at least", span(earliest)));
+    if after + slack < takeover.wait {
+        why.push(format!("it must listen for {}", span(takeover.wait)));
     }
     if after > takeover.wait + slack {
         why.push(format!("it should not take more than {}", span(takeover.wait + slack)));
@@ -116,8 +114,7 @@ pub(crate) fn takeover_after_start(
     let facts = json!({
         "by": name,
         "after_s": secs(after),
-        "earliest_s": secs(earliest),
-        "latest_s": secs(takeover.wait),
+        "due_s": secs(takeover.wait),
         "after_start_s": secs(since_start),
     });
     step.check("takeover", text, why, facts);
@@ -174,7 +171,8 @@ pub(crate) fn arp(step: &mut Step, macs: [Mac; 2], before: Option<Mac>, after: O
     if after != Some(macs[now.index()]) {
         why.push(format!("it should be at {} ({})", macs[now.index()], now.name()));
     }
-    let facts = json!({ "before": before.map(|mac| mac.to_string()), "after": after.map(|mac| mac.to_string()) });
+    let facts =
+        json!({ "before": before.map(|mac| mac.to_string()), "after": after.map(|mac| mac.to_string()) });
     step.check("arp", measured, why, facts);
 }
 
@@ -190,13 +188,9 @@ pub(crate) fn wire(step: &mut Step, window: &Window<'_>, dropped: u32) {
         format!("{} by {}{resigned}", traffic.adverts[at], who.name())
     };
     let announced: usize = traffic.announcements.iter().sum();
-    let text = format!(
-        "{}, {}; {}",
-        own(Who::Lb01),
-        own(Who::Lb02),
-        count(announced, "gratuitous ARP"),
-    );
-    let mut why: Vec<String> = traffic.faults.iter().map(|fault| format!("not as configured: {fault}")).collect();
+    let text = format!("{}, {}; {}", own(Who::Lb01), own(Who::Lb02), count(announced, "gratuitous ARP"),);
+    let mut why: Vec<String> =
+        traffic.faults.iter().map(|fault| format!("not as configured: {fault}")).collect();
     let slack = window.slack();
     for sight in window.history.adverts_beside_the_holder(window.from, window.until, slack) {
         let name = sight.who.map_or("somebody", Who::name);
@@ -204,7 +198,10 @@ pub(crate) fn wire(step: &mut Step, window: &Window<'_>, dropped: u32) {
         why.push(format!("at {at:.3} s {name} sent an advert without holding the address"));
     }
     if dropped > 0 {
-        why.push(format!("the kernel had no room for {}", count(usize::try_from(dropped).unwrap_or(0), "frame")));
+        why.push(format!(
+            "the kernel had no room for {}",
+            count(usize::try_from(dropped).unwrap_or(0), "frame")
+        ));
     }
     let facts = json!({
         "lb01": traffic.adverts[0], "lb02": traffic.adverts[1],
@@ -234,7 +231,10 @@ pub(crate) fn holders(step: &mut Step, window: &Window<'_>, handover: bool, move
         why.push(format!("two machines had the address for {}", span(both)));
     }
     if moved != moves {
-        why.push(format!("it should have moved {}", if moves == 1 { "once".into() } else { format!("{moves} times") }));
+        why.push(format!(
+            "it should have moved {}",
+            if moves == 1 { "once".into() } else { format!("{moves} times") }
+        ));
     }
     step.check("holders", text, why, json!({ "both_held_us": micros(nanos(both)), "moves": moved }));
 }
@@ -270,7 +270,10 @@ mod tests {
         let macs = [Mac([2, 0, 10, 0, 0, 5]), Mac([2, 0, 10, 0, 0, 6])];
         let mut step = Step::new(2, "S3", "crash", at(0));
         arp(&mut step, macs, Some(macs[0]), Some(macs[1]), Who::Lb02);
-        assert_eq!(step.checks[0].measured, "10.0.0.3 was at 02:00:0a:00:00:05, now at 02:00:0a:00:00:06 (lb02)");
+        assert_eq!(
+            step.checks[0].measured,
+            "10.0.0.3 was at 02:00:0a:00:00:05, now at 02:00:0a:00:00:06 (lb02)"
+        );
         arp(&mut step, macs, Some(macs[0]), Some(macs[0]), Who::Lb02);
         assert_eq!(step.checks[1].why.as_deref(), Some("it should be at 02:00:0a:00:00:06 (lb02)"));
     }

@@ -59,8 +59,18 @@ pub(crate) fn sight(record: &Record, macs: [Mac; 2]) -> Option<Sight> {
 
 /// What is wrong with an advert, for the two configurations of the scenario.
 fn fault(seen: &Seen, who: Option<Who>) -> Option<String> {
-    let Seen::Vrrp { hop_limit, version, kind, vrid, priority, first, centiseconds, authenticated, sum_ok, .. } =
-        seen
+    let Seen::Vrrp {
+        hop_limit,
+        version,
+        kind,
+        vrid,
+        priority,
+        first,
+        centiseconds,
+        authenticated,
+        sum_ok,
+        ..
+    } = seen
     else {
         return None;
     };
@@ -219,7 +229,7 @@ impl History {
         for sight in self.sights.iter().filter(|sight| sight.at >= from && sight.at < until) {
             match (&sight.what, sight.who.map(Who::index)) {
                 (What::Advert { priority, fault }, who) => {
-                    traffic.faults.extend(fault.clone());
+                    traffic.faults.extend(fault.clone().filter(|fault| !traffic.faults.contains(fault)));
                     if let Some(who) = who {
                         traffic.adverts[who] += 1;
                         traffic.resignations[who] += usize::from(*priority == 0);
@@ -244,7 +254,9 @@ impl History {
             .filter(|sight| matches!(sight.what, What::Advert { .. }))
             .filter(|sight| {
                 !self.holds.iter().any(|hold| {
-                    Some(hold.who) == sight.who && hold.from <= sight.at + grace && sight.at <= hold.until + grace
+                    Some(hold.who) == sight.who
+                        && hold.from <= sight.at + grace
+                        && sight.at <= hold.until + grace
                 })
             })
             .collect()
@@ -252,7 +264,8 @@ impl History {
 
     /// The longest time between two answers, one of them at least between `from` and `until`.
     pub(crate) fn longest_gap(&self, from: Instant, until: Instant) -> Gap {
-        let longest = self.gaps().filter(|gap| gap.until > from && gap.from < until).max_by_key(|gap| gap.length());
+        let longest =
+            self.gaps().filter(|gap| gap.until > from && gap.from < until).max_by_key(|gap| gap.length());
         let mut gap = longest.unwrap_or(Gap { from, until, lost: 0 });
         gap.lost = self.lost_in(gap);
         gap

@@ -50,14 +50,14 @@ const NO_LAB: u8 = 4;
 /// It was interrupted (128 and the number of SIGINT).
 const INTERRUPTED: i32 = 130;
 /// How long the whole story takes, about, and the quick one: the live time line has this length from the start.
-const LENGTHS: [Duration; 2] = [Duration::from_secs(28), Duration::from_secs(14)];
+const LENGTHS: [Duration; 2] = [Duration::from_secs(33), Duration::from_secs(18)];
 /// Lines of a daemon's log that are shown when something was off.
 const EXCERPT: usize = 12;
 
 /// Options of `standfast demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The first four steps only: about 15 seconds
+    /// The first four steps only: about 18 seconds instead of 33
     #[arg(long)]
     pub quick: bool,
     /// One JSON document with every fact instead of text
@@ -102,7 +102,9 @@ pub fn run(args: &Args) -> u8 {
         Err(why) => return complain(NO_LAB, &why),
     };
     match world::watch(&lab) {
-        Ok(eyes) => play(args, &outputs, &Stage { lab: &lab, eyes: &eyes, programs: &programs, signals: &signals }),
+        Ok(eyes) => {
+            play(args, &outputs, &Stage { lab: &lab, eyes: &eyes, programs: &programs, signals: &signals })
+        }
         Err(why) => complain(NO_LAB, &why),
     }
 }
@@ -120,20 +122,26 @@ struct Outputs {
 
 impl Outputs {
     fn open(args: &Args) -> Result<Self, String> {
-        let failed = |doing: &str, path: &Path, why: std::io::Error| format!("cannot {doing} {}: {why}", path.display());
+        let failed = |doing: &str, path: &Path, why: std::io::Error| {
+            format!("cannot {doing} {}: {why}", path.display())
+        };
         let directory = |path: &PathBuf| {
             std::fs::create_dir_all(path)
                 .and_then(|()| File::open(path))
                 .map_err(|why| failed("make the directory", path, why))
         };
         let file = |path: &PathBuf| File::create(path).map_err(|why| failed("write", path, why));
-        Ok(Self { keep: args.keep.as_ref().map(directory).transpose()?, svg: args.svg.as_ref().map(file).transpose()? })
+        Ok(Self {
+            keep: args.keep.as_ref().map(directory).transpose()?,
+            svg: args.svg.as_ref().map(file).transpose()?,
+        })
     }
 }
 
 fn prepare(args: &Args) -> lab::Result<(lab::Lab, [Program; 2])> {
     let lab = world::build()?;
-    let program = |path: Option<&PathBuf>| path.map_or_else(|| Ok(Program::own()), |path| Program::other(path, &lab));
+    let program =
+        |path: Option<&PathBuf>| path.map_or_else(|| Ok(Program::own()), |path| Program::other(path, &lab));
     let programs = [program(args.daemon.as_ref())?, program(args.peer.as_ref().or(args.daemon.as_ref()))?];
     Ok((lab, programs))
 }
@@ -202,9 +210,11 @@ fn heed(signals: &Signals, done: &rustix::fd::OwnedFd, screen: &Screen) {
 
 /// What is shown before the first step.
 fn headline(programs: &[Program; 2]) -> Vec<Line> {
-    let title = Line::plain(" ")
-        .add(Ink::Bold, "Two load balancers, one address, one client")
-        .flush(Ink::Dim, "everything in private namespaces", WIDTH);
+    let title = Line::plain(" ").add(Ink::Bold, "Two load balancers, one address, one client").flush(
+        Ink::Dim,
+        "everything in private namespaces",
+        WIDTH,
+    );
     let rows = Who::BOTH.map(|who| {
         Line::plain("   ")
             .add(chart::ink(who), who.name())
@@ -213,7 +223,7 @@ fn headline(programs: &[Program; 2]) -> Vec<Line> {
     });
     let [one, two] = rows;
     let client = Line::plain(format!("   client  {CLIENT}  asks {VIP} every {} ms", ASKS_EVERY.as_millis()));
-    let protocol = format!("VRRPv2, VRID {VRID}, 1 advert a second");
+    let protocol = format!("VRRPv2, VRID {VRID}, every 1 s");
     vec![title, one, two, client.flush(Ink::Dim, &protocol, WIDTH), Line::default()]
 }
 
@@ -264,21 +274,22 @@ fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) 
     if let Some(step) = story.steps.iter().find(|step| step.off() > 0) {
         lines.extend(excerpts(story, step, history.begun));
     }
-    let (checks, steps) = (story.steps.iter().map(|step| step.checks.len()).sum::<usize>(), story.steps.len());
+    let checks: usize = story.steps.iter().map(|step| step.checks.len()).sum();
+    let steps = report::count(story.steps.len(), "step");
     let took = history.taken.since(history.begun).as_secs();
     if off == 0 {
-        let text = format!(" ✓ as the protocol demands: {checks} checks in {steps} steps, {took} s");
+        let text = format!(" ✓ as the protocol demands: {checks} checks in {steps}, {took} s");
         lines.push(Line::default().add(Ink::Good, text));
         let silent = |number: usize| silence_of(story, number).map_or("?".to_owned(), span);
         lines.push(Line::plain(format!(
-            "   the client waited {} at the crash, {} at the return, {} at the stop",
+            "   the client waited {} (crash), {} (return), {} (orderly stop)",
             silent(2),
             silent(3),
             silent(4)
         )));
     } else {
         let be = if off == 1 { "is" } else { "are" };
-        let text = format!(" ✗ {off} of {checks} checks {be} off, in {steps} steps, {took} s");
+        let text = format!(" ✗ {off} of {} {be} off, in {steps}, {took} s", report::count(checks, "check"));
         lines.push(Line::default().add(Ink::Bad, text));
     }
     if off > 0 {
@@ -343,9 +354,10 @@ fn document(story: &Story<'_>, history: &History, stage: &Stage<'_>) -> serde_js
             "machine": hold.who.name(), "from_s": seconds(hold.from, begun), "until_s": seconds(hold.until, begun),
         })
     });
-    let silences = history.gaps().filter(|gap| gap.length() >= Duration::from_millis(50)).map(|gap| {
-        json!({ "from_s": seconds(gap.from, begun), "until_s": seconds(gap.until, begun) })
-    });
+    let silences = history
+        .gaps()
+        .filter(|gap| gap.length() >= Duration::from_millis(50))
+        .map(|gap| json!({ "from_s": seconds(gap.from, begun), "until_s": seconds(gap.until, begun) }));
     let machines = Who::BOTH.map(|who| {
         json!({
             "name": who.name(), "address": who.address(), "mac": history.macs[who.index()].to_string(),

@@ -61,7 +61,9 @@ impl Step {
     pub(crate) fn check(&mut self, name: &'static str, measured: String, why: Vec<String>, facts: Value) {
         let facts = match facts {
             Value::Object(facts) => facts,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Map::new()
+            }
         };
         let why = (!why.is_empty()).then(|| why.join("; "));
         self.checks.push(Check { name, ok: why.is_none(), measured, why, facts });
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn long_text_is_broken_at_spaces() {
-        let long = format!("   x {}", "word ".repeat(30));
+        let long = format!("   x {}", "word ".repeat(40));
         let rows = wrap(&long, 5);
         assert!(rows.len() == 3 && rows.iter().all(|row| row.trim_end().chars().count() <= WIDTH));
         assert!(rows[0].starts_with("   x word") && rows[1].starts_with("     word"));

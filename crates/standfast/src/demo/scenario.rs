@@ -142,7 +142,9 @@ mod tests {
     #[test]
     fn the_configurations_differ_where_the_scenario_says() {
         let lb01 = configuration(Who::Lb01, Pair::Preempting);
-        assert!(lb01.contains("state MASTER") && lb01.contains("priority 150") && !lb01.contains("nopreempt"));
+        assert!(
+            lb01.contains("state MASTER") && lb01.contains("priority 150") && !lb01.contains("nopreempt")
+        );
         let lb02 = configuration(Who::Lb02, Pair::Staying);
         assert!(lb02.contains("state BACKUP\n    nopreempt\n") && lb02.contains("router_id lb02"));
     }

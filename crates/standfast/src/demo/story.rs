@@ -53,7 +53,12 @@ impl<'a> Story<'a> {
                 play(self, &mut step)
             };
             if let Err(why) = &played {
-                step.check("stopped", "this step could not be played to its end".into(), vec![why.to_string()], json!({}));
+                let mut why = vec![why.to_string()];
+                let both = self.world.eyes().history().both_held(step.from, lab::now());
+                if both > judge::AT_ONCE {
+                    why.push(format!("meanwhile two machines had the address for {}", span(both)));
+                }
+                step.check("stopped", "this step could not be played to its end".into(), why, json!({}));
             }
             step.until = lab::now();
             self.screen.say(step.tail());
@@ -73,12 +78,12 @@ impl<'a> Story<'a> {
         self.world.wait_listening(LB02)?;
         let announced = self.world.wait_announcement(LB01, started)?;
         self.world.wait_answer(LB01)?;
-        self.world.wait_adverts(LB01, 2)?;
+        self.world.wait_next_advert(LB01)?;
         let held = [self.world.service_address(LB01)?, self.world.service_address(LB02)?];
         let taken = Takeover { by: LB01, base: listening, wait: down(LB01).length, announced };
         let history = self.world.eyes().history();
         let window = Window::since(&history, step.from);
-        judge::takeover_after_start(step, &window, &taken, down(LB01).length, started);
+        judge::takeover_after_start(step, &window, &taken, started);
         let [one, two] = held.clone().map(|held| held.unwrap_or("not".into()));
         let right = held[0].as_deref() == Some("10.0.0.3/32") && held[1].is_none();
         let why = if right { vec![] } else { vec!["lb01 alone should have 10.0.0.3/32".to_owned()] };
@@ -124,11 +129,11 @@ impl<'a> Story<'a> {
         let announced = self.world.wait_announcement(LB01, started)?;
         self.world.wait_answer(LB01)?;
         self.world.wait_holds(LB02, false)?;
-        self.world.wait_adverts(LB01, 2)?;
+        self.world.wait_next_advert(LB01)?;
         let taken = Takeover { by: LB01, base: listening, wait: down(LB01).length, announced };
         let history = self.world.eyes().history();
         let window = Window::since(&history, started);
-        judge::takeover_after_start(step, &window, &taken, down(LB01).length, started);
+        judge::takeover_after_start(step, &window, &taken, started);
         judge::client(step, &window, std::time::Duration::ZERO, LB01);
         judge::arp(step, history.macs, before, self.world.client_believes()?, LB01);
         judge::wire(step, &window, self.world.eyes().dropped());
@@ -191,7 +196,7 @@ impl<'a> Story<'a> {
         let history = self.world.eyes().history();
         let all = Window::since(&history, first);
         let start = Window { until: first, ..Window::since(&history, started) };
-        judge::takeover_after_start(step, &start, &begun, begun.wait, started);
+        judge::takeover_after_start(step, &start, &begun, started);
         judge::takeover(step, &Window::since(&served, taken.base), &taken);
         judge::client(step, &Window::since(&history, taken.base), taken.wait, LB02);
         judge::arp(step, history.macs, before, moved, LB02);
@@ -204,9 +209,8 @@ impl<'a> Story<'a> {
 
 /// What the protocol allows in each step.
 fn allowed(step: usize) -> Vec<(&'static str, super::scenario::Term)> {
-    let listens = || vec![("lb01 listens first", down(LB01))];
     match step {
-        1 | 3 => listens(),
+        1 | 3 => vec![("lb01 listens first", down(LB01))],
         2 => vec![("after lb01's last advert", down(LB02))],
         4 => vec![("after lb01's resignation", skew(LB02))],
         _ => vec![("lb01 listens first", down(LB01)), ("after lb01's last advert", down(LB02))],

@@ -60,10 +60,8 @@ impl Program {
 fn first_words(line: &str) -> String {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or_default().to_lowercase();
-    match words.next() {
-        Some(version) => format!("{name} {}", version.trim_start_matches('v')),
-        None => name,
-    }
+    let version = words.next().unwrap_or_default().trim_start_matches('v');
+    if version.starts_with(|c: char| c.is_ascii_digit()) { format!("{name} {version}") } else { name }
 }
 
 /// What watches one of the load balancers.
@@ -200,7 +198,12 @@ pub(crate) fn watch(lab: &Lab) -> Result<Eyes> {
 
 impl<'a> World<'a> {
     /// Nothing runs yet.
-    pub(crate) fn new(lab: &'a Lab, eyes: &'a Eyes, programs: &'a [Program; 2], signals: &'a Signals) -> Self {
+    pub(crate) fn new(
+        lab: &'a Lab,
+        eyes: &'a Eyes,
+        programs: &'a [Program; 2],
+        signals: &'a Signals,
+    ) -> Self {
         Self { lives: Vec::new(), lab, eyes, programs, signals }
     }
 
@@ -244,7 +247,11 @@ impl<'a> World<'a> {
     /// # Errors
     /// When it does not say so, or ends.
     pub(crate) fn wait_listening(&self, who: Who) -> Result<Instant> {
-        Ok(self.life(who)?.wait_for_line(LISTENS, SOON)?.at)
+        let daemon = self.life(who)?;
+        daemon.wait_for_line(LISTENS, SOON).map(|line| line.at).map_err(|late| match daemon.ended() {
+            Some(ended) => ended_early(who, ended),
+            None => late,
+        })
     }
 
     /// Cuts the power of `who`: all its processes stop at once and its cable is dead. What was in its memory (the
@@ -276,7 +283,8 @@ impl<'a> World<'a> {
         }
         self.eyes.turn(who, Power::Idle);
         self.lab.cable(machine).plug()?;
-        let carrier = |change: &Change| matches!(change, Change::Link { name, carrier: true, .. } if name == ETH0);
+        let carrier =
+            |change: &Change| matches!(change, Change::Link { name, carrier: true, .. } if name == ETH0);
         watch.wait_from(mark, "the cable has carrier", SOON, |event| carrier(&event.change))?;
         self.start(who, pair)
     }
@@ -317,9 +325,7 @@ impl<'a> World<'a> {
         let mut at = lab::now();
         for _ in 0..count {
             let what = format!("an advert of {}", who.name());
-            let wanted = |record: &lab::Record| {
-                matches!(record.seen, Some(Seen::Vrrp { source, .. }) if source == who.address())
-            };
+            let wanted = |record: &lab::Record| matches!(record.seen, Some(Seen::Vrrp { source, .. }) if source == who.address());
             let (next, record) = capture.wait_from(mark, &what, SOON, wanted)?;
             (mark, at) = (next, record.at);
         }
@@ -388,7 +394,10 @@ impl<'a> World<'a> {
     /// What the daemons of `who` said between `since` and `until`.
     pub(crate) fn said(&self, who: Who, since: Instant, until: Instant) -> Vec<Line> {
         let lives = self.lives.iter().filter(|life| life.who == who);
-        lives.flat_map(|life| life.daemon.lines().all()).filter(|line| line.at >= since && line.at <= until).collect()
+        lives
+            .flat_map(|life| life.daemon.lines().all())
+            .filter(|line| line.at >= since && line.at <= until)
+            .collect()
     }
 
     /// Copies captures, logs and configurations into a directory; says what it is called there.
@@ -411,6 +420,15 @@ impl<'a> World<'a> {
         }
         self.eyes.wire.write_pcap(directory.join("client.pcap"))
     }
+}
+
+/// How a daemon ended that should not have.
+fn ended_early(who: Who, ended: Ended) -> lab::Error {
+    let how = match ended {
+        Ended::Code(code) => format!("it ended with exit code {code}"),
+        Ended::Signal(signal) => format!("signal {signal} ended it"),
+    };
+    lab::Error::System { doing: format!("run the daemon of {}", who.name()), why: std::io::Error::other(how) }
 }
 
 fn cannot_write(file: &Path, why: std::io::Error) -> lab::Error {
@@ -446,6 +464,6 @@ mod tests {
     fn versions_are_shortened() {
         assert_eq!(first_words("Keepalived v2.2.7 (01/16,2022)"), "keepalived 2.2.7");
         assert_eq!(first_words("standfast 0.1.0"), "standfast 0.1.0");
-        assert_eq!(first_words("odd"), "odd");
+        assert_eq!(first_words("odd (GNU coreutils) 9.1"), "odd");
     }
 }
