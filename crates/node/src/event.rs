@@ -40,6 +40,8 @@ pub enum Fault {
     NoSourceAddress(Arc<str>, Family),
     /// The kernel refused every address of the instance.
     AddressRefused(Errno),
+    /// It was configured without addresses, so no advert of it could be sent (RX-11).
+    NoAddresses,
 }
 
 impl fmt::Display for Fault {
@@ -55,6 +57,7 @@ impl fmt::Display for Fault {
                 write!(f, "interface {name} has no usable link-local IPv6 address to send from")
             }
             Self::AddressRefused(errno) => write!(f, "address refused: {errno}"),
+            Self::NoAddresses => f.write_str("no address is configured: an advert must list one"),
         }
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn judge(
         }
     }
     faults.extend(refused.map(Fault::AddressRefused));
+    faults.extend(instance.addresses.is_empty().then_some(Fault::NoAddresses));
     faults.sort();
     faults.dedup();
     Verdict { priority: effective(instance.settings.priority, weight), faults, place }

@@ -4,6 +4,8 @@
 //! Run it on an otherwise idle machine: `cargo bench --profile lab -p standfast --bench takeover`. Each figure is
 //! the median of three; both daemons take turns, so that a slow moment hits both.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use lab::{Capture, Client, Daemon, Lab, Machine};
 use linux::hand::Hand;
 use linux::ledger::Ledger;

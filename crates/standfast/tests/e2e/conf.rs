@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// What goes over the wire: the version, the family, how adverts are addressed and authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flavour {
+pub(crate) enum Flavour {
     /// Version 2 without authentication.
     V2,
     /// Version 2 with a password: the reference scenario.
@@ -25,34 +25,34 @@ pub enum Flavour {
 }
 
 /// The node with the higher priority.
-pub const LB01: &str = "lb01";
+pub(crate) const LB01: &str = "lb01";
 /// The other one.
-pub const LB02: &str = "lb02";
+pub(crate) const LB02: &str = "lb02";
 
 impl Flavour {
     /// The protocol version.
-    pub fn version(self) -> u8 {
+    pub(crate) fn version(self) -> u8 {
         match self {
             Self::V2 | Self::V2Pass | Self::V2Ah | Self::V2Unicast => 2,
             Self::V3 | Self::V3Ipv6 | Self::V3Unicast => 3,
         }
     }
 
-    pub fn is_ipv6(self) -> bool {
+    pub(crate) fn is_ipv6(self) -> bool {
         self == Self::V3Ipv6
     }
 
-    pub fn is_unicast(self) -> bool {
+    pub(crate) fn is_unicast(self) -> bool {
         matches!(self, Self::V2Unicast | Self::V3Unicast)
     }
 
     /// The address that clients use.
-    pub fn service(self) -> IpAddr {
+    pub(crate) fn service(self) -> IpAddr {
         if self.is_ipv6() { ip("fd00:10::3") } else { ip("10.0.0.3") }
     }
 
     /// The virtual router as `machine` has it: 150 and MASTER on lb01, 100 and BACKUP elsewhere.
-    pub fn instance(self, machine: &str) -> Instance {
+    pub(crate) fn instance(self, machine: &str) -> Instance {
         let first = machine == LB01;
         let mut instance = Instance::new("VI_1", 50);
         instance.state = if first { "MASTER" } else { "BACKUP" };
@@ -85,21 +85,21 @@ fn authentication(kind: &str) -> String {
 
 /// A `vrrp_instance` block.
 #[derive(Clone, Debug)]
-pub struct Instance {
-    pub name: String,
-    pub vrid: u8,
-    pub state: &'static str,
-    pub interface: String,
-    pub priority: u8,
+pub(crate) struct Instance {
+    pub(crate) name: String,
+    pub(crate) vrid: u8,
+    pub(crate) state: &'static str,
+    pub(crate) interface: String,
+    pub(crate) priority: u8,
     /// Seconds, as they are written.
-    pub interval: String,
-    pub lines: Vec<String>,
-    pub addresses: Vec<String>,
+    pub(crate) interval: String,
+    pub(crate) lines: Vec<String>,
+    pub(crate) addresses: Vec<String>,
 }
 
 impl Instance {
     /// One that starts as BACKUP with the ordinary priority, on `eth0`, without addresses.
-    pub fn new(name: &str, vrid: u8) -> Self {
+    pub(crate) fn new(name: &str, vrid: u8) -> Self {
         Self {
             name: name.into(),
             vrid,
@@ -112,33 +112,33 @@ impl Instance {
         }
     }
 
-    pub fn line(mut self, line: impl Into<String>) -> Self {
+    pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
         self.lines.push(line.into());
         self
     }
 
-    pub fn every(mut self, seconds: &str) -> Self {
+    pub(crate) fn every(mut self, seconds: &str) -> Self {
         self.interval = seconds.into();
         self
     }
 
-    pub fn priority(mut self, priority: u8) -> Self {
+    pub(crate) fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
         self
     }
 
-    pub fn state(mut self, state: &'static str) -> Self {
+    pub(crate) fn state(mut self, state: &'static str) -> Self {
         self.state = state;
         self
     }
 
-    pub fn address(mut self, address: impl Into<String>) -> Self {
+    pub(crate) fn address(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self
     }
 
     /// The file with this instance alone.
-    pub fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         file(std::slice::from_ref(self))
     }
 }
@@ -161,12 +161,12 @@ impl fmt::Display for Instance {
 }
 
 /// A whole file.
-pub fn file(instances: &[Instance]) -> String {
+pub(crate) fn file(instances: &[Instance]) -> String {
     instances.iter().map(ToString::to_string).collect()
 }
 
 /// The scenario's file for a node, word for word: braces where its author put them.
-pub fn scenario(machine: &str) -> String {
+pub(crate) fn scenario(machine: &str) -> String {
     let (state, priority) = if machine == LB01 { ("MASTER", 150) } else { ("BACKUP", 100) };
     format!(
         "global_defs {{
@@ -192,17 +192,17 @@ vrrp_instance VI_1 {{
 }
 
 /// The time that a lower priority waits longer.
-pub fn skew(version: u8, priority: u8, interval: Duration) -> Duration {
+pub(crate) fn skew(version: u8, priority: u8, interval: Duration) -> Duration {
     let share = u32::from(u8::MAX - priority) + 1;
     if version == 2 { Duration::from_secs(1) * share / 256 } else { interval * share / 256 }
 }
 
 /// After this much silence of the Active router, a Backup takes over.
-pub fn master_down(version: u8, priority: u8, interval: Duration) -> Duration {
+pub(crate) fn master_down(version: u8, priority: u8, interval: Duration) -> Duration {
     interval * 3 + skew(version, priority, interval)
 }
 
 /// An address in a test.
-pub fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }

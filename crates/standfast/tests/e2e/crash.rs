@@ -11,15 +11,16 @@ use crate::figures;
 use crate::pair::{self, ELECTION, Kind, Node, Running, SOON};
 use crate::see;
 
-pub fn tests() -> Vec<Test> {
+pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("crash::a_killed_worker_s_address_is_removed_and_another_starts", worker_killed),
         Test::new("crash::a_killed_worker_s_backup_takes_over_alone", worker_killed_pair),
         Test::new("crash::a_killed_supervisor_s_worker_resigns", supervisor_killed),
         Test::new("crash::what_a_crash_left_is_removed_at_the_next_start", leftovers),
         Test::new("crash::a_backup_that_crashed_as_active_starts_without_the_address", leftover_of_a_backup),
-        Test::new("crash::a_frozen_active_settles_after_it_goes_on", frozen),
+        Test::slow("crash::a_frozen_active_settles_after_it_goes_on", frozen),
         Test::new("stop::sigint_ends_it_in_order_as_well", || stops_by(Signal::INT)),
+        Test::slow("stop::a_worker_that_does_not_end_is_killed_and_its_address_removed", hung_worker),
         Test::new("stop::a_backup_says_nothing_when_it_ends", backup_stops),
         Test::new("stop::an_end_in_the_middle_of_the_start_is_in_order", stops_at_once),
     ]
@@ -133,7 +134,9 @@ fn leftovers() -> Outcome {
     lb01.wait_until_holds(ip("10.0.0.4"), true, SOON)?;
     running.wait_for_line("10.0.0.3", SOON)?;
     running.stop()?;
-    for (address, stays) in [("10.0.0.3", false), ("10.0.0.4", false), ("10.0.0.77", true), ("10.0.0.78", true)] {
+    for (address, stays) in
+        [("10.0.0.3", false), ("10.0.0.4", false), ("10.0.0.77", true), ("10.0.0.78", true)]
+    {
         assert_eq!(lb01.holds(ip(address))?, stays, "{address}");
     }
     Ok(())
@@ -202,10 +205,25 @@ fn stops_by(signal: Signal) -> Outcome {
     Ok(())
 }
 
+fn hung_worker() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let (node, running) = active(&lab)?;
+    running.signal_process(worker(&running)?, Signal::STOP)?;
+    let asked = lab::now();
+    running.term()?;
+    running.wait(ELECTION)?;
+    figures::time("end with a hung worker", lab::now().since(asked));
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    assert!(!pair::exists(lb01, &node.pid_file)?);
+    Ok(())
+}
+
 fn backup_stops() -> Outcome {
     let lab = pair::three()?;
     let capture = Capture::start(lab.machine("client")?, "eth0")?;
-    let nodes = pair::nodes(&lab, [Kind::Standfast; 2], |name| Flavour::V3.instance(name).every("0.3").file())?;
+    let nodes =
+        pair::nodes(&lab, [Kind::Standfast; 2], |name| Flavour::V3.instance(name).every("0.3").file())?;
     let running = pair::settle(&nodes)?;
     running[1].stop()?;
     see::wait_for_adverts(&capture, ip("10.0.0.5"), 3, SOON)?;

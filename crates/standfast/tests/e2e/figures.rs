@@ -7,17 +7,17 @@ use std::time::Duration;
 static FIGURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Notes a measurement.
-pub fn note(what: impl Display, value: impl Display) {
+pub(crate) fn note(what: impl Display, value: impl Display) {
     FIGURES.lock().unwrap().push(format!("{what}: {value}"));
 }
 
 /// Notes a time in milliseconds.
-pub fn time(what: impl Display, value: Duration) {
+pub(crate) fn time(what: impl Display, value: Duration) {
     note(what, format_args!("{:.1} ms", value.as_secs_f64() * 1000.0));
 }
 
 /// Prints all, sorted by what they are.
-pub fn print() {
+pub(crate) fn print() {
     let mut figures = FIGURES.lock().unwrap();
     if !figures.is_empty() {
         figures.sort();

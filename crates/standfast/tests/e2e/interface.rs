@@ -11,7 +11,7 @@ use crate::figures;
 use crate::pair::{self, ELECTION, Node, Running, SOON};
 use crate::see;
 
-pub fn tests() -> Vec<Test> {
+pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("interface::vanishes_and_reappears_with_another_number", || vanishes(Flavour::V3)),
         Test::new("interface::vanishes_and_reappears_ipv6", || vanishes(Flavour::V3Ipv6)),
@@ -192,15 +192,15 @@ fn tentative() -> Outcome {
     detect_duplicates(lb01)?;
     lb01.delete_link("eth0")?;
     let watch = lb01.watch_addresses()?;
-    lb01.recreate_link("eth0")?;
     let running = Node::ours(lb01, instance(Flavour::V3Ipv6).file())?.start()?;
-    let not_yet = running.enters("VI_1", "FAULT", SOON)?;
-    running.wait_for_line("no usable link-local IPv6 address", SOON)?;
+    running.enters("VI_1", "FAULT", SOON)?;
+    lb01.recreate_link("eth0")?;
+    let not_yet = running.wait_for_line("no usable link-local IPv6 address", SOON)?;
     let local = ip("fe80::aff:fe00:5");
     let usable = watch.wait_for("the link-local address is usable", SOON, |event| {
         matches!(event.change, lab::Change::Address { address, usable: true, .. } if address.address == local)
     })?;
-    assert!(not_yet.at < usable.at, "it was tentative at the start");
+    assert!(not_yet.at < usable.at, "it was tentative at first");
     active_again(&lab, &running, 0, Flavour::V3Ipv6)?;
     running.stop()
 }

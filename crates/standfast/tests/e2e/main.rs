@@ -6,18 +6,23 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test says that it failed")]
 #![expect(clippy::print_stdout, reason = "measurements are for the reader of the test's output")]
 
+mod bad_files;
+mod bad_packets;
 mod command_line;
 mod conf;
 mod crash;
 mod figures;
+mod frr;
 mod interface;
 mod pair;
 mod protocol;
+mod refusals;
 mod reload;
 mod repair;
 mod scenario;
 mod see;
 mod takeover;
+mod user;
 
 use std::process::ExitCode;
 
@@ -31,6 +36,11 @@ fn main() -> ExitCode {
         crash::tests(),
         interface::tests(),
         command_line::tests(),
+        bad_packets::tests(),
+        bad_files::tests(),
+        refusals::tests(),
+        frr::tests(),
+        user::tests(),
     ];
     let tests = groups.into_iter().flatten().collect();
     let code = lab::harness::main(tests);

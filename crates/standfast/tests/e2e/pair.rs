@@ -13,20 +13,25 @@ use lab::{Daemon, Ended, Lab, Line, Machine};
 use crate::conf::{LB01, LB02};
 
 /// Long enough for anything that happens at once, on a busy machine too.
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// Long enough for an election with adverts every second.
-pub const ELECTION: Duration = Duration::from_secs(15);
+pub(crate) const ELECTION: Duration = Duration::from_secs(15);
 /// How late a busy machine may do what was due.
-pub const SLACK: Duration = Duration::from_millis(600);
+pub(crate) const SLACK: Duration = Duration::from_millis(600);
 /// How much earlier than it was due something may seem to have happened: two clocks and rounding.
-pub const JITTER: Duration = Duration::from_millis(15);
+pub(crate) const JITTER: Duration = Duration::from_millis(15);
 
-/// This program under test.
-pub const OURS: &str = env!("CARGO_BIN_EXE_standfast");
+/// The program under test.
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_standfast");
+
+/// The program, or a copy of it that this user may run.
+pub(crate) fn ours() -> PathBuf {
+    std::env::var_os(crate::user::PROGRAM).map_or_else(|| OURS.into(), PathBuf::from)
+}
 
 /// Whose daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Standfast,
     Keepalived,
 }
@@ -41,7 +46,7 @@ impl fmt::Display for Kind {
 }
 
 /// lb01 (.5), lb02 (.6) and a client (.9), with both families.
-pub fn three() -> Result<Lab, lab::Error> {
+pub(crate) fn three() -> Result<Lab, lab::Error> {
     Lab::builder()
         .machine(LB01, "10.0.0.5/24", Some("fd00:10::5/64"))
         .machine(LB02, "10.0.0.6/24", Some("fd00:10::6/64"))
@@ -50,7 +55,7 @@ pub fn three() -> Result<Lab, lab::Error> {
 }
 
 /// lb01 and a client, for a daemon that nobody contradicts.
-pub fn alone() -> Result<Lab, lab::Error> {
+pub(crate) fn alone() -> Result<Lab, lab::Error> {
     Lab::builder()
         .machine(LB01, "10.0.0.5/24", Some("fd00:10::5/64"))
         .machine("client", "10.0.0.9/24", Some("fd00:10::9/64"))
@@ -59,22 +64,22 @@ pub fn alone() -> Result<Lab, lab::Error> {
 
 /// A machine with a daemon's files, whether it runs or not.
 #[derive(Clone, Debug)]
-pub struct Node {
-    pub machine: Machine,
-    pub kind: Kind,
+pub(crate) struct Node {
+    pub(crate) machine: Machine,
+    pub(crate) kind: Kind,
     program: PathBuf,
-    pub conf: PathBuf,
-    pub pid_file: PathBuf,
+    pub(crate) conf: PathBuf,
+    pub(crate) pid_file: PathBuf,
 }
 
 impl Node {
     /// A node on `machine` with this configuration.
-    pub fn new(machine: &Machine, kind: Kind, conf: impl AsRef<str>) -> Result<Self, Stop> {
+    pub(crate) fn new(machine: &Machine, kind: Kind, conf: impl AsRef<str>) -> Result<Self, Stop> {
         let node = Self {
             machine: machine.clone(),
             kind,
             program: match kind {
-                Kind::Standfast => OURS.into(),
+                Kind::Standfast => ours(),
                 Kind::Keepalived => program("keepalived")?,
             },
             conf: machine.file("vrrp.conf"),
@@ -85,12 +90,12 @@ impl Node {
     }
 
     /// One of ours.
-    pub fn ours(machine: &Machine, conf: impl AsRef<str>) -> Result<Self, Stop> {
+    pub(crate) fn ours(machine: &Machine, conf: impl AsRef<str>) -> Result<Self, Stop> {
         Self::new(machine, Kind::Standfast, conf)
     }
 
     /// Replaces the configuration file.
-    pub fn write(&self, conf: impl AsRef<str>) -> Result<(), lab::Error> {
+    pub(crate) fn write(&self, conf: impl AsRef<str>) -> Result<(), lab::Error> {
         self.machine.write(&self.conf, conf.as_ref())
     }
 
@@ -107,17 +112,17 @@ impl Node {
     }
 
     /// The directory for dumps, which is this machine's own.
-    pub fn dumps(&self) -> PathBuf {
+    pub(crate) fn dumps(&self) -> PathBuf {
         self.machine.file("dumps")
     }
 
     /// Starts the daemon and does not wait for anything.
-    pub fn spawn(&self) -> Result<Running, lab::Error> {
+    pub(crate) fn spawn(&self) -> Result<Running, lab::Error> {
         self.spawn_with(|_| {})
     }
 
     /// Starts the daemon, with something different about the command.
-    pub fn spawn_with(&self, shape: impl FnOnce(&mut Command)) -> Result<Running, lab::Error> {
+    pub(crate) fn spawn_with(&self, shape: impl FnOnce(&mut Command)) -> Result<Running, lab::Error> {
         self.machine.write(self.dumps().join("place"), "")?;
         let daemon = self.machine.spawn(&self.program, |command| {
             self.arguments(command);
@@ -127,14 +132,14 @@ impl Node {
     }
 
     /// Starts the daemon and waits until it says that it has started.
-    pub fn start(&self) -> Result<Running, lab::Error> {
+    pub(crate) fn start(&self) -> Result<Running, lab::Error> {
         let running = self.spawn()?;
         running.wait_for_line("Startup complete", SOON)?;
         Ok(running)
     }
 
     /// Starts the daemon and waits until VI_1 holds its addresses.
-    pub fn start_active(&self) -> Result<Running, lab::Error> {
+    pub(crate) fn start_active(&self) -> Result<Running, lab::Error> {
         let running = self.spawn()?;
         running.enters("VI_1", "MASTER", ELECTION)?;
         Ok(running)
@@ -143,7 +148,7 @@ impl Node {
 
 /// A daemon that was started.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     daemon: Daemon,
     machine: Machine,
 }
@@ -158,12 +163,12 @@ impl Deref for Running {
 
 impl Running {
     /// Waits until an instance enters a state, however long ago.
-    pub fn enters(&self, instance: &str, state: &str, within: Duration) -> Result<Line, lab::Error> {
+    pub(crate) fn enters(&self, instance: &str, state: &str, within: Duration) -> Result<Line, lab::Error> {
         self.enters_from(0, instance, state, within)
     }
 
     /// Waits until an instance enters a state after `mark`.
-    pub fn enters_from(
+    pub(crate) fn enters_from(
         &self,
         mark: usize,
         instance: &str,
@@ -175,12 +180,12 @@ impl Running {
     }
 
     /// How many lines of the log contain `pattern`.
-    pub fn count(&self, pattern: &str) -> usize {
+    pub(crate) fn count(&self, pattern: &str) -> usize {
         self.lines().all().iter().filter(|line| line.text.contains(pattern)).count()
     }
 
     /// The machine dies: no last word, no carrier, no answer.
-    pub fn dies(&self, lab: &Lab) -> Result<(), lab::Error> {
+    pub(crate) fn dies(&self, lab: &Lab) -> Result<(), lab::Error> {
         self.freeze()?;
         lab.cable(&self.machine).unplug()?;
         self.kill_crash()?;
@@ -188,19 +193,35 @@ impl Running {
     }
 
     /// Asks it to end and expects that it does so with code 0.
-    pub fn stop(&self) -> Outcome {
+    pub(crate) fn stop(&self) -> Outcome {
         self.term()?;
         match self.wait(SOON)? {
             Ended::Code(0) => Ok(()),
-            other => Err(fail(format!("it was asked to end and ended with {other:?}"))),
+            other @ (Ended::Code(_) | Ended::Signal(_)) => {
+                Err(fail(format!("it was asked to end and ended with {other:?}")))
+            }
         }
     }
 
     /// Lines that tell of something wrong, those excepted that contain one of `allowed`.
-    pub fn complaints(&self, allowed: &[&str]) -> Vec<String> {
+    pub(crate) fn complaints(&self, allowed: &[&str]) -> Vec<String> {
         const SIGNS: [&str; 16] = [
-            "error", "discard", "ignored an advert", "ignoring", "invalid", "mismatch", "bogus", "alarm",
-            "panicked", "refused", "cannot", "unable", "failed", "wrong", "mistake", "warning",
+            "error",
+            "discard",
+            "ignored an advert",
+            "ignoring",
+            "invalid",
+            "mismatch",
+            "bogus",
+            "alarm",
+            "panicked",
+            "refused",
+            "cannot",
+            "unable",
+            "failed",
+            "wrong",
+            "mistake",
+            "warning",
         ];
         let lines = self.lines().all().into_iter().map(|line| line.text);
         let bad = lines.filter(|text| {
@@ -212,22 +233,25 @@ impl Running {
 }
 
 /// The two daemons of a story, lb01 before lb02.
-pub fn nodes(lab: &Lab, kinds: [Kind; 2], conf: impl Fn(&str) -> String) -> Result<[Node; 2], Stop> {
+pub(crate) fn nodes(lab: &Lab, kinds: [Kind; 2], conf: impl Fn(&str) -> String) -> Result<[Node; 2], Stop> {
     let make = |name: &str, kind| Node::new(lab.machine(name)?, kind, conf(name));
     Ok([make(LB01, kinds[0])?, make(LB02, kinds[1])?])
 }
 
 /// Starts both and waits until lb01 is the Active one and lb02 follows.
-pub fn settle(nodes: &[Node; 2]) -> Result<[Running; 2], lab::Error> {
+///
+/// lb01 comes first: what it is ahead by its priority is little on a busy machine.
+pub(crate) fn settle(nodes: &[Node; 2]) -> Result<[Running; 2], lab::Error> {
     let [first, second] = nodes;
-    let running = [first.spawn()?, second.spawn()?];
-    let [active, backup] = &running;
+    let active = first.spawn()?;
+    active.enters("VI_1", "BACKUP", SOON)?;
+    let backup = second.spawn()?;
     active.enters("VI_1", "MASTER", ELECTION)?;
     backup.enters("VI_1", "BACKUP", ELECTION)?;
-    Ok(running)
+    Ok([active, backup])
 }
 
 /// Whether a file is there, as a machine sees it.
-pub fn exists(machine: &Machine, path: &Path) -> Result<bool, lab::Error> {
+pub(crate) fn exists(machine: &Machine, path: &Path) -> Result<bool, lab::Error> {
     machine.within(|| path.exists())
 }

@@ -11,7 +11,7 @@ use crate::figures;
 use crate::pair::{self, ELECTION, Node, Running, SOON};
 use crate::see::{self, adverts, announces};
 
-pub fn tests() -> Vec<Test> {
+pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("reload::an_unchanged_file_is_not_noticed", unchanged),
         Test::new("reload::addresses_come_and_go_without_a_transition", addresses),
@@ -176,7 +176,8 @@ fn interval() -> Outcome {
     let mut quicker = instance(LB01);
     quicker.interval = "0.1".into();
     reload(&node, &running, &quicker.file())?;
-    let said = |record: &lab::Record| matches!(record.seen, Some(wire::frame::Seen::Vrrp { centiseconds: 10, .. }));
+    let said =
+        |record: &lab::Record| matches!(record.seen, Some(wire::frame::Seen::Vrrp { centiseconds: 10, .. }));
     capture.wait_for("an advert with the new interval", SOON, said)?;
     let times = see::wait_for_adverts(&capture, ip("10.0.0.5"), 11, SOON)?;
     let ten = times[10].since(times[0]);
@@ -187,7 +188,8 @@ fn interval() -> Outcome {
 
 fn password() -> Outcome {
     let lab = pair::alone()?;
-    let secret = |text: &str| Flavour::V2Pass.instance(LB01).line("garp_master_delay 1").file().replace("1111", text);
+    let secret =
+        |text: &str| Flavour::V2Pass.instance(LB01).line("garp_master_delay 1").file().replace("1111", text);
     let (node, running, capture) = quiet(&lab, &secret("1111"))?;
     reload(&node, &running, &secret("another"))?;
     let new = |record: &lab::Record| record.frame.ends_with(b"another\0");

@@ -10,11 +10,11 @@ use crate::figures;
 use crate::pair::{self, ELECTION, Kind, Node, SOON};
 use crate::see;
 
-pub fn tests() -> Vec<Test> {
+pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("repair::a_deleted_address_is_put_back_and_announced", || put_back(Flavour::V2Pass)),
         Test::new("repair::a_deleted_ipv6_address_is_put_back_and_announced", || put_back(Flavour::V3Ipv6)),
-        Test::new("repair::an_address_deleted_again_and_again_comes_back", again_and_again),
+        Test::slow("repair::an_address_deleted_again_and_again_comes_back", again_and_again),
         Test::new("repair::all_addresses_flushed_are_put_back", flushed),
         Test::new("repair::the_measure_what_keepalived_does", measure),
     ]

@@ -11,7 +11,7 @@ use crate::figures;
 use crate::pair::{self, ELECTION, JITTER, Kind, Node, Running, SLACK, SOON};
 use crate::see::{self, adverts};
 
-pub fn tests() -> Vec<Test> {
+pub(crate) fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     for (kind, word) in [(Kind::Standfast, "ours"), (Kind::Keepalived, "theirs")] {
         let kinds = [kind; 2];
@@ -51,7 +51,10 @@ fn verify(kinds: [Kind; 2]) -> Outcome {
         let see::Opened { ethernet, ip } = see::open(record)?;
         assert_eq!(ethernet.source, lb01.mac("eth0")?);
         assert_eq!(ethernet.destination.to_string(), "01:00:5e:00:00:12");
-        assert_eq!((ip.source.to_string(), ip.destination.to_string()), ("10.0.0.5".into(), "224.0.0.18".into()));
+        assert_eq!(
+            (ip.source.to_string(), ip.destination.to_string()),
+            ("10.0.0.5".into(), "224.0.0.18".into())
+        );
         assert_eq!((ip.ttl, ip.protocol, ip.header[1], ip.header.len()), (255, 112, 0xc0, 20));
         assert!(ip.header_verifies());
         // Version 2, type 1; VRID 50; priority 150; one address; simple text; 1 s; checksum; 10.0.0.3; password.

@@ -1,12 +1,11 @@
 //! What a capture tells: adverts, announcements, and what other programs say of them.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lab::harness::{Outcome, Stop, fail, program};
-use lab::{Capture, Client, Lab, Record};
+use lab::{Capture, Lab, Record};
 use timeline::Instant;
 use wire::Mac;
 use wire::frame::{self, Seen};
@@ -16,15 +15,15 @@ use crate::pair::SOON;
 
 /// An advert on the wire.
 #[derive(Clone, Copy, Debug)]
-pub struct Advert {
-    pub at: Instant,
-    pub source: IpAddr,
-    pub vrid: u8,
-    pub priority: u8,
+pub(crate) struct Advert {
+    pub(crate) at: Instant,
+    pub(crate) source: IpAddr,
+    pub(crate) vrid: u8,
+    pub(crate) priority: u8,
 }
 
 /// All adverts, in order.
-pub fn adverts(records: &[Record]) -> Vec<Advert> {
+pub(crate) fn adverts(records: &[Record]) -> Vec<Advert> {
     let advert = |record: &Record| match record.seen {
         Some(Seen::Vrrp { source, vrid, priority, .. }) => {
             Some(Advert { at: record.at, source, vrid, priority: priority.0 })
@@ -35,7 +34,7 @@ pub fn adverts(records: &[Record]) -> Vec<Advert> {
 }
 
 /// Whether a frame says, unasked and to all, that `address` is at some Ethernet address.
-pub fn announces(record: &Record, address: IpAddr) -> Option<Mac> {
+pub(crate) fn announces(record: &Record, address: IpAddr) -> Option<Mac> {
     match (record.seen?, address) {
         (Seen::Arp(arp), IpAddr::V4(v4)) if arp.is_gratuitous() && arp.sender == v4 => Some(arp.sender_mac),
         (Seen::Neighbor(neighbor), IpAddr::V6(v6)) if neighbor.target == v6 => match neighbor.kind {
@@ -47,12 +46,12 @@ pub fn announces(record: &Record, address: IpAddr) -> Option<Mac> {
 }
 
 /// When `mac` announced `address`.
-pub fn announcements(records: &[Record], address: IpAddr, mac: Mac) -> Vec<Instant> {
+pub(crate) fn announcements(records: &[Record], address: IpAddr, mac: Mac) -> Vec<Instant> {
     records.iter().filter(|record| announces(record, address) == Some(mac)).map(|record| record.at).collect()
 }
 
 /// Waits until `address` was announced `count` times by `mac` since `mark`; says when.
-pub fn wait_for_announcements(
+pub(crate) fn wait_for_announcements(
     capture: &Capture,
     mark: usize,
     address: IpAddr,
@@ -70,7 +69,7 @@ pub fn wait_for_announcements(
 }
 
 /// Waits for `count` more adverts of a source; says when they came.
-pub fn wait_for_adverts(
+pub(crate) fn wait_for_adverts(
     capture: &Capture,
     source: IpAddr,
     count: usize,
@@ -87,30 +86,25 @@ pub fn wait_for_adverts(
 }
 
 /// The greatest time between two neighbours.
-pub fn widest(times: &[Instant]) -> Duration {
+pub(crate) fn widest(times: &[Instant]) -> Duration {
     times.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap_or_default()
 }
 
 /// A captured frame with its layers opened, for tests of exact bytes.
-pub struct Opened<'a> {
-    pub ethernet: frame::Ethernet<'a>,
-    pub ip: wire::ipv4::Packet<'a>,
+pub(crate) struct Opened<'a> {
+    pub(crate) ethernet: frame::Ethernet<'a>,
+    pub(crate) ip: wire::ipv4::Packet<'a>,
 }
 
 /// Opens an IPv4 frame.
-pub fn open(record: &Record) -> Result<Opened<'_>, Stop> {
+pub(crate) fn open(record: &Record) -> Result<Opened<'_>, Stop> {
     let ethernet = frame::ethernet(&record.frame).ok_or_else(|| fail("no Ethernet frame"))?;
     let ip = wire::ipv4::parse(ethernet.payload)?;
     Ok(Opened { ethernet, ip })
 }
 
-/// Who answered the client since `start`, in order, each once.
-pub fn holders(client: &Client, start: Instant) -> BTreeSet<Mac> {
-    client.timeline().since(start).spans().iter().map(|span| span.by).collect()
-}
-
 /// Has the client's own table point to `mac` by now? (An announcement updates it without any question.)
-pub fn wait_for_neighbour(lab: &Lab, address: IpAddr, mac: Mac) -> Outcome {
+pub(crate) fn wait_for_neighbour(lab: &Lab, address: IpAddr, mac: Mac) -> Outcome {
     let client = lab.machine("client")?;
     let deadline = lab::Deadline::from(SOON);
     while client.neighbour(address)? != Some(mac) {
@@ -123,8 +117,12 @@ pub fn wait_for_neighbour(lab: &Lab, address: IpAddr, mac: Mac) -> Outcome {
     Ok(())
 }
 
+/// What tshark must not find.
+const WRONG: &str = "_ws.malformed || _ws.expert.severity == error || ip.checksum.status == 0 || \
+    vrrp.checksum.status == 0 || icmpv6.checksum.status == 0";
+
 /// Gives the capture to tcpdump and tshark: nothing may be malformed, no checksum wrong.
-pub fn examine(capture: &Capture, lab: &Lab, name: &str) -> Outcome {
+pub(crate) fn examine(capture: &Capture, lab: &Lab, name: &str) -> Outcome {
     let file = lab.directory().join(format!("{name}.pcap"));
     capture.write_pcap(&file)?;
     if capture.dropped() > 0 {
@@ -132,6 +130,8 @@ pub fn examine(capture: &Capture, lab: &Lab, name: &str) -> Outcome {
     }
     let tshark = |arguments: &[&str]| -> Result<String, Stop> {
         let mut command = Command::new(program("tshark")?);
+        // Nobody's own settings.
+        command.env("HOME", lab.directory()).env_remove("XDG_CONFIG_HOME");
         command.args(["-n", "-o", "ip.check_checksum:TRUE", "-r"]).arg(&file).args(arguments);
         said(&mut command)
     };
@@ -139,7 +139,7 @@ pub fn examine(capture: &Capture, lab: &Lab, name: &str) -> Outcome {
     if all == 0 {
         return Err(fail("tshark sees no VRRP in the capture"));
     }
-    let bad = tshark(&["-Y", "_ws.malformed || _ws.expert.severity == error || ip.checksum.status == 0 || vrrp.checksum.status == 0 || icmpv6.checksum.status == 0"])?;
+    let bad = tshark(&["-Y", WRONG])?;
     if !bad.trim().is_empty() {
         return Err(fail(format!("tshark finds something wrong:\n{bad}")));
     }
@@ -151,9 +151,15 @@ pub fn examine(capture: &Capture, lab: &Lab, name: &str) -> Outcome {
     let text = said(command.args(["-nn", "-vvv", "-e", "-r"]).arg(&file))?;
     let bad: Vec<&str> = text
         .lines()
-        .filter(|line| ["bad", "invalid", "truncated", "[|", "malformed"].iter().any(|sign| line.contains(sign)))
+        .filter(|line| {
+            ["bad", "invalid", "truncated", "[|", "malformed"].iter().any(|sign| line.contains(sign))
+        })
         .collect();
-    if bad.is_empty() { Ok(()) } else { Err(fail(format!("tcpdump finds something wrong:\n{}", bad.join("\n")))) }
+    if bad.is_empty() {
+        Ok(())
+    } else {
+        Err(fail(format!("tcpdump finds something wrong:\n{}", bad.join("\n"))))
+    }
 }
 
 /// What a program prints; a failure of it is a failure of the test.
