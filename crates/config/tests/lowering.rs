@@ -408,3 +408,9 @@ fn given_twice() {
     assert!(ids(&instance("priority 90")).is_empty());
     assert_eq!(ids(&instance("nopreempt true")), ["extra-words"]);
 }
+
+#[test]
+fn the_name_of_the_table_s_row_is_no_option() {
+    let (it, found) = odd(&bare("virtual_ipaddress {\n10.0.0.3 ADDR[/LEN]\n}"));
+    assert_eq!((it.addresses.len(), found), (1, vec!["address-option"]));
+}

@@ -13,7 +13,7 @@ pub enum Format {
     /// The line with a caret, the reason, and what to write instead
     #[default]
     Full,
-    /// One line each: file:line:column: severity[id]: message
+    /// One line each: place, severity, id, message
     Concise,
     /// One JSON document
     Json,

@@ -67,8 +67,9 @@ impl Lower<'_> {
 
     fn option<'t, 'a>(&mut self, option: &'t Word<'a>, line: &mut Line<'t, 'a>) -> Result<(), Dropped> {
         let v6 = line.address.address.is_ipv6();
-        let Some(keyword) = Block::AddressLine.keyword(&option.text).filter(|k| k.name != "track_group")
-        else {
+        // The table's first row stands for the address itself; it is no option that could be written.
+        let no_option = |k: &&Keyword| matches!(k.name, "track_group" | "ADDR[/LEN]");
+        let Some(keyword) = Block::AddressLine.keyword(&option.text).filter(|k| !no_option(k)) else {
             if self.strange_address_option(option, &line.address) {
                 line.rest.next();
             }
