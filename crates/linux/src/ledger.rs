@@ -395,7 +395,7 @@ pub(crate) const fn is_gone(why: &Refusal) -> bool {
 }
 
 /// Whether this kernel stores `IFA_PROTO` (Linux 5.18).
-fn kernel_keeps_marks() -> bool {
+pub(crate) fn kernel_keeps_marks() -> bool {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
     let mut numbers =

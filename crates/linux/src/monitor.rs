@@ -28,8 +28,8 @@ const BUDGET: usize = 4096;
 
 /// What the hand is about to remove, so that the monitor can tell its doing from others'.
 ///
-/// IPv4 notifications carry the port id of the netlink socket that caused them. IPv6 notifications do
-/// not: there the hand's own note is the only trace.
+/// The port id that IPv4 notifications carry is no proof: a removal may take other addresses along, and the
+/// kernel tells of them with the same port id. IPv6 notifications carry none. So only the note counts.
 #[derive(Debug, Default)]
 pub struct Traces {
     removing: Mutex<HashMap<(InterfaceIndex, IpAddr), u32>>,
@@ -74,6 +74,8 @@ pub struct Monitor {
     /// As last told, to tell a link again when only its forwarding changes.
     links: HashMap<InterfaceIndex, Link>,
     overruns: u64,
+    /// Notifications were lost, and the whole truth could not be read since.
+    stale: bool,
 }
 
 impl Monitor {
@@ -98,7 +100,7 @@ impl Monitor {
             .map_err(|why| Error::refused("prepare a netlink socket", why))?;
         let netlink = Netlink::open()?;
         let inbox = vec![0; 64 * 1024];
-        Ok(Self { fd, netlink, ours, traces, inbox, links: HashMap::new(), overruns: 0 })
+        Ok(Self { fd, netlink, ours, traces, inbox, links: HashMap::new(), overruns: 0, stale: false })
     }
 
     /// Reads the whole truth. Notifications that were waiting are older than it and are thrown away.
@@ -113,14 +115,24 @@ impl Monitor {
         let links = self.netlink.dump_links()?;
         let addresses = self.netlink.dump_addresses()?;
         self.links = links.iter().map(|link| (link.index, link.clone())).collect();
+        self.stale = false;
         Ok(Fact::Everything { links, addresses })
+    }
+
+    /// Whether the whole truth could not be read after a loss. The next [`Monitor::receive`] tries again.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// Tells what has changed, without waiting. After a loss it tells [`Fact::Everything`].
     ///
     /// # Errors
-    /// When the socket fails, or after a loss as [`Monitor::everything`].
+    /// When the socket fails, or after a loss as [`Monitor::everything`]; then [`Monitor::is_stale`].
     pub fn receive(&mut self, mut each: impl FnMut(Fact)) -> Result<()> {
+        if self.stale {
+            return self.everything().map(&mut each);
+        }
         let mut facts = Vec::new();
         for _ in 0..BUDGET {
             match recvfrom(&self.fd, &mut self.inbox[..], RecvFlags::empty()) {
@@ -157,6 +169,7 @@ impl Monitor {
 
     fn lost(&mut self, mut each: impl FnMut(Fact)) -> Result<()> {
         self.overruns += 1;
+        self.stale = true;
         self.everything().map(&mut each)
     }
 
@@ -212,10 +225,12 @@ impl Monitor {
 
     fn actor(&self, raw: &Raw<'_>, interface: InterfaceIndex, address: IpAddr) -> Actor {
         let noted = self.traces.take(interface, address);
-        if noted || (raw.port != 0 && raw.port == self.ours) {
+        if noted {
             return Actor::Ourselves;
         }
-        Actor::Other(name_of(raw.port))
+        // The kernel took it along with one that the hand removed: nobody to name.
+        let nobody = raw.port == self.ours;
+        Actor::Other(if nobody { None } else { name_of(raw.port) })
     }
 }
 
@@ -234,5 +249,28 @@ fn name_of(port: u32) -> Option<String> {
 impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only asks the kernel; changes nothing.
+    #[test]
+    fn the_whole_truth_is_asked_for_until_it_comes() {
+        // Where this program must not touch anything there is nothing to test.
+        let Ok(mut monitor) = Monitor::open(0, Arc::default()) else { return };
+        let deaf = std::fs::File::open("/dev/null").unwrap();
+        let good = std::mem::replace(&mut monitor.netlink, Netlink::on(deaf.into()));
+        let mut facts = Vec::new();
+        assert!(!monitor.is_stale());
+        assert!(monitor.lost(|fact| facts.push(fact)).is_err());
+        assert!(monitor.is_stale() && monitor.receive(|fact| facts.push(fact)).is_err());
+        assert!(monitor.is_stale() && facts.is_empty());
+        monitor.netlink = good;
+        monitor.receive(|fact| facts.push(fact)).unwrap();
+        assert!(!monitor.is_stale());
+        assert!(matches!(facts[..], [Fact::Everything { .. }]));
     }
 }

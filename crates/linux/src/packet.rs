@@ -2,7 +2,9 @@
 //!
 //! A turn reads facts, then frames that arrived before it began, then outcomes, then orders; only then time
 //! passes and what must be held is derived. So a machine that stood still reads its peer's adverts before it
-//! draws a conclusion from a timer. Nothing here waits for the kernel's configuration locks: that is the hand's work.
+//! draws a conclusion from a timer. Addresses are the hand's work, because setting them waits for the kernel's
+//! configuration locks. Two things here wait for them too, both rare: joining and leaving groups, when a
+//! configuration or an interface is new, and reading the whole truth after notifications were lost.
 
 use crate::clock::Clock;
 use crate::error::{Error, Refusal, Result};
@@ -12,21 +14,22 @@ use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::monitor::Monitor;
 use crate::privileges;
-use crate::sockets::{Need, Speaker, Unsent};
+use crate::sockets::{Missing, Need, Speaker, Unjoined, Unsent};
 use crate::timer::Timer;
 use model::Host;
 use node::Node;
 use node::event::{Event, Level};
-use node::io::{Effect, Fact, Input, Order, Outcome, Transmit};
+use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Order, Outcome, Transmit};
 use node::status::Status;
 use rustix::event::epoll;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use timeline::Machine;
+use timeline::{Duration, Instant, Machine};
 use wire::Family;
 
 /// The real-time priority that the thread asks for: above the hand's.
@@ -35,6 +38,12 @@ const PRIORITY: i32 = 2;
 const EVENTS: u64 = 20_000;
 /// How far in time one turn may have to look back to empty a socket before timers may fire.
 const ROUNDS: usize = 8;
+/// What the kernel refused (a socket, a group) is asked for again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+/// The same for the whole truth about the host.
+const STALE: Duration = Duration::from_millis(100);
+/// The hand is looked after at least this often.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// What the desk asks of the reactor.
 #[derive(Debug)]
@@ -175,6 +184,57 @@ impl Teller {
     }
 }
 
+/// What the kernel refused, by what it is.
+#[derive(Debug, Default)]
+struct Lacking {
+    sockets: BTreeMap<(Family, bool), Errno>,
+    groups: BTreeMap<(InterfaceIndex, IpAddr), Errno>,
+}
+
+impl Lacking {
+    fn is_empty(&self) -> bool {
+        self.sockets.is_empty() && self.groups.is_empty()
+    }
+
+    /// Takes what sockets are missing now. Returns what is new about that: the facts, and the words for them.
+    fn sockets(&mut self, missing: &[Missing]) -> (Vec<Fact>, Vec<String>) {
+        let now = missing.iter().map(|one| ((one.family, one.sealed), &one.why));
+        let fact = |(family, sealed), why| Fact::NoSocket { family, sealed, why };
+        changes(&mut self.sockets, now.collect(), fact)
+    }
+
+    /// The same for groups.
+    fn groups(&mut self, unjoined: &[Unjoined]) -> (Vec<Fact>, Vec<String>) {
+        let now = unjoined.iter().map(|one| ((one.interface, one.group), &one.why));
+        let fact = |(interface, group), why| Fact::NotJoined { interface, group, why };
+        changes(&mut self.groups, now.collect(), fact)
+    }
+}
+
+/// Replaces what was lacking by what is lacking now.
+fn changes<K: Copy + Ord>(
+    before: &mut BTreeMap<K, Errno>,
+    now: BTreeMap<K, &Error>,
+    fact: impl Fn(K, Option<Errno>) -> Fact,
+) -> (Vec<Fact>, Vec<String>) {
+    let (mut facts, mut words) = (Vec::new(), Vec::new());
+    before.retain(|key, _| {
+        let still = now.contains_key(key);
+        if !still {
+            facts.push(fact(*key, None));
+        }
+        still
+    });
+    for (key, why) in now {
+        let errno = why.errno().unwrap_or(Errno(libc::EIO));
+        if before.insert(key, errno) != Some(errno) {
+            facts.push(fact(key, Some(errno)));
+            words.push(why.to_string());
+        }
+    }
+    (facts, words)
+}
+
 /// The loop and everything it owns.
 struct Turner {
     node: Node,
@@ -190,11 +250,24 @@ struct Turner {
     stopping: bool,
     abandoned: bool,
     ended: bool,
-    /// Memberships or sockets may have to change.
+    /// Memberships may have to change.
     listeners_stale: bool,
+    /// Interfaces may have come and gone unseen: what was joined may be joined no longer.
+    memberships_doubtful: bool,
+    /// What the configuration needs from the network.
+    need: Need,
+    /// What the node was last told that it cannot have.
+    lacking: Lacking,
+    /// When to ask for it again.
+    again_at: Option<Instant>,
+    /// When to look after the hand.
+    pulse_at: Instant,
+    /// Why this cannot go on.
+    broken: Option<&'static str>,
     effects: Vec<Effect>,
     transmits: Vec<Transmit>,
     unsent: Vec<Unsent>,
+    holds: Vec<Hold>,
     inbox: Vec<Outcome>,
     orders: Vec<Command>,
 }
@@ -225,9 +298,16 @@ impl Turner {
             abandoned: false,
             ended: false,
             listeners_stale: false,
+            memberships_doubtful: false,
+            need: Need::default(),
+            lacking: Lacking::default(),
+            again_at: None,
+            pulse_at: Instant::EPOCH,
+            broken: None,
             effects: Vec::new(),
             transmits: Vec::new(),
             unsent: Vec::new(),
+            holds: Vec::new(),
             inbox: Vec::new(),
             orders: Vec::new(),
         };
@@ -253,21 +333,27 @@ impl Turner {
     /// the hand here and by the supervisor behind it.
     fn run(mut self) {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            while !self.ended {
+            while !self.ended && self.broken.is_none() {
                 self.wait();
                 self.turn();
             }
         }));
-        let last = match outcome {
-            Ok(()) => Report::Ended,
+        let broken = match outcome {
+            Ok(()) => self.broken.map(str::to_owned),
             Err(panic) => {
                 let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
                 let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                Report::Broken(text.unwrap_or_else(|| "a panic without words".into()))
+                Some(text.unwrap_or_else(|| "a panic without words".into()))
             }
         };
-        self.hand.stop();
-        self.teller.put(last);
+        // The desk need not wait for the hand to hear that the worst has happened.
+        if let Some(what) = broken {
+            self.teller.put(Report::Broken(what));
+            self.hand.stop();
+        } else {
+            self.hand.stop();
+            self.teller.put(Report::Ended);
+        }
     }
 
     fn wait(&mut self) {
@@ -281,15 +367,24 @@ impl Turner {
         let turn = self.clock.turn();
         let now = turn.now;
         self.timer.take();
-        let Self { node, monitor, hand, effects, listeners_stale, .. } = self;
+        let was_stale = self.monitor.is_stale();
+        let Self { node, speaker, monitor, hand, effects, .. } = self;
+        let (listeners_stale, memberships_doubtful) =
+            (&mut self.listeners_stale, &mut self.memberships_doubtful);
         let read = monitor.receive(|fact| {
             *listeners_stale |= matches!(fact, Fact::Link(_) | Fact::LinkGone(_) | Fact::Everything { .. });
+            *memberships_doubtful |= matches!(fact, Fact::Everything { .. });
             if let Fact::LinkGone(interface) = fact {
                 hand.forget(interface);
+                // One with the same number may follow in this very turn, and is not joined.
+                speaker.forget(interface);
             }
             node.handle(now, Input::Fact(fact), effects);
         });
-        if let Err(why) = read {
+        // Once for each loss: it is tried again every turn.
+        if let Err(why) = read
+            && !was_stale
+        {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
         let mut lost = 0;
@@ -310,19 +405,37 @@ impl Turner {
             self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
         }
         self.take_orders(now);
+        if self.again_at.is_some_and(|at| now >= at) {
+            self.open_ears(now);
+            self.listeners_stale = true;
+        }
+        // Before anything is decided: who cannot hear must not become Active.
+        if std::mem::take(&mut self.listeners_stale) {
+            self.listen(now);
+        }
+        self.again_at = match self.again_at {
+            _ if self.lacking.is_empty() => None,
+            Some(at) if now < at => Some(at),
+            _ => Some(now + AGAIN),
+        };
         self.node.handle(now, Input::Elapsed, &mut self.effects);
         self.perform(now);
-        if std::mem::take(&mut self.listeners_stale) {
-            self.listen();
+        if self.hand.is_dead() {
+            self.broken = Some("the thread that sets addresses has ended");
         }
-        let deadline = self.node.deadline();
+        if now >= self.pulse_at {
+            self.pulse_at = now + PULSE;
+        }
+        let stale = self.monitor.is_stale().then(|| now + STALE);
+        let own = [self.again_at, Some(self.pulse_at), stale];
+        let deadline = own.into_iter().chain([self.node.deadline()]).flatten().min();
         if let Err(why) = self.timer.set(deadline) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
         self.ended = self.abandoned || self.stopping && self.node.is_at_rest();
     }
 
-    fn take_orders(&mut self, now: timeline::Instant) {
+    fn take_orders(&mut self, now: Instant) {
         let mut orders = std::mem::take(&mut self.orders);
         self.commands.take(&mut orders);
         for command in orders.drain(..) {
@@ -330,7 +443,8 @@ impl Turner {
                 Command::Configure(host) => {
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
-                    self.open_ears(&host);
+                    self.need = need(&host);
+                    self.open_ears(now);
                     self.node.handle(now, Input::Configure(host), &mut self.effects);
                 }
                 Command::Order(order) => {
@@ -348,30 +462,33 @@ impl Turner {
     }
 
     /// Effects in order: adverts in batches, then the hand's work, then the news.
-    fn perform(&mut self, now: timeline::Instant) {
+    fn perform(&mut self, now: Instant) {
         while !self.effects.is_empty() {
             for effect in self.effects.drain(..) {
                 match effect {
                     Effect::Send(transmit) => self.transmits.push(transmit),
-                    Effect::Hold(hold) => {
-                        flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
-                        self.hand.push(hold);
-                    }
+                    Effect::Hold(hold) => self.holds.push(hold),
                     Effect::Report(event) => self.teller.tell(Report::Event(event)),
                 }
             }
             flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
+            if !self.holds.is_empty() {
+                self.hand.push_all(self.holds.drain(..));
+            }
             for Unsent { router, errno, .. } in self.unsent.drain(..) {
                 self.node.handle(now, Input::Unsent { router, errno }, &mut self.effects);
             }
         }
     }
 
-    /// Makes sockets and filters what a configuration needs.
-    fn open_ears(&mut self, host: &Host) {
-        let need = need(host);
-        if let Err(why) = self.speaker.adapt(&need) {
-            self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
+    /// Makes sockets and filters what the configuration needs, and tells the node what could not be had.
+    fn open_ears(&mut self, now: Instant) {
+        match self.speaker.adapt(&self.need) {
+            Ok(missing) => {
+                let told = self.lacking.sockets(&missing);
+                self.tell_lack(now, Level::Alarm, told);
+            }
+            Err(why) => self.teller.tell(Report::Problem(Level::Alarm, why.to_string())),
         }
         let watched: Result<()> = self.speaker.ears().try_for_each(|ear| self.watch(ear));
         if let Err(why) = watched {
@@ -379,15 +496,28 @@ impl Turner {
         }
     }
 
-    /// Joins the groups of the routers whose interfaces exist.
-    fn listen(&mut self) {
+    /// Joins the groups of the routers whose interfaces exist, and tells the node which could not be joined.
+    fn listen(&mut self, now: Instant) {
         let wanted: BTreeSet<_> = self
             .node
             .listeners()
             .filter_map(|listener| Some((listener.interface?, listener.group?)))
             .collect();
-        for why in self.speaker.hold_memberships(&wanted) {
-            self.teller.tell(Report::Problem(Level::Warning, why.to_string()));
+        let unjoined = if std::mem::take(&mut self.memberships_doubtful) {
+            self.speaker.renew_memberships(&wanted)
+        } else {
+            self.speaker.hold_memberships(&wanted)
+        };
+        let told = self.lacking.groups(&unjoined);
+        self.tell_lack(now, Level::Warning, told);
+    }
+
+    fn tell_lack(&mut self, now: Instant, level: Level, (facts, words): (Vec<Fact>, Vec<String>)) {
+        for text in words {
+            self.teller.tell(Report::Problem(level, text));
+        }
+        for fact in facts {
+            self.node.handle(now, Input::Fact(fact), &mut self.effects);
         }
     }
 }
@@ -412,4 +542,31 @@ fn need(host: &Host) -> Need {
     }
     need.backlog = host.instances.len() * 4;
     need
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(family: Family, errno: i32) -> Missing {
+        Missing { family, sealed: false, why: Error::refused("open a socket", Refusal::new(errno)) }
+    }
+
+    #[test]
+    fn the_node_hears_only_what_is_new_about_what_is_lacking() {
+        let fact = |family, why: Option<i32>| Fact::NoSocket { family, sealed: false, why: why.map(Errno) };
+        let mut lacking = Lacking::default();
+        assert_eq!(lacking.sockets(&[]), (vec![], vec![]));
+        let (facts, words) = lacking.sockets(&[missing(Family::V6, libc::EAFNOSUPPORT)]);
+        assert_eq!(facts, [fact(Family::V6, Some(97))]);
+        assert_eq!(words, ["cannot open a socket: Address family not supported by protocol"]);
+        assert!(!lacking.is_empty());
+        assert_eq!(lacking.sockets(&[missing(Family::V6, libc::EAFNOSUPPORT)]), (vec![], vec![]));
+        let (facts, words) = lacking.sockets(&[missing(Family::V4, libc::EPERM)]);
+        assert_eq!(facts, [fact(Family::V6, None), fact(Family::V4, Some(1))]);
+        assert_eq!(words.len(), 1);
+        let (facts, words) = lacking.sockets(&[]);
+        assert_eq!((facts, words), (vec![fact(Family::V4, None)], vec![]));
+        assert!(lacking.is_empty());
+    }
 }

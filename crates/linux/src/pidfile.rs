@@ -9,6 +9,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a lock that somebody else has is asked for.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A pid file that is ours. Dropping it removes the file and then releases the lock.
 #[derive(Debug)]
@@ -49,6 +53,20 @@ impl PidFile {
             };
             write().map_err(|error| refused("write", &error))?;
             return Ok(Self { path: path.to_owned(), file });
+        }
+    }
+
+    /// Like [`acquire`](Self::acquire), but waits up to `limit` for a holder that is about to end.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn acquire_within(path: impl AsRef<Path>, limit: Duration) -> Result<Self> {
+        let begun = Instant::now();
+        loop {
+            match Self::acquire(path.as_ref()) {
+                Err(Error::AlreadyRunning { .. }) if begun.elapsed() < limit => std::thread::sleep(PAUSE),
+                done => return done,
+            }
         }
     }
 
@@ -167,6 +185,9 @@ mod tests {
             error.to_string(),
             format!("already running as process {me} ({} is locked)", path.display())
         );
+        let begun = Instant::now();
+        assert!(PidFile::acquire_within(&path, Duration::from_millis(50)).is_err());
+        assert!(begun.elapsed() >= Duration::from_millis(50));
         first.write(7).unwrap();
         assert_eq!(holder(&path).unwrap(), Some(7));
         drop(first);

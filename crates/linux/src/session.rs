@@ -4,7 +4,7 @@ use crate::sys::session;
 use std::os::fd::{OwnedFd, RawFd};
 use std::process::Command;
 
-/// Runs `command` in a session of its own, away from the terminal.
+/// Runs `command` in a session of its own, away from the terminal, and with no descriptors but the standard streams.
 pub fn detach(command: &mut Command) {
     session::new_session(command);
 }

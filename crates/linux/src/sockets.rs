@@ -94,6 +94,28 @@ pub struct Unsent {
     pub errno: Errno,
 }
 
+/// Sockets that could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Adverts of this family cannot be sent or heard.
+    pub family: Family,
+    /// Those inside an Authentication Header; otherwise the plain ones.
+    pub sealed: bool,
+    /// Why.
+    pub why: Error,
+}
+
+/// A group that could not be joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unjoined {
+    /// On this interface.
+    pub interface: InterfaceIndex,
+    /// The group.
+    pub group: IpAddr,
+    /// Why.
+    pub why: Error,
+}
+
 /// All sockets of one host.
 pub struct Speaker {
     need: Need,
@@ -116,7 +138,7 @@ impl Speaker {
     /// Opens what `need` names in the calling thread's network namespace.
     ///
     /// # Errors
-    /// In a forbidden namespace, or when the kernel refuses (`CAP_NET_RAW`; a kernel without IPv6).
+    /// In a forbidden namespace, or the first refusal of the kernel (`CAP_NET_RAW`; a kernel without IPv6).
     pub fn open(need: &Need) -> Result<Self> {
         forbidden_netns()?;
         let mut speaker = Self {
@@ -128,30 +150,47 @@ impl Speaker {
             inbox: RecvBatch::new(BATCH),
             outbox: SendBatch::new(BATCH),
         };
-        speaker.adapt(need)?;
-        Ok(speaker)
+        match speaker.adapt(need)?.into_iter().next() {
+            Some(missing) => Err(missing.why),
+            None => Ok(speaker),
+        }
     }
 
     /// Changes to what a new configuration needs. Sockets that stay keep what they have received; new VRIDs
     /// are heard from now on.
     ///
+    /// Each family stands for itself, and so do sealed adverts. Returns what could not be had; ask again later.
+    ///
     /// # Errors
-    /// As [`Speaker::open`]; then the sockets are those of before, or some of both.
-    pub fn adapt(&mut self, need: &Need) -> Result<()> {
+    /// In a forbidden namespace; then nothing has changed.
+    pub fn adapt(&mut self, need: &Need) -> Result<Vec<Missing>> {
         forbidden_netns()?;
-        let v4 = need.v4.is_some() || need.authenticated;
-        self.mouth_v4 = keep(self.mouth_v4.take(), v4, mouth_v4)?;
-        self.mouth_v6 = keep(self.mouth_v6.take(), need.v6.is_some(), mouth_v6)?;
-        for (family, set) in [(Family::V4, &need.v4), (Family::V6, &need.v6)] {
-            for side in [Side::Fast, Side::Stray] {
-                let program = set.as_ref().map(|set| filter::program(family, set, side));
-                self.set_ear(family, Kind::Vrrp(side), program.as_deref(), need.backlog)?;
+        let mut missing = Vec::new();
+        for family in [Family::V4, Family::V6] {
+            if let Err(why) = self.adapt_family(family, need) {
+                missing.push(Missing { family, sealed: false, why });
             }
         }
         let program = need.authenticated.then(filter::authenticated);
-        self.set_ear(Family::V4, Kind::Authenticated, program.as_deref(), need.backlog)?;
+        if let Err(why) = self.set_ear(Family::V4, Kind::Authenticated, program.as_deref(), need.backlog) {
+            missing.push(Missing { family: Family::V4, sealed: true, why });
+        }
         self.ears.sort_by_key(|ear| ear.kind == Kind::Vrrp(Side::Stray));
         self.need = *need;
+        Ok(missing)
+    }
+
+    /// The sending socket and the two receiving sockets of one family.
+    fn adapt_family(&mut self, family: Family, need: &Need) -> Result<()> {
+        let (mouth, set, open, spoken) = match family {
+            Family::V4 => (&mut self.mouth_v4, &need.v4, mouth_v4 as fn() -> _, need.authenticated),
+            Family::V6 => (&mut self.mouth_v6, &need.v6, mouth_v6 as fn() -> _, false),
+        };
+        *mouth = keep(mouth.take(), set.is_some() || spoken, open)?;
+        for side in [Side::Fast, Side::Stray] {
+            let program = set.as_ref().map(|set| filter::program(family, set, side));
+            self.set_ear(family, Kind::Vrrp(side), program.as_deref(), need.backlog)?;
+        }
         Ok(())
     }
 
@@ -201,7 +240,7 @@ impl Speaker {
     /// appended to `unsent`; the others go out all the same.
     ///
     /// Multicast leaves by the interface that the advert names. Unicast goes where routing sends it, decided as if
-    /// from the advert's source address; only a link-local peer is bound to the interface.
+    /// from the advert's source address; only link-local addresses bind it to the interface.
     pub fn send(&mut self, transmits: &[Transmit], unsent: &mut Vec<Unsent>) {
         let mut start = 0;
         for run in transmits.chunk_by(|a, b| a.destination.is_ipv4() == b.destination.is_ipv4()) {
@@ -228,7 +267,8 @@ impl Speaker {
         if self.helpers.iter().any(|helper| helper.held.contains(&place)) {
             return Ok(());
         }
-        for helper in self.helpers.iter_mut().filter(|helper| helper.family == family) {
+        // The latest first: those before it are full, unless somebody left.
+        for helper in self.helpers.iter_mut().rev().filter(|helper| helper.family == family) {
             match helper.join(place) {
                 Ok(()) => return Ok(()),
                 // Full: 20 IPv4 memberships on one socket (igmp_max_memberships), or its option memory.
@@ -258,10 +298,23 @@ impl Speaker {
     /// Makes the memberships those that are `wanted`: joins what is missing, leaves the rest.
     ///
     /// Returns what could not be joined; ask again when the interface changes.
-    pub fn hold_memberships(&mut self, wanted: &BTreeSet<(InterfaceIndex, IpAddr)>) -> Vec<Error> {
+    pub fn hold_memberships(&mut self, wanted: &BTreeSet<(InterfaceIndex, IpAddr)>) -> Vec<Unjoined> {
         let held: BTreeSet<_> = self.memberships().collect();
         held.difference(wanted).for_each(|&(interface, group)| self.leave(interface, group));
-        wanted.difference(&held).filter_map(|&(interface, group)| self.join(interface, group).err()).collect()
+        let missing = wanted.difference(&held);
+        missing
+            .filter_map(|&(interface, group)| {
+                self.join(interface, group).err().map(|why| Unjoined { interface, group, why })
+            })
+            .collect()
+    }
+
+    /// The same, without trust in what was joined before: an interface may have left and come back with the same
+    /// number unseen. Everything is left before it is joined anew: when a socket leaves a group of an interface that
+    /// has gone, the kernel counts that against the new one of the same number.
+    pub fn renew_memberships(&mut self, wanted: &BTreeSet<(InterfaceIndex, IpAddr)>) -> Vec<Unjoined> {
+        self.helpers.clear();
+        self.hold_memberships(wanted)
     }
 
     /// The groups that are joined, with their interfaces.
@@ -298,7 +351,8 @@ fn describe<'a>(transmit: &'a Transmit, space: &mut Space) -> (Outgoing<'a>, usi
             0
         }
         (IpAddr::V6(source), IpAddr::V6(to)) => {
-            let bound = multicast || to.is_unicast_link_local();
+            // The kernel takes no link-local source without its interface.
+            let bound = multicast || to.is_unicast_link_local() || source.is_unicast_link_local();
             let interface = if bound { transmit.interface } else { 0 };
             writer.packet_info_v6(interface, source);
             writer.hop_limit(transmit.hop_limit);

@@ -1,11 +1,13 @@
 //! keepalived's words, in one place: the lines that scripts grep for, the state names that scripts are given,
 //! the statistics file that monitoring reads. Nothing outside this file says MASTER.
 
-use crate::event::{Event, Fault, Standing};
+use crate::event::{Contrast, Disbelieved, Event, Fault, Standing};
+use crate::io::Errno;
 use crate::status::{AddressState, InstanceStatus, Status};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::net::IpAddr;
 use core::time::Duration;
 use vrrp::{Discard, Leader, Why};
 use wire::Priority;
@@ -27,7 +29,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |text: fmt::Arguments<'_>| lines.push(alloc::format!("{text}"));
     match event {
-        Event::Moved { instance, from, to, why, faults } => {
+        Event::Moved { instance, from, to, why, faults, disbelieved } => {
             if matches!(why, Why::NoResponse) && *to == Standing::Active {
                 say(format_args!("({instance}) Receive advertisement timeout"));
             }
@@ -38,7 +40,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
                 }
                 (_, to) => say(format_args!("({instance}) Entering {} STATE", word(*to))),
             }
-            if let Some(reason) = reason(why, faults) {
+            if let Some(reason) = reason(*from, why, faults, *disbelieved) {
                 say(format_args!("({instance}) because {reason}"));
             }
         }
@@ -49,6 +51,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::SecondOwner { .. }
         | Event::PreemptHold { .. }
         | Event::SilenceExcused { .. }
+        | Event::StoodStill { .. }
         | Event::Discarded { .. }
         | Event::AddressListDiffers { .. }
         | Event::IntervalDiffers { .. }
@@ -57,6 +60,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::LeftoverRemoved { .. }
         | Event::AddressRefused { .. }
         | Event::AddressStays { .. }
+        | Event::AddressWhileBackup { .. }
         | Event::Holding { .. }
         | Event::Unsent { .. }
         | Event::Configured { .. } => say(format_args!("{}", Words(event))),
@@ -64,10 +68,15 @@ pub fn log_lines(event: &Event) -> Vec<String> {
     lines
 }
 
-fn reason(why: &Why, faults: &[Fault]) -> Option<String> {
+fn reason(from: Standing, why: &Why, faults: &[Fault], disbelieved: Option<Disbelieved>) -> Option<String> {
     Some(match why {
+        Why::Started if from == Standing::Fault => "no fault is left".into(),
         Why::Started | Why::Stopped => return None,
         Why::Owner => "its priority is 255: it owns the address".into(),
+        Why::NoResponse if let Some(Disbelieved { adverts, source, why }) = disbelieved => {
+            let (noun, was) = if adverts == 1 { ("advert", "was") } else { ("adverts", "were") };
+            alloc::format!("{adverts} {noun} of {source} {was} not believed (the last: {why})")
+        }
         Why::NoResponse => "no advert came from an active router in time".into(),
         Why::LeaderLeft(source) => alloc::format!("{source} resigned (priority 0)"),
         Why::Preempting(Leader { source, priority }) => {
@@ -112,8 +121,17 @@ impl fmt::Display for Words<'_> {
             Event::NewLeader { instance, leader } => {
                 write!(f, "({instance}) follows {} (priority {})", leader.source, leader.priority)
             }
-            Event::Rival { instance, rival, suppressed } => {
-                let Leader { source, priority } = rival;
+            Event::Rival { instance, rival: Leader { source, priority }, stays: true, suppressed } => {
+                write!(
+                    f,
+                    "({instance}) {source} still advertises (priority {priority}) and does not hear us: "
+                )?;
+                f.write_str(
+                    "two machines hold the address; does a firewall or a one-way link keep our adverts ",
+                )?;
+                write!(f, "from it?{}", More(*suppressed))
+            }
+            Event::Rival { instance, rival: Leader { source, priority }, stays: false, suppressed } => {
                 write!(f, "({instance}) Received advert from {source} with lower priority {priority}: ")?;
                 write!(f, "it has not heard us (yet); answered{}", More(*suppressed))
             }
@@ -136,7 +154,12 @@ impl fmt::Display for Words<'_> {
                     "({instance}) this process was late or adverts were lost: waiting one more interval"
                 )
             }
-            Event::Discarded { instance, interface, vrid, source, why, suppressed } => {
+            Event::StoodStill { instance, time } => {
+                let tenths = time.as_millis() / 100;
+                write!(f, "({instance}) this process stood still for {}.{} s; ", tenths / 10, tenths % 10)?;
+                f.write_str("another router may have been active meanwhile")
+            }
+            Event::Discarded { instance, interface, vrid, source, why, contrast, suppressed } => {
                 match instance {
                     Some(instance) => write!(f, "({instance}) ")?,
                     None => write!(f, "{interface}: ")?,
@@ -145,17 +168,25 @@ impl fmt::Display for Words<'_> {
                 if let (None, Some(vrid)) = (instance, vrid) {
                     write!(f, " for VRID {vrid}")?;
                 }
-                write!(f, ": {why}{}", More(*suppressed))
+                write!(f, ": {why}")?;
+                if let Some(contrast) = contrast {
+                    write!(f, " ({contrast})")?;
+                }
+                write!(f, "{}", More(*suppressed))
             }
-            Event::AddressListDiffers { instance, source } => {
+            Event::AddressListDiffers { instance, source, theirs, ours } => {
                 write!(f, "({instance}) {source} advertises another list of addresses than ours: ")?;
+                if !theirs.is_empty() {
+                    write!(f, "it adds {}; ", Few(theirs))?;
+                }
+                if !ours.is_empty() {
+                    write!(f, "it lacks {}; ", Few(ours))?;
+                }
                 f.write_str("compare virtual_ipaddress on both nodes")
             }
-            Event::IntervalDiffers { instance, source } => {
-                write!(
-                    f,
-                    "({instance}) {source} advertises at another interval (advert_int) than ours; following it"
-                )
+            Event::IntervalDiffers { instance, source, theirs, ours } => {
+                write!(f, "({instance}) {source} advertises at another interval (advert_int) than ours: ")?;
+                write!(f, "every {theirs}, ours {ours}; following it")
             }
             Event::AddressLost { instance, address, interface, by, wait } => {
                 write!(f, "({instance}) {address} was removed from {interface}")?;
@@ -167,7 +198,7 @@ impl fmt::Display for Words<'_> {
                 } else {
                     write!(
                         f,
-                        " again and again; setting it again in {}. Find out who removes it",
+                        " again and again: leaving it to others for {}. Find out who removes it",
                         Secs(*wait)
                     )
                 }
@@ -188,6 +219,13 @@ impl fmt::Display for Words<'_> {
             Event::AddressStays { address, interface, errno } => {
                 write!(f, "cannot remove {address} from {interface}: {errno}; another host may hold it too")
             }
+            Event::AddressWhileBackup { instance, address, prefix, interface } => {
+                write!(f, "({instance}) {address} is on {interface} although this router is Backup: ")?;
+                write!(
+                    f,
+                    "two machines may answer; remove it: ip addr del {address}/{prefix} dev {interface}"
+                )
+            }
             Event::Holding { instance, addresses } => {
                 write!(
                     f,
@@ -195,13 +233,51 @@ impl fmt::Display for Words<'_> {
                     if *addresses == 1 { "" } else { "es" }
                 )
             }
+            // EPERM here is not about privileges: those were needed to open the socket.
+            Event::Unsent { instance, errno: Errno(1), suppressed } => {
+                write!(f, "({instance}) could not send an advert: the firewall of this machine drops our ")?;
+                write!(f, "adverts (output, protocol 112){}", More(*suppressed))
+            }
             Event::Unsent { instance, errno, suppressed } => {
                 write!(f, "({instance}) could not send an advert: {errno}{}", More(*suppressed))
             }
             Event::Configured { instances, added, removed, altered } => {
-                write!(f, "configuration in force: {instances} instances ")?;
+                let s = if *instances == 1 { "" } else { "s" };
+                write!(f, "configuration in force: {instances} instance{s} ")?;
                 write!(f, "({added} new, {removed} removed, {altered} changed)")
             }
+        }
+    }
+}
+
+impl fmt::Display for Contrast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let auth = |kind| match kind {
+            0 => "no authentication",
+            1 => "PASS",
+            _ => "AH",
+        };
+        match *self {
+            Self::Version { theirs, ours } => write!(f, "version {theirs}, ours {ours}"),
+            Self::Interval { theirs: Some(theirs), ours } => write!(f, "every {theirs}, ours {ours}"),
+            Self::Interval { theirs: None, ours } => write!(f, "every 0 s, ours {ours}"),
+            Self::Authentication { theirs, ours } => write!(f, "{}, ours {}", auth(theirs), auth(ours)),
+        }
+    }
+}
+
+/// The first few addresses.
+struct Few<'a>(&'a [IpAddr]);
+
+impl fmt::Display for Few<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 3;
+        for (n, address) in self.0.iter().take(SHOWN).enumerate() {
+            write!(f, "{}{address}", if n == 0 { "" } else { ", " })?;
+        }
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
         }
     }
 }

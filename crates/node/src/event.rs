@@ -11,7 +11,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 use vrrp::{Discard, Leader, Why};
-use wire::{Family, Priority, Vrid};
+use wire::{Family, Interval, Priority, Version, Vrid};
 
 /// Where an instance stands, as an administrator sees it: the role, with "cannot take part" told apart from
 /// "not started".
@@ -40,8 +40,21 @@ pub enum Fault {
     NoSourceAddress(Arc<str>, Family),
     /// The kernel refused every address of the instance.
     AddressRefused(Errno),
+    /// Somebody removes an address again and again.
+    AddressKeepsVanishing {
+        /// The address.
+        address: IpAddr,
+        /// From this interface.
+        interface: Arc<str>,
+        /// Who removed it last, if that is known.
+        by: Option<String>,
+    },
     /// It was configured without addresses, so no advert of it could be sent (RX-11).
     NoAddresses,
+    /// The kernel refused the sockets through which adverts of this family go and come.
+    NoSocket(Family, Errno),
+    /// The kernel refused to join the group of the adverts on the interface, so none would be heard.
+    NotJoined(Arc<str>, Errno),
 }
 
 impl fmt::Display for Fault {
@@ -57,7 +70,16 @@ impl fmt::Display for Fault {
                 write!(f, "interface {name} has no usable link-local IPv6 address to send from")
             }
             Self::AddressRefused(errno) => write!(f, "address refused: {errno}"),
+            Self::AddressKeepsVanishing { address, interface, by } => {
+                write!(f, "{address} keeps being removed from {interface}")?;
+                match by {
+                    Some(by) => write!(f, " (last by {by})"),
+                    None => Ok(()),
+                }
+            }
             Self::NoAddresses => f.write_str("no address is configured: an advert must list one"),
+            Self::NoSocket(family, errno) => write!(f, "no {family} sockets for adverts: {errno}"),
+            Self::NotJoined(name, errno) => write!(f, "adverts on {name} cannot be heard: {errno}"),
         }
     }
 }
@@ -71,6 +93,7 @@ impl fmt::Display for Errno {
             19 => "no such device",
             22 => "invalid argument",
             28 => "no space: a limit of the kernel is reached",
+            97 => "address family not supported (is IPv6 switched off?)",
             95 => "not supported (is IPv6 switched off on this interface?)",
             99 => "address not available",
             100 => "network is down",
@@ -93,26 +116,59 @@ pub enum Level {
     Alarm,
 }
 
+/// Adverts for an instance that were not believed since the last one that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disbelieved {
+    /// How many.
+    pub adverts: u32,
+    /// Who sent the last one.
+    pub source: IpAddr,
+    /// Why the last one was not believed.
+    pub why: Discard,
+}
+
+/// What an advert that was not believed says, and what we say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Theirs and ours.
+pub enum Contrast {
+    /// VRRP versions.
+    Version { theirs: u8, ours: Version },
+    /// Intervals; `None` is zero.
+    Interval { theirs: Option<Interval>, ours: Interval },
+    /// Authentication types of version 2.
+    Authentication { theirs: u8, ours: u8 },
+}
+
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // Fields are named for what they are; the variants say the rest.
 pub enum Event {
     /// An instance stands elsewhere now.
-    Moved { instance: Arc<str>, from: Standing, to: Standing, why: Why, faults: Vec<Fault> },
+    Moved {
+        instance: Arc<str>,
+        from: Standing,
+        to: Standing,
+        why: Why,
+        faults: Vec<Fault>,
+        /// Silence was concluded though these came.
+        disbelieved: Option<Disbelieved>,
+    },
     /// More or fewer faults, still unable to take part.
     Faults { instance: Arc<str>, faults: Vec<Fault> },
     /// The effective priority changed.
     PriorityChanged { instance: Arc<str>, from: Priority, to: Priority },
     /// A Backup follows another Active router.
     NewLeader { instance: Arc<str>, leader: Leader },
-    /// Active, and another router advertises with less.
-    Rival { instance: Arc<str>, rival: Leader, suppressed: u32 },
+    /// Active, and another router advertises with less; `stays`: it still does though it must have heard us.
+    Rival { instance: Arc<str>, rival: Leader, stays: bool, suppressed: u32 },
     /// Two routers say that they own the address.
     SecondOwner { instance: Arc<str>, source: IpAddr },
     /// Preemption is held back.
     PreemptHold { instance: Arc<str>, wait: Duration },
     /// Silence was not counted.
     SilenceExcused { instance: Arc<str> },
+    /// Active, and this process stood still for so long that a backup has probably taken over meanwhile.
+    StoodStill { instance: Arc<str>, time: Duration },
     /// An advert was not believed.
     Discarded {
         instance: Option<Arc<str>>,
@@ -120,12 +176,13 @@ pub enum Event {
         vrid: Option<Vrid>,
         source: IpAddr,
         why: Discard,
+        contrast: Option<Contrast>,
         suppressed: u32,
     },
-    /// An advert lists other addresses than we do.
-    AddressListDiffers { instance: Arc<str>, source: IpAddr },
+    /// An advert lists other addresses than we do: those that only it lists, and those that only we do.
+    AddressListDiffers { instance: Arc<str>, source: IpAddr, theirs: Vec<IpAddr>, ours: Vec<IpAddr> },
     /// An advert has another interval than ours (version 3: it is followed).
-    IntervalDiffers { instance: Arc<str>, source: IpAddr },
+    IntervalDiffers { instance: Arc<str>, source: IpAddr, theirs: Interval, ours: Interval },
     /// Somebody removed one of our addresses while Active; it is set again now or after `wait`.
     AddressLost {
         instance: Arc<str>,
@@ -142,6 +199,8 @@ pub enum Event {
     AddressRefused { instance: Arc<str>, address: IpAddr, interface: Arc<str>, errno: Errno, wait: Duration },
     /// The kernel refused to remove an address that is not to be here any more: two hosts may answer for it.
     AddressStays { address: IpAddr, interface: Arc<str>, errno: Errno },
+    /// A virtual address that we did not set is here though the instance is Backup: two hosts may answer for it.
+    AddressWhileBackup { instance: Arc<str>, address: IpAddr, prefix: u8, interface: Arc<str> },
     /// All addresses of an Active instance are in place.
     Holding { instance: Arc<str>, addresses: usize },
     /// Adverts could not be sent.
@@ -156,18 +215,22 @@ impl Event {
     pub const fn level(&self) -> Level {
         match self {
             Self::Moved { to: Standing::Fault, .. }
-            | Self::Faults { .. }
+            | Self::Moved { disbelieved: Some(_), .. }
             | Self::SecondOwner { .. }
+            | Self::Rival { stays: true, .. }
+            | Self::Unsent { .. }
+            | Self::AddressWhileBackup { .. }
             | Self::AddressRefused { .. }
             | Self::AddressStays { .. } => Level::Alarm,
-            Self::Rival { .. }
+            Self::Faults { .. }
+            | Self::Rival { .. }
             | Self::SilenceExcused { .. }
+            | Self::StoodStill { .. }
             | Self::Discarded { .. }
             | Self::AddressListDiffers { .. }
             | Self::IntervalDiffers { .. }
             | Self::AddressLost { .. }
-            | Self::LeftoverRemoved { .. }
-            | Self::Unsent { .. } => Level::Warning,
+            | Self::LeftoverRemoved { .. } => Level::Warning,
             Self::Moved { .. }
             | Self::PriorityChanged { .. }
             | Self::NewLeader { .. }

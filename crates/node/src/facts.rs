@@ -1,6 +1,6 @@
 //! What is known about the host: interfaces and their addresses. Written by facts, read by the verdict.
 
-use crate::io::{Address, InterfaceIndex, Link};
+use crate::io::{Address, Errno, InterfaceIndex, Link};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,6 +12,10 @@ use wire::Family;
 pub(crate) struct Facts {
     links: BTreeMap<InterfaceIndex, Known>,
     names: BTreeMap<Arc<str>, InterfaceIndex>,
+    /// Adverts of this family, plain or sealed, that cannot be had, and why.
+    no_sockets: BTreeMap<(Family, bool), Errno>,
+    /// Groups that could not be joined, and why.
+    not_joined: BTreeMap<(InterfaceIndex, IpAddr), Errno>,
 }
 
 #[derive(Debug)]
@@ -131,15 +135,47 @@ impl Facts {
         }
     }
 
-    /// Replaces everything.
+    /// Replaces all interfaces and addresses.
     pub(crate) fn replace(&mut self, links: Vec<Link>, addresses: Vec<Address>) {
-        *self = Self::default();
+        self.links.clear();
+        self.names.clear();
         for link in links {
             self.set_link(link);
         }
         for address in addresses {
             self.set_address(address);
         }
+    }
+
+    /// Takes whether there are sockets; true if that is new.
+    pub(crate) fn set_no_socket(&mut self, family: Family, sealed: bool, why: Option<Errno>) -> bool {
+        set(&mut self.no_sockets, (family, sealed), why)
+    }
+
+    /// Takes whether a group is joined; true if that is new.
+    pub(crate) fn set_not_joined(
+        &mut self,
+        interface: InterfaceIndex,
+        group: IpAddr,
+        why: Option<Errno>,
+    ) -> bool {
+        set(&mut self.not_joined, (interface, group), why)
+    }
+
+    /// Why there are no sockets for adverts of this family.
+    pub(crate) fn no_socket(&self, family: Family, sealed: bool) -> Option<Errno> {
+        self.no_sockets.get(&(family, sealed)).copied()
+    }
+
+    /// Why a group is not joined.
+    pub(crate) fn not_joined(&self, interface: InterfaceIndex, group: IpAddr) -> Option<Errno> {
+        self.not_joined.get(&(interface, group)).copied()
+    }
+
+    /// The prefix with which somebody else set this address here.
+    pub(crate) fn unmarked(&self, interface: InterfaceIndex, address: IpAddr) -> Option<u8> {
+        let own = &self.links.get(&interface)?.own;
+        own.iter().find(|known| known.address == address).map(|known| known.prefix)
     }
 
     pub(crate) fn has_address(&self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> bool {
@@ -168,5 +204,28 @@ impl Facts {
         let primary = || own().filter(|a| !a.secondary).map(|a| a.address);
         let choice = primary().find(|a| !is_virtual(*a)).or_else(|| primary().next());
         choice.or_else(|| own().map(|a| a.address).find(|a| !is_virtual(*a)))
+    }
+
+    /// The interface's first global IPv6 address that is neither virtual nor set by us: what unicast to a peer
+    /// beyond the link is sent from.
+    pub(crate) fn global_source(
+        &self,
+        index: InterfaceIndex,
+        is_virtual: impl Fn(IpAddr) -> bool,
+    ) -> Option<IpAddr> {
+        let own = self.links.get(&index)?.own.iter().filter(|a| a.usable).map(|a| a.address);
+        let mut global = own.filter(|address| match address {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_loopback(),
+        });
+        global.find(|address| !is_virtual(*address))
+    }
+}
+
+/// Keeps what is not as it should be, and only that; true if that is new.
+fn set<K: Ord>(broken: &mut BTreeMap<K, Errno>, key: K, why: Option<Errno>) -> bool {
+    match why {
+        Some(errno) => broken.insert(key, errno) != Some(errno),
+        None => broken.remove(&key).is_some(),
     }
 }

@@ -63,13 +63,24 @@ pub(crate) enum Step {
 
 impl Spot {
     pub(crate) const fn new(device: Arc<str>, address: VirtualAddress) -> Self {
-        let removals = Removals { recent: Vec::new(), strikes: 0 };
+        let removals = Removals { recent: Vec::new(), is_fight: false };
         Self { device, address, at: None, held: Held::Absent, removals }
     }
 
     /// Whether this is the place of `address` on `interface`.
     pub(crate) fn is_at(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
         self.address.address == address && self.at == Some(interface)
+    }
+
+    /// Whether both are about the same address in the same place.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.device == other.device
+            && (self.address.address, self.address.prefix) == (other.address.address, other.address.prefix)
+    }
+
+    /// Whether it is there or about to come or go, as far as this run has to do with it.
+    pub(crate) const fn is_claimed(&self) -> bool {
+        !matches!(self.held, Held::Absent | Held::Lost { .. } | Held::Refused { .. })
     }
 
     /// The comparison: what is wanted with what is held.
@@ -160,69 +171,52 @@ impl Spot {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removals {
     recent: Vec<Instant>,
-    strikes: u32,
+    is_fight: bool,
 }
 
 impl Removals {
     const LIMIT: usize = 5;
     const WINDOW: core::time::Duration = core::time::Duration::from_secs(10);
-    const LONGEST: core::time::Duration = core::time::Duration::from_secs(60);
 
-    /// Notes a removal; how long to wait before setting the address again: nothing, until it has happened
-    /// five times within ten seconds, then 1 s, 2 s, 4 s … at most a minute. It is over when the address was
-    /// left alone for ten seconds.
-    pub(crate) fn note(&mut self, now: Instant) -> core::time::Duration {
-        // While it waited to be set again it could not be taken away: only the time after that is peace.
-        if self.recent.last().is_none_or(|last| now.since(*last) >= self.wait() + Self::WINDOW) {
+    /// Notes a removal of an address that is wanted since `since`; whether it is a fight: more than five removals
+    /// within ten seconds. It is over when the address was left alone for ten seconds.
+    pub(crate) fn note(&mut self, since: Instant, now: Instant) -> bool {
+        // While it was not wanted it could not be taken away: only the time after that is peace.
+        let quiet = self.recent.last().map(|last| now.since(since.max(*last)));
+        if quiet.is_none_or(|quiet| quiet >= Self::WINDOW) {
             *self = Self::default();
         }
-        if self.strikes == 0 {
-            self.recent.retain(|at| now.since(*at) < Self::WINDOW);
-        }
-        if self.recent.len() >= Self::LIMIT {
-            self.strikes = (self.strikes + 1).min(7);
-            self.recent.remove(0);
-        }
+        self.recent.retain(|at| now.since(*at) < Self::WINDOW);
+        self.is_fight |= self.recent.len() >= Self::LIMIT;
         self.recent.push(now);
-        self.wait()
+        self.is_fight
     }
 
-    fn wait(&self) -> core::time::Duration {
-        match self.strikes.checked_sub(1) {
-            None => core::time::Duration::ZERO,
-            Some(doublings) => core::time::Duration::from_secs(1 << doublings).min(Self::LONGEST),
-        }
+    /// Whether the latest removals were a fight.
+    pub(crate) const fn is_fight(&self) -> bool {
+        self.is_fight
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
 
     #[test]
-    fn removals_are_repaired_at_once_until_they_become_a_fight() {
+    fn removals_are_an_accident_until_they_become_a_fight() {
         let mut removals = Removals::default();
         let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
         for n in 0..5 {
-            assert_eq!(removals.note(at(n * 100)), Duration::ZERO);
+            assert!(!removals.note(at(0), at(n * 100)));
         }
-        assert_eq!(removals.note(at(600)), Duration::from_secs(1));
-        assert_eq!(removals.note(at(1_700)), Duration::from_secs(2));
-        assert_eq!(removals.note(at(13_700)), Duration::ZERO, "peace has returned");
+        assert!(removals.note(at(0), at(600)));
+        assert!(removals.note(at(20_000), at(20_001)), "while it was not wanted there was no peace");
+        assert!(!removals.note(at(20_000), at(30_001)), "peace has returned");
     }
 
     #[test]
-    fn a_fight_that_goes_on_is_answered_once_a_minute() {
+    fn a_removal_now_and_then_is_no_fight() {
         let mut removals = Removals::default();
-        let mut now = Instant::EPOCH;
-        let waits: Vec<u64> = (0..15)
-            .map(|_| {
-                let wait = removals.note(now);
-                now += wait + Duration::from_millis(1);
-                wait.as_secs()
-            })
-            .collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+        assert!((0..100).all(|n| !removals.note(Instant::EPOCH, Instant::from_nanos(n * 2_000_000_001))));
     }
 }

@@ -12,7 +12,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use core::time::Duration;
 use model::{Host, VirtualAddress};
 use timeline::Instant;
-use wire::Mac;
+use wire::{Family, Mac};
 
 use crate::event::Event;
 
@@ -74,6 +74,24 @@ pub enum Fact {
     },
     /// Adverts may have been lost on the way to us (receive overflow, or the machine stood still).
     Deaf,
+    /// There are no sockets for adverts of this kind, and why; `None`: there are.
+    NoSocket {
+        /// Of this family.
+        family: Family,
+        /// Those inside an Authentication Header; otherwise the plain ones.
+        sealed: bool,
+        /// What the kernel said.
+        why: Option<Errno>,
+    },
+    /// A group could not be joined on an interface, and why; `None`: it is joined, or nobody wants it any more.
+    NotJoined {
+        /// On this interface.
+        interface: InterfaceIndex,
+        /// The group.
+        group: IpAddr,
+        /// What the kernel said.
+        why: Option<Errno>,
+    },
 }
 
 /// Who changed something in the kernel.
@@ -223,7 +241,8 @@ pub enum Act {
         /// One for each address, same order; empty: announce nothing.
         announcements: Arc<[Announcement]>,
     },
-    /// Remove those of the addresses that this program set.
+    /// Remove those of the addresses that this program set. The list may be empty: what the router asked for
+    /// before is off all the same, announcements too.
     Remove {
         /// The addresses.
         addresses: Arc<[Placed]>,

@@ -1,11 +1,11 @@
 //! One instance at run time: its configuration, its router, what it holds, what it counted.
 
 use crate::egress::Egress;
-use crate::event::{Fault, Standing};
+use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
 use crate::io::{Errno, RouterId};
 use crate::verdict::Verdict;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::{Authentication, Instance};
@@ -37,10 +37,43 @@ pub(crate) struct Slot {
     pub(crate) rounds: u32,
     /// All addresses in place was reported for this activation.
     pub(crate) holding: bool,
+    /// The hand was asked to set or announce something since it was last told to stop.
+    pub(crate) asked: bool,
     pub(crate) refusal: Refusal,
     /// When to look at its addresses again though nothing happens; recomputed by [`Slot::note_retry`].
     pub(crate) retry_at: Option<Instant>,
     pub(crate) quiet: BTreeMap<Cause, Quiet>,
+    /// Adverts that were not believed since the last one that was, or since the role changed.
+    pub(crate) disbelieved: Option<Disbelieved>,
+    /// When the last believed advert arrived.
+    pub(crate) heard_at: Instant,
+    /// Who advertises with less while we are Active.
+    pub(crate) rival: Option<Rival>,
+    /// Virtual addresses that somebody else set while we are Backup, already told.
+    pub(crate) squatters: BTreeSet<IpAddr>,
+}
+
+/// A router that advertises with less than we do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rival {
+    source: IpAddr,
+    first: Instant,
+    last: Instant,
+}
+
+impl Slot {
+    /// An advert with less than ours arrived at `at`. Whether its sender has had the time to hear us.
+    pub(crate) fn note_rival(&mut self, source: IpAddr, at: Instant) -> bool {
+        let settings = self.router.settings();
+        // We answer at once, unless told not to: then our next regular advert must reach it.
+        let answered = if settings.lower_priority_no_advert { 3 } else { 1 };
+        let grace = settings.interval.duration() * answered / 2;
+        let recent = self.router.down_interval();
+        let known = self.rival.filter(|rival| rival.source == source && at.since(rival.last) <= recent);
+        let rival = Rival { source, first: known.map_or(at, |rival| rival.first), last: at };
+        self.rival = Some(rival);
+        at.since(rival.first) > grace
+    }
 }
 
 /// What an instance counted since it was configured. All only grow.
@@ -81,7 +114,7 @@ impl Counters {
         self.discards.get(why.index()).copied().unwrap_or(0)
     }
 
-    pub(crate) fn count_discard(&mut self, why: Discard) {
+    fn count_discard(&mut self, why: Discard) {
         if let Some(counter) = self.discards.get_mut(why.index()) {
             *counter += 1;
         }
@@ -93,11 +126,13 @@ impl Counters {
 pub(crate) enum Cause {
     Discard(Discard),
     Rival,
+    RivalStays,
     AddressList,
     Interval,
     Unsent,
     SecondOwner,
     NewLeader,
+    PreemptHold,
 }
 
 impl Cause {
@@ -108,6 +143,8 @@ impl Cause {
             Self::NewLeader => 5,
             Self::Discard(_)
             | Self::Rival
+            | Self::RivalStays
+            | Self::PreemptHold
             | Self::AddressList
             | Self::Interval
             | Self::Unsent
@@ -146,19 +183,19 @@ impl Quiet {
     }
 }
 
-/// The kernel refused every address; when to try again.
-#[derive(Clone, Copy, Debug, Default)]
+/// The addresses cannot be held: the kernel refused every one, or somebody keeps removing one. When to try again.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Refusal {
-    pub(crate) until: Option<(Instant, Errno)>,
+    pub(crate) until: Option<(Instant, Fault)>,
     strikes: u32,
 }
 
 impl Refusal {
     /// 5 s, 10 s, 20 s … at most 5 minutes: each try costs a healthy peer a moment of silence.
-    pub(crate) fn note(&mut self, now: Instant, errno: Errno) -> Duration {
+    pub(crate) fn note(&mut self, now: Instant, fault: Fault) -> Duration {
         let wait = Duration::from_secs((5_u64 << self.strikes.min(6)).min(300));
         self.strikes += 1;
-        self.until = Some((now + wait, errno));
+        self.until = Some((now + wait, fault));
         wait
     }
 
@@ -190,9 +227,14 @@ impl Slot {
             excused: false,
             rounds: 0,
             holding: false,
+            asked: false,
             refusal: Refusal::default(),
             retry_at: None,
             quiet: BTreeMap::new(),
+            disbelieved: None,
+            heard_at: now,
+            rival: None,
+            squatters: BTreeSet::new(),
             instance,
         };
         slot.adopt_configuration();
@@ -222,9 +264,16 @@ impl Slot {
         before
     }
 
+    /// An advert was not believed.
+    pub(crate) fn note_discard(&mut self, source: IpAddr, why: Discard) {
+        self.counters.count_discard(why);
+        let adverts = self.disbelieved.map_or(0, |before| before.adverts).saturating_add(1);
+        self.disbelieved = Some(Disbelieved { adverts, source, why });
+    }
+
     /// When it wants to be looked at.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let refusal = self.refusal.until.map(|(at, _)| at);
+        let refusal = self.refusal.until.as_ref().map(|(at, _)| *at);
         [self.router.deadline(), refusal, self.retry_at].into_iter().flatten().min()
     }
 

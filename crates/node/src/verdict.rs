@@ -1,13 +1,14 @@
 //! Facts → fold → verdict: may this instance take part, and with which priority? Recomputed from zero each
 //! time, so nothing can drift.
 
+use crate::egress;
 use crate::event::Fault;
 use crate::facts::Facts;
-use crate::io::{Errno, InterfaceIndex};
+use crate::io::InterfaceIndex;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Instance, Transport};
-use wire::{Mac, Priority};
+use model::{Authentication, Host, Instance, Transport};
+use wire::{Family, Mac, Priority};
 
 /// What the facts say about one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +29,12 @@ pub(crate) struct Place {
     pub(crate) source: IpAddr,
 }
 
-/// Judges one instance. `refused`: the kernel refused all its addresses a moment ago.
+/// Judges one instance. `trouble`: why it could not hold its addresses a moment ago.
 pub(crate) fn judge(
     facts: &Facts,
+    host: &Host,
     instance: &Instance,
-    refused: Option<Errno>,
+    trouble: Option<Fault>,
     is_virtual: impl Fn(IpAddr) -> bool,
 ) -> Verdict {
     let mut faults = Vec::new();
@@ -44,14 +46,25 @@ pub(crate) fn judge(
             if !instance.ignore_own_link {
                 faults.extend(link_fault(facts, name));
             }
+            let beyond = || facts.global_source(link.index, &is_virtual);
             let source = configured_source(instance)
-                .or_else(|| facts.source(link.index, instance.settings.family, is_virtual));
+                .or_else(|| speaks_beyond_the_link(instance).then(beyond).flatten())
+                .or_else(|| facts.source(link.index, instance.settings.family, &is_virtual));
             match source {
                 Some(source) => place = Some(Place { interface: link.index, mac: link.mac, source }),
                 None => faults.push(Fault::NoSourceAddress(name.clone(), instance.settings.family)),
             }
+            if matches!(instance.transport, Transport::Multicast { .. }) {
+                let why = facts.not_joined(link.index, egress::group(host, instance));
+                faults.extend(why.map(|errno| Fault::NotJoined(name.clone(), errno)));
+            }
         }
     }
+    let (family, sealed) =
+        (instance.settings.family, matches!(instance.authentication, Authentication::Header(_)));
+    // Sealed adverts leave through the same socket as plain ones.
+    let why = facts.no_socket(family, false).or_else(|| facts.no_socket(family, true).filter(|_| sealed));
+    faults.extend(why.map(|errno| Fault::NoSocket(family, errno)));
     // The interfaces of addresses count like the own one, unless told otherwise.
     for address in instance.held_addresses() {
         if let Some(device) = address.device.as_ref().filter(|device| *device != name && !address.no_track) {
@@ -71,7 +84,7 @@ pub(crate) fn judge(
             _ => {}
         }
     }
-    faults.extend(refused.map(Fault::AddressRefused));
+    faults.extend(trouble);
     faults.extend(instance.addresses.is_empty().then_some(Fault::NoAddresses));
     faults.sort();
     faults.dedup();
@@ -93,6 +106,16 @@ fn link_fault(facts: &Facts, name: &alloc::sync::Arc<str>) -> Option<Fault> {
         Some(link) if !link.carrier => Some(Fault::NoCarrier(name.clone())),
         Some(_) => None,
     }
+}
+
+/// Unicast to IPv6 peers that a link-local source would not reach.
+fn speaks_beyond_the_link(instance: &Instance) -> bool {
+    let Transport::Unicast { peers, .. } = &instance.transport else { return false };
+    instance.settings.family == Family::V6
+        && peers.iter().any(|peer| match peer.address {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+        })
 }
 
 const fn configured_source(instance: &Instance) -> Option<IpAddr> {

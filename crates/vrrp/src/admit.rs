@@ -5,6 +5,7 @@
 //! passed.
 
 use crate::router::Advertisement;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 use timeline::Instant;
@@ -77,6 +78,36 @@ impl<'a> Ingress<'a> {
     pub fn vrid(&self) -> Option<Vrid> {
         Message::new(self.payload).and_then(|m| Vrid::new(m.vrid()))
     }
+
+    /// What it says of itself; `None` if it is too short to say anything.
+    #[must_use]
+    pub fn heard(&self) -> Option<Heard> {
+        let message = Message::new(self.payload)?;
+        let auth_type = match (&self.sealed, message.version()) {
+            (Some(_), _) => 2,
+            (None, 2) => message.auth_type(),
+            (None, _) => 0,
+        };
+        Some(Heard { version: message.version(), interval: message.interval(), auth_type })
+    }
+
+    /// The addresses that it lists; none if it is damaged.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let body = Message::new(self.payload).and_then(|m| m.body(self.family()).ok());
+        body.map(|body| body.addresses.iter().collect()).unwrap_or_default()
+    }
+}
+
+/// What an advert says of itself, believed or not: for telling what differs from ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Version.
+    pub version: u8,
+    /// Interval, unless it is zero.
+    pub interval: Option<Interval>,
+    /// Version 2 authentication type; 2 also for whatever came inside an Authentication Header.
+    pub auth_type: u8,
 }
 
 /// What one virtual router believes.

@@ -21,7 +21,7 @@ mod settings;
 pub mod timers;
 
 pub use admit::{
-    Admitted, Authentication, Discard, Expected, Ingress, Peer, Policy, Remarks, Seen, SumForm, admit,
+    Admitted, Authentication, Discard, Expected, Heard, Ingress, Peer, Policy, Remarks, Seen, SumForm, admit,
     admit_stray,
 };
 pub use router::{

@@ -191,6 +191,8 @@ pub enum Notice {
     PreemptHold(Duration),
     /// Silence was not counted because adverts may have been lost on the way to us.
     SilenceExcused,
+    /// Active, and the periodic advert is so late that a backup has probably taken over meanwhile.
+    StoodStill(Duration),
 }
 
 /// One virtual router on this host.
@@ -451,12 +453,20 @@ impl Router {
     }
 
     fn active_elapsed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let long = self.down_interval();
+        let announce = &self.settings.announce;
         let State::Active { advertise_at, announcing, .. } = &mut self.state else { return };
+        let mut rounds = announcing.due(now, announce);
         if now >= *advertise_at {
             effects.push(Effect::Advertise(self.priority));
+            // Neighbours may have learnt the way to whoever took over: teach them anew.
+            let late = now.since(*advertise_at);
+            if late > long {
+                effects.push(Effect::Notice(Notice::StoodStill(late)));
+                rounds = rounds.max(announce.repeat.max(1));
+            }
             *advertise_at = next_on_schedule(*advertise_at, self.settings.interval.duration(), now);
         }
-        let rounds = announcing.due(now, &self.settings.announce);
         if rounds > 0 {
             effects.push(Effect::Announce { rounds });
         }

@@ -4,7 +4,7 @@ use super::announce::Announcer;
 use super::{Order, Shared};
 use crate::clock;
 use crate::error::Refusal;
-use crate::ledger::{Ledger, Slot, State, is_gone};
+use crate::ledger::{Ledger, Slot, State, is_gone, kernel_keeps_marks};
 use crate::mailbox::Mailbox;
 use crate::netlink::{Netlink, Request, SLICE};
 use node::io::{Act, Announcement, Hold, InterfaceIndex, Outcome, Placed, RouterId, Settled};
@@ -14,7 +14,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use timeline::Instant;
 
-type Place = (InterfaceIndex, IpAddr);
+/// What makes an address one and no other, to the kernel: the same address with another prefix is another one.
+type Place = (InterfaceIndex, IpAddr, u8);
 
 /// How long a slice should take.
 const AIM: Duration = Duration::from_millis(1);
@@ -79,7 +80,6 @@ struct Item {
     job: usize,
     at: usize,
     place: Place,
-    prefix: u8,
     adding: bool,
     /// Noted in the ledger for this item alone.
     slot: Option<Slot>,
@@ -94,6 +94,12 @@ pub(super) struct Worker {
     jobs: VecDeque<Job>,
     /// What this run set. The slot is missing when the ledger was full.
     own: HashMap<Place, Option<Slot>>,
+    /// What the kernel refused since the router's last `Remove`: it is not announced.
+    refused: HashMap<RouterId, HashSet<(InterfaceIndex, IpAddr)>>,
+    /// The marked addresses, asked for when the kernel says `EEXIST`; for one slice.
+    known: Option<HashSet<Place>>,
+    /// Whether the kernel stores which addresses are ours.
+    marks: bool,
     /// Interfaces on which secondary addresses survive the removal of their primary.
     promoted: HashSet<InterfaceIndex>,
     /// Copy of the queue's.
@@ -122,6 +128,9 @@ impl Worker {
             outcomes,
             jobs: VecDeque::new(),
             own: HashMap::new(),
+            refused: HashMap::new(),
+            known: None,
+            marks: kernel_keeps_marks(),
             promoted: HashSet::new(),
             removals: HashMap::new(),
             limit: SLICE,
@@ -164,7 +173,12 @@ impl Worker {
         self.look_ahead();
         for order in orders {
             match order {
-                Order::Hold(hold) => self.jobs.push_back(Job::new(hold)),
+                Order::Hold(hold) => {
+                    if matches!(hold.act, Act::Remove { .. }) {
+                        self.refused.remove(&hold.router);
+                    }
+                    self.jobs.push_back(Job::new(hold));
+                }
                 Order::Forget(interface) => self.forget(interface),
             }
         }
@@ -184,6 +198,10 @@ impl Worker {
     fn forget(&mut self, interface: InterfaceIndex) {
         self.announcer.forget(interface);
         self.promoted.remove(&interface);
+        self.refused.retain(|_, places| {
+            places.retain(|place| place.0 != interface);
+            !places.is_empty()
+        });
         let (ledger, own) = (&mut self.ledger, &mut self.own);
         own.retain(|place, slot| {
             let stays = place.0 != interface;
@@ -199,6 +217,7 @@ impl Worker {
         self.items.clear();
         self.requests.clear();
         self.answers.clear();
+        self.known = None;
         self.gather();
         if !self.requests.is_empty() {
             let start = clock::now();
@@ -254,7 +273,7 @@ impl Worker {
         };
         let Some(placed) = one.addresses().get(at) else { return true };
         let (interface, prefix) = (placed.interface, placed.address.prefix);
-        let place = (interface, placed.address.address);
+        let place = (interface, placed.address.address, prefix);
         let ours = self.own.get(&place).copied();
         let request = if adding {
             Request::add_virtual(interface, &placed.address)
@@ -283,14 +302,15 @@ impl Worker {
             self.shared.traces.leave(interface, place.1);
         }
         self.requests.push(request);
-        self.items.push(Item { job, at, place, prefix, adding, slot });
-        if !adding && place.1.is_ipv4() && prefix < 32 {
+        self.items.push(Item { job, at, place, adding, slot });
+        if place.1.is_ipv4() && prefix < 32 {
             self.promote(interface);
         }
         true
     }
 
-    /// Makes sure that removing an address takes no other along.
+    /// Makes sure that removing an address takes no other along, whoever removes it: before the first such address
+    /// is set, so that what the supervisor does after a crash is safe too. It stays so.
     ///
     /// Linux removes all secondary IPv4 addresses of a subnet with its primary, unless
     /// `net.ipv4.conf.IF.promote_secondaries` is set. A virtual address that was first in its subnet would
@@ -313,9 +333,7 @@ impl Worker {
         let known = self.netlink.dump_addresses();
         self.answers.extend(self.items.iter().map(|item| {
             let Ok(known) = &known else { return Err(why.clone()) };
-            let found = known
-                .iter()
-                .find(|one| (one.interface, one.address) == item.place && one.prefix == item.prefix);
+            let found = known.iter().find(|one| (one.interface, one.address, one.prefix) == item.place);
             match (item.adding, found) {
                 (true, Some(one)) if one.marked => Ok(()),
                 (true, Some(_)) => Err(Refusal::new(libc::EEXIST)),
@@ -338,11 +356,19 @@ impl Worker {
     }
 
     fn added(&mut self, item: Item, answer: Result<(), Refusal>) -> Settled {
+        let (router, place) = (self.jobs[item.job].router, (item.place.0, item.place.1));
         let ours = self.own.get(&item.place).copied();
+        let answer = match answer {
+            Err(why) if why.is(libc::EEXIST) && self.is_ours(item.place) => Ok(()),
+            answer => answer,
+        };
+        if let Some(places) = self.refused.get_mut(&router) {
+            places.remove(&place);
+        }
         let why = match answer {
             Ok(()) => {
                 let noted = ours.flatten().or(item.slot);
-                let slot = noted.or_else(|| self.ledger.begin(item.place.0, item.place.1, item.prefix));
+                let slot = noted.or_else(|| self.ledger.begin(item.place.0, item.place.1, item.place.2));
                 if let Some(slot) = slot {
                     self.ledger.set(slot, State::Held);
                 }
@@ -354,20 +380,35 @@ impl Worker {
         if let Some(slot) = item.slot {
             self.ledger.clear(slot);
         }
-        match (why.is(libc::EEXIST), ours) {
-            (true, Some(_)) => Settled::Added,
-            (true, None) => Settled::Adopted,
-            (false, _) => {
-                if is_gone(&why) {
-                    self.disown(item.place); // the interface is gone, and what we had on it too
-                }
-                Settled::Refused(why.errno)
-            }
+        if why.is(libc::EEXIST) {
+            self.disown(item.place); // ours was removed, and somebody else set it again
+            return Settled::Adopted;
         }
+        if is_gone(&why) {
+            self.disown(item.place); // the interface is gone, and what we had on it too
+        }
+        self.refused.entry(router).or_default().insert(place);
+        self.announcer.withdraw(place);
+        Settled::Refused(why.errno)
+    }
+
+    /// Whose an address is that is there already. That we set it once is no proof: it may have been removed and set
+    /// again by somebody else. The kernel knows, if it is not too old.
+    fn is_ours(&mut self, place: Place) -> bool {
+        let set = self.own.contains_key(&place);
+        if !self.marks {
+            return set;
+        }
+        if self.known.is_none() {
+            let Ok(known) = self.netlink.dump_addresses() else { return set };
+            let marked = known.iter().filter(|one| one.marked);
+            self.known = Some(marked.map(|one| (one.interface, one.address, one.prefix)).collect());
+        }
+        self.known.as_ref().is_some_and(|known| known.contains(&place))
     }
 
     fn removed(&mut self, item: Item, answer: Result<(), Refusal>) -> Settled {
-        let (interface, address) = item.place;
+        let (interface, address, prefix) = item.place;
         let mut gone = match answer {
             Ok(()) => Ok(()),
             // Left by an earlier run on a point-to-point link, perhaps, with a peer that nobody knows now.
@@ -376,7 +417,7 @@ impl Worker {
                     && address.is_ipv4()
                     && !self.own.contains_key(&item.place) =>
             {
-                self.netlink.remove_marked(interface, address, item.prefix).map(drop)
+                self.netlink.remove_marked(interface, address, prefix).map(drop)
             }
             Err(why) => Err(why),
         };
@@ -389,7 +430,7 @@ impl Worker {
         match gone {
             Ok(()) => {
                 self.disown(item.place);
-                self.announcer.withdraw(item.place);
+                self.announcer.withdraw((interface, address));
                 Settled::Removed
             }
             Err(why) => {
@@ -432,11 +473,21 @@ impl Worker {
             let Some(job) = self.jobs.pop_front() else { return };
             if let Task::Announce { announcements, rounds, gap } = job.task {
                 if self.removals.get(&job.router).is_none_or(|&latest| job.epoch >= latest) {
-                    self.announcer.schedule(job.router, job.epoch, announcements, rounds, gap);
+                    let there = self.without_refused(job.router, announcements);
+                    self.announcer.schedule(job.router, job.epoch, there, rounds, gap);
                 }
             } else {
                 self.outcomes.push(Outcome { router: job.router, epoch: job.epoch, results: job.results });
             }
         }
+    }
+
+    /// What of these may be announced: not what the kernel refused to set.
+    fn without_refused(&self, router: RouterId, announcements: Arc<[Announcement]>) -> Arc<[Announcement]> {
+        let Some(refused) = self.refused.get(&router).filter(|places| !places.is_empty()) else {
+            return announcements;
+        };
+        let there = |one: &&Announcement| !refused.contains(&(one.interface, one.address));
+        announcements.iter().filter(there).cloned().collect()
     }
 }

@@ -180,6 +180,12 @@ impl Netlink {
         Ok(Self { fd, port, sequence: 1, outbox: Vec::with_capacity(SLICE * 128), inbox: vec![0; INBOX] })
     }
 
+    /// One that cannot work, for tests.
+    #[cfg(test)]
+    pub(crate) fn on(fd: OwnedFd) -> Self {
+        Self { fd, port: 0, sequence: 1, outbox: Vec::new(), inbox: Vec::new() }
+    }
+
     /// The socket's port id: what the notifications that its requests cause carry.
     #[must_use]
     pub const fn port(&self) -> u32 {

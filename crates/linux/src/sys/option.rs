@@ -29,6 +29,24 @@ pub(crate) fn set_send_buffer(fd: impl AsFd, bytes: c_int) -> Result<(), Refusal
         .or_else(|_| set_int(&fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes))
 }
 
+/// Who listens at the other end of a local socket: process id (`None` if it cannot be seen from this PID
+/// namespace) and user id.
+pub(crate) fn peer(fd: impl AsFd) -> Result<(Option<u32>, u32), Refusal> {
+    let mut credentials = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or_default();
+    // SAFETY: the pointer and the length describe `credentials`, which outlives the call; any bytes are valid in it.
+    check(unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut credentials).cast(),
+            &raw mut len,
+        )
+    })?;
+    Ok((u32::try_from(credentials.pid).ok().filter(|pid| *pid != 0), credentials.uid))
+}
+
 /// Turns C's "-1 and errno" into a `Result`.
 pub(crate) fn check(done: c_int) -> Result<(), Refusal> {
     if done < 0 { Err(Refusal::of(&std::io::Error::last_os_error())) } else { Ok(()) }

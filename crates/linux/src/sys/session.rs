@@ -4,12 +4,17 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Runs `command` in a session of its own.
+/// Runs `command` in a session of its own, with the standard streams and no other descriptor.
 pub(crate) fn new_session(command: &mut Command) {
-    // SAFETY: `setsid` is async-signal-safe and allocates nothing.
+    // SAFETY: `setsid` and `close_range` are async-signal-safe and allocate nothing; CLOSE_RANGE_CLOEXEC closes
+    // nothing before the program is replaced. By raw call: musl has no wrapper.
     unsafe {
         command.pre_exec(|| {
+            const FIRST: libc::c_uint = 3;
+            const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
             rustix::process::setsid()?;
+            // A kernel without it (before 5.11) leaves open what the starter left open.
+            libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC);
             Ok(())
         });
     }

@@ -25,6 +25,10 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("hand::refusals_are_outcomes", refusals),
         trial("hand::removing_a_primary_address_takes_no_other_along", primary),
         trial("hand::announcements_go_round_by_round_and_keep_their_gap", rounds),
+        trial("hand::a_refused_address_is_not_announced", refused_is_silent),
+        trial("hand::an_empty_removal_ends_announcements", fence),
+        trial("hand::what_somebody_else_set_again_is_adopted", set_again),
+        trial("hand::another_prefix_is_another_address", other_prefix),
         trial("hand::a_paced_burst_delays_nobody", paced),
         trial("hand::a_removed_address_is_not_announced_any_more", withdrawn),
         trial("hand::two_thousand_addresses_and_their_first_announcements", many),
@@ -286,12 +290,80 @@ fn primary() {
     let vip = VirtualAddress { prefix: 24, ..host("10.0.0.3") };
     bench.push(1, 1, bench.add(std::slice::from_ref(&vip)));
     assert_eq!(bench.settled(), [Settled::Added]);
+    let promotes = std::fs::read_to_string("/proc/sys/net/ipv4/conf/a/promote_secondaries").unwrap();
+    assert_eq!(promotes.trim(), "1", "before there is anything to remove");
     // The administrator's comes second in the same subnet.
     let own = space::address("a", "10.0.0.1", 24);
     bench.push(1, 2, bench.remove(&[vip], false));
     assert_eq!(bench.settled(), [Settled::Removed]);
     let left = bench.netlink.dump_addresses().unwrap();
     assert!(left.iter().any(|address| address.address == own && !address.secondary), "{left:?}");
+}
+
+fn refused_is_silent() {
+    let bench = Bench::new();
+    let mut wrong = host("10.0.0.4");
+    wrong.prefix = 77;
+    let vips = [host("10.0.0.3"), wrong];
+    bench.push(1, 1, bench.add(&vips));
+    bench.push(1, 1, bench.announce(&vips, 20, Duration::from_millis(1)));
+    bench.outcomes(1);
+    let seen = bench.announced(21);
+    assert!(seen.iter().all(|&ip| ip == vips[0].address), "{seen:?}");
+    // Set after all, it is announced.
+    bench.push(1, 2, bench.add(&[host("10.0.0.4")]));
+    bench.push(1, 2, bench.announce(&[host("10.0.0.4")], 3, Duration::ZERO));
+    assert_eq!(bench.announced(4), [vips[1].address; 4]);
+}
+
+fn fence() {
+    let bench = Bench::new();
+    let vip = [host("10.0.0.3")];
+    space::address("a", "10.0.0.3", 32);
+    bench.push(1, 1, bench.add(&vip));
+    bench.push(1, 1, bench.announce(&vip, 500, Duration::from_millis(2)));
+    assert_eq!(bench.settled(), [Settled::Adopted]);
+    bench.announced(3);
+    bench.push(1, 2, bench.remove(&[], false));
+    assert_eq!(bench.settled(), []);
+    let sent = bench.hand().announced().sent;
+    bench.push(2, 3, bench.announce(&[host("10.0.0.9")], 10, Duration::from_millis(2)));
+    until("another's announcements", || (bench.hand().announced().sent == sent + 10).then_some(()));
+    bench.push(1, 1, bench.add(&vip));
+    assert_eq!(bench.settled(), [Settled::Superseded], "a late order of an older mind");
+}
+
+fn set_again() {
+    let mut bench = Bench::new();
+    let vip = [host("10.0.0.3")];
+    bench.push(1, 1, bench.add(&vip));
+    assert_eq!(bench.settled(), [Settled::Added]);
+    bench.netlink.run(&Request::remove_virtual(bench.near, &vip[0])).unwrap();
+    space::address("a", "10.0.0.3", 32);
+    bench.push(1, 2, bench.add(&vip));
+    assert_eq!(bench.settled(), [Settled::Adopted]);
+    assert_eq!(bench.ledger.entries(), []);
+    bench.push(1, 3, bench.remove(&vip, false));
+    assert_eq!(bench.settled(), [Settled::NotOurs]);
+}
+
+fn other_prefix() {
+    let mut bench = Bench::new();
+    let (old, new) = (host("10.0.0.3"), VirtualAddress { prefix: 24, ..host("10.0.0.3") });
+    bench.push(1, 1, bench.add(std::slice::from_ref(&old)));
+    bench.outcomes(1);
+    let hold = |epoch, act| Hold { router: RouterId(1), epoch, act };
+    bench.hand().push_all([
+        hold(2, bench.remove(std::slice::from_ref(&old), false)),
+        hold(3, bench.add(std::slice::from_ref(&new))),
+    ]);
+    bench.outcomes(2);
+    let noted = bench.ledger.entries();
+    assert_eq!(noted.iter().map(|entry| entry.prefix).collect::<Vec<_>>(), [24]);
+    assert!(noted.iter().all(|entry| entry.state == State::Held));
+    bench.push(1, 4, bench.remove(&[new], false));
+    assert_eq!(bench.settled(), [Settled::Removed]);
+    assert_eq!((bench.marked(), bench.ledger.entries().len()), (vec![], 0));
 }
 
 fn rounds() {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 pub(crate) fn trials(into: &mut Vec<Trial>) {
     into.extend([
+        trial("monitor::what_the_kernel_takes_along_is_not_our_doing", taken_along),
         trial("monitor::begins_with_everything", everything),
         trial("monitor::tells_links_and_their_end", links),
         trial("monitor::tells_addresses_and_who_removed_them", addresses),
@@ -221,4 +222,33 @@ fn forwarding() {
     link(&mut monitor, "b", |link| link.forwards_ipv6);
     space::sysctl("ipv6/conf/all/forwarding", "0");
     link(&mut monitor, "a", |link| !link.forwards_ipv6);
+}
+
+fn taken_along() {
+    let outcomes: Arc<Mailbox<Outcome>> = Arc::new(Mailbox::new().unwrap());
+    let hand = Hand::start(outcomes, Ledger::create(16).unwrap()).unwrap();
+    let mut monitor = Monitor::open(hand.port(), hand.traces()).unwrap();
+    monitor.everything().unwrap();
+    let ours: IpAddr = "10.1.0.3".parse().unwrap();
+    let address = VirtualAddress { prefix: 24, ..VirtualAddress::host(ours) };
+    let addresses: Arc<[Placed]> = Arc::new([Placed { interface: 1, address }]);
+    let act = Act::Add { addresses: Arc::clone(&addresses), announcements: Arc::new([]) };
+    hand.push(Hold { router: RouterId(1), epoch: 1, act });
+    fact(&mut monitor, "our address", |fact| {
+        matches!(fact, Fact::Address(told) if told.address == ours).then_some(())
+    });
+    let theirs = space::address("lo", "10.1.0.4", 24);
+    space::sysctl("ipv4/conf/lo/promote_secondaries", "0");
+    space::sysctl("ipv4/conf/all/promote_secondaries", "0");
+    hand.push(Hold { router: RouterId(1), epoch: 2, act: Act::Remove { addresses, all: false } });
+    let mut told = Vec::new();
+    until("both removals", || {
+        told.extend(facts(&mut monitor).into_iter().filter_map(|fact| match fact {
+            Fact::AddressGone { address, by, .. } => Some((address, by)),
+            _ => None,
+        }));
+        (told.len() >= 2).then_some(())
+    });
+    told.sort_by_key(|(address, _)| *address);
+    assert_eq!(told, [(ours, Actor::Ourselves), (theirs, Actor::Other(None))]);
 }

@@ -5,6 +5,7 @@ use crate::trial;
 use libtest_mimic::Trial;
 use linux::clock::Clock;
 use linux::filter::VridSet;
+use linux::links::Netns;
 use linux::netlink::Netlink;
 use linux::sockets::{Drained, Need, Speaker};
 use node::io::{Datagram, Frame, InterfaceIndex, RouterId, Transmit};
@@ -12,7 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use wire::{GROUP_V4, GROUP_V6, Vrid};
+use std::os::fd::AsFd;
+use wire::{Family, GROUP_V4, GROUP_V6, Vrid};
 
 pub(crate) fn trials(into: &mut Vec<Trial>) {
     into.extend([
@@ -25,6 +27,8 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("sockets::thirty_interfaces_are_more_than_one_socket_may_join", thirty),
         trial("sockets::an_interface_that_comes_back_is_joined_again", comes_back),
         trial("sockets::a_new_configuration_changes_the_filters", adapt),
+        trial("sockets::a_family_that_cannot_be_had_leaves_the_other_alone", one_family),
+        trial("sockets::memberships_are_renewed_without_trust_in_the_old_ones", renewed),
     ]);
 }
 
@@ -212,12 +216,13 @@ fn unicast() {
             v4(pair.near, ghost, THERE4, &[0x31, 51, 2]),
             v6(pair.near, near6, far6, &[0x31, 51, 3]),
             v6(pair.near, HERE6, THERE6, &[0x31, 51, 4]),
+            v6(pair.near, HERE6, far6, &[0x31, 51, 5]),
         ],
     );
     let mut frames = Vec::new();
-    until("four adverts", || {
+    until("five adverts", || {
         frames.extend(drain(&mut listener, &mut clock).0);
-        (frames.len() == 4).then_some(())
+        (frames.len() == 5).then_some(())
     });
     // The last byte tells which it was: one of them had to ask for its neighbour first.
     frames.sort_by_key(|frame| frame.bytes.last().copied());
@@ -225,6 +230,7 @@ fn unicast() {
     assert_eq!(frames[1].bytes[12..], [10, 0, 0, 77, 10, 0, 0, 2, 0x31, 51, 2]);
     assert_eq!(frames[2].v6, Some((near6, far6, Some(254))));
     assert_eq!(frames[3].v6, Some((HERE6, THERE6, Some(254))));
+    assert_eq!(frames[4].v6, Some((HERE6, far6, Some(254))), "a link-local source to a global peer");
 }
 
 fn authenticated() {
@@ -374,7 +380,7 @@ fn adapt() {
     let pair = pair();
     let mut clock = Clock::new();
     let mut listener = pair.listener(&Need { v6: None, ..both(&[51]) });
-    inside(&pair.there, || listener.adapt(&Need { v6: None, ..both(&[52]) }).unwrap());
+    inside(&pair.there, || assert_eq!(listener.adapt(&Need { v6: None, ..both(&[52]) }), Ok(vec![])));
     let mut speaker = Speaker::open(&both(&[51])).unwrap();
     for (vrid, ears) in [(51u8, [false, true]), (52, [true, false])] {
         say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &[0x31, vrid])]);
@@ -382,7 +388,77 @@ fn adapt() {
         assert_eq!(heard(&listener), ears);
         drain(&mut listener, &mut clock);
     }
-    inside(&pair.there, || listener.adapt(&Need::default()).unwrap());
+    inside(&pair.there, || assert_eq!(listener.adapt(&Need::default()), Ok(vec![])));
     assert_eq!(listener.ears().count(), 0);
     assert_eq!(listener.memberships().count(), 2, "memberships follow the interfaces, not the sockets");
+}
+
+/// Without `CAP_NET_RAW` for the calling thread, which no new raw socket survives.
+fn powerless<T>(act: impl FnOnce() -> T) -> T {
+    let all = rustix::thread::capabilities(None).unwrap();
+    let mut few = all;
+    few.effective.remove(rustix::thread::CapabilitySet::NET_RAW);
+    rustix::thread::set_capabilities(None, few).unwrap();
+    let result = act();
+    rustix::thread::set_capabilities(None, all).unwrap();
+    result
+}
+
+fn one_family() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&Need { v6: None, ..both(&[51]) });
+    let mut speaker = Speaker::open(&Need { v4: None, ..both(&[51]) }).unwrap();
+    let all = Need { authenticated: true, ..both(&[52]) };
+    inside(&pair.there, || {
+        let missing = powerless(|| listener.adapt(&all).unwrap());
+        let what: Vec<_> = missing.iter().map(|one| (one.family, one.sealed, one.why.errno())).collect();
+        let refused = Some(node::io::Errno(libc::EPERM));
+        assert_eq!(what, [(Family::V6, false, refused), (Family::V4, true, refused)]);
+        assert_eq!(listener.ears().count(), 2, "IPv4 listens on, and to the new VRID");
+        // The other way round: what comes first in the list is no obstacle to what comes after it.
+        let missing = powerless(|| speaker.adapt(&all).unwrap());
+        assert_eq!(missing.first().map(|one| one.family), Some(Family::V4));
+        assert_eq!(speaker.ears().count(), 2);
+        assert_eq!(listener.adapt(&all), Ok(vec![]), "asked again, it is there");
+        assert_eq!(listener.ears().count(), 5);
+    });
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let adverts = [v4(pair.near, HERE4, GROUP_V4, &[0x31, 52]), v6(pair.near, HERE6, GROUP_V6, &[0x31, 52])];
+    say(&mut speaker, &adverts);
+    let mut count = 0;
+    until("both adverts", || {
+        count += drain(&mut listener, &mut clock).1.frames;
+        (count == 2).then_some(())
+    });
+}
+
+fn renewed() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&both(&[51]));
+    let wanted: BTreeSet<_> = listener.memberships().collect();
+    let renew = |listener: &mut Speaker| inside(&pair.there, || listener.renew_memberships(&wanted));
+    assert_eq!(renew(&mut listener), []);
+    assert_eq!(listener.memberships().collect::<BTreeSet<_>>(), wanted);
+    // Gone and back with the same number: the kernel has forgotten the membership, the socket has not.
+    let aside = space::another();
+    inside(&pair.there, || Netlink::open().unwrap().move_link("b", Netns::Fd(aside.as_fd())).unwrap());
+    inside(&aside, || Netlink::open().unwrap().move_link("b", Netns::Fd(pair.there.as_fd())).unwrap());
+    inside(&pair.there, || {
+        let mut netlink = Netlink::open().unwrap();
+        assert_eq!(netlink.link_index("b").unwrap(), pair.far);
+        netlink.set_up("b", true).unwrap();
+    });
+    assert_eq!(
+        inside(&pair.there, || listener.hold_memberships(&wanted)),
+        [],
+        "it believes that it is joined"
+    );
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let advert = v4(pair.near, HERE4, GROUP_V4, &[0x31, 51]);
+    assert_eq!(renew(&mut listener), []);
+    say(&mut speaker, &[advert]);
+    let frame = until("an advert", || drain(&mut listener, &mut clock).0.pop());
+    assert_eq!(frame.interface, pair.far);
 }

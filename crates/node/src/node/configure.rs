@@ -1,9 +1,9 @@
 //! A configuration comes in: old and new instances compared, and only what changed is touched.
 
-use super::departing::Gone;
+use super::departing::{Gone, fence};
 use super::{Node, report};
 use crate::event::Event;
-use crate::held::{Held, Spot, Step};
+use crate::held::{Held, Removals, Spot, Step};
 use crate::io::{Address, Effect, RouterId};
 use crate::slot::Slot;
 use crate::verdict::judge;
@@ -74,7 +74,7 @@ impl Node {
         self.shut(now, id, effects);
         if let Some(mut slot) = self.slots.remove(&id) {
             let gone = core::mem::take(&mut slot.spots);
-            self.drop_spots(id, gone, effects);
+            self.drop_spots(id, gone, slot.asked, effects);
         }
     }
 
@@ -83,33 +83,38 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.instance = new.clone();
         let gone = slot.adopt_configuration();
-        slot.holding = false;
+        slot.holding &= gone.is_empty() && slot.all_present();
         // The administrator has seen to it: try again.
         slot.refusal.forgive();
+        slot.spots.iter_mut().for_each(|spot| spot.removals = Removals::default());
         slot.note_retry();
         let by_address = &self.by_address;
-        let verdict = judge(&self.facts, new, None, |address| by_address.contains_key(&address));
+        let verdict = judge(&self.facts, &self.host, new, None, |address| by_address.contains_key(&address));
         let settings = new.settings.clone();
         let input = vrrp::Input::Reconfigure { settings, priority: verdict.priority };
         // Keep the old place for the advert if the new one has none; the verdict follows at once.
         slot.verdict.place = verdict.place.or(slot.verdict.place);
-        self.drop_spots(id, gone, effects);
+        self.drop_spots(id, gone, false, effects);
         self.drive(now, id, input, effects);
         self.dirty.insert(id);
     }
 
-    /// Removes what an instance no longer wants.
-    fn drop_spots(&mut self, id: RouterId, spots: Vec<Spot>, effects: &mut Vec<Effect>) {
+    /// Removes what an instance no longer wants; `stop`: whatever it asked for is off.
+    fn drop_spots(&mut self, id: RouterId, spots: Vec<Spot>, stop: bool, effects: &mut Vec<Effect>) {
         let mut gone = Gone::default();
         for spot in &spots {
             if let Held::Removing { epoch, .. } = spot.held {
                 // On its way out already: nothing to ask for, but it is not gone yet.
                 self.departing.note(id, epoch, spot.placed().iter());
-            } else if spot.step(false, Instant::NEVER) == Step::Remove {
+            } else if spot.step(false, Instant::NEVER) == Step::Remove && !self.leave_to_another(id, spot) {
                 gone.take(spot);
             }
         }
         if gone.is_empty() {
+            if stop {
+                self.epoch += 1;
+                effects.push(fence(id, self.epoch));
+            }
             return;
         }
         self.epoch += 1;

@@ -5,6 +5,7 @@ use crate::facts::Facts;
 use crate::held::{Spot, Whose};
 use crate::io::{Act, Effect, Hold, InterfaceIndex, Outcome, Placed, RouterId};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -50,46 +51,71 @@ impl Gone {
     }
 }
 
+/// Tells the hand that a router's mind has changed: whatever it announces or was to set is off.
+pub(super) fn fence(router: RouterId, epoch: u64) -> Effect {
+    let act = Act::Remove { addresses: Arc::new([]), all: false };
+    Effect::Hold(Hold { router, epoch, act })
+}
+
+type Place = (InterfaceIndex, IpAddr);
+
 /// Removals under way that no router waits for: its instance is gone, or has other addresses now, or another
-/// interface.
+/// interface. Each place with how many are meant: the same address may stand there with several prefixes.
 #[derive(Debug, Default)]
-pub(super) struct Departing(BTreeMap<(RouterId, u64), Vec<(InterfaceIndex, IpAddr)>>);
+pub(super) struct Departing {
+    asked: BTreeMap<(RouterId, u64), BTreeMap<Place, u32>>,
+    /// The same without who asked.
+    places: BTreeMap<Place, u32>,
+}
 
 impl Departing {
     pub(super) fn note<'a>(&mut self, id: RouterId, epoch: u64, placed: impl Iterator<Item = &'a Placed>) {
         for placed in placed {
-            self.0.entry((id, epoch)).or_default().push((placed.interface, placed.address.address));
+            let place = (placed.interface, placed.address.address);
+            *self.asked.entry((id, epoch)).or_default().entry(place).or_default() += 1;
+            *self.places.entry(place).or_default() += 1;
         }
     }
 
     /// Takes an outcome: for each of its addresses whether it was one of these.
     pub(super) fn settle(&mut self, outcome: &Outcome) -> Vec<bool> {
         let key = (outcome.router, outcome.epoch);
-        let Some(places) = self.0.get_mut(&key) else { return Vec::new() };
+        let Some(asked) = self.asked.get_mut(&key) else { return Vec::new() };
         let departed = outcome.results.iter().map(|(interface, address, _)| {
-            let at = places.iter().position(|place| *place == (*interface, *address));
-            at.map(|at| places.swap_remove(at)).is_some()
+            let place = (*interface, *address);
+            take(asked, place) && take(&mut self.places, place)
         });
         let departed = departed.collect();
-        if places.is_empty() {
-            self.0.remove(&key);
+        if asked.is_empty() {
+            self.asked.remove(&key);
         }
         departed
     }
 
     /// Nothing that is on an interface that vanished needs to be waited for.
     pub(super) fn forget_interface(&mut self, index: InterfaceIndex) {
-        self.0.retain(|_, places| {
-            places.retain(|(interface, _)| *interface != index);
+        self.places.retain(|(interface, _), _| *interface != index);
+        self.asked.retain(|_, places| {
+            places.retain(|(interface, _), _| *interface != index);
             !places.is_empty()
         });
     }
 
     pub(super) fn contains(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
-        self.0.values().flatten().any(|place| *place == (interface, address))
+        self.places.contains_key(&(interface, address))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.places.is_empty()
     }
+}
+
+/// Takes one of these away; false if there is none.
+fn take(places: &mut BTreeMap<Place, u32>, place: Place) -> bool {
+    let Some(count) = places.get_mut(&place) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        places.remove(&place);
+    }
+    true
 }

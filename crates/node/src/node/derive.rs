@@ -1,11 +1,11 @@
 //! What must be held, derived once at the end of a turn and compared with what is held; and what became of it.
 
-use super::departing::Gone;
+use super::departing::{Gone, fence};
 use super::{NOBODY, Node, report};
 use crate::egress::announcement;
-use crate::event::Event;
+use crate::event::{Event, Fault};
 use crate::facts::Facts;
-use crate::held::{Held, Spot, Step};
+use crate::held::{Held, Spot, Step, Whose};
 use crate::io::{Act, Announcement, Effect, Hold, Outcome, Placed, RouterId, Settled};
 use crate::slot::{RETRY_ONE, Slot};
 use alloc::sync::Arc;
@@ -19,17 +19,65 @@ impl Node {
         if self.touched.is_empty() {
             return;
         }
-        let mut touched = core::mem::take(&mut self.touched);
         // First what is nobody's: it may stand in the way of what is somebody's.
-        if touched.remove(&NOBODY) {
+        if self.touched.remove(&NOBODY) {
             self.remove_leftovers(effects);
         }
-        for id in touched {
+        // One by one: a router may leave an address to another, which is then looked at (again).
+        while let Some(id) = self.touched.pop_first() {
             self.derive_one(now, id, effects);
         }
     }
 
+    /// Leaves an address that a router must not hold any more to another one that is Active and wants it in the
+    /// same place; false if there is none.
+    pub(super) fn leave_to_another(&mut self, id: RouterId, spot: &Spot) -> bool {
+        let others = self.by_address.get(&spot.address.address).into_iter().flatten();
+        for other in others.filter(|other| **other != id) {
+            let Some(slot) = self.slots.get_mut(other) else { continue };
+            if slot.router.role() != Role::Active {
+                continue;
+            }
+            let Some(its) = slot.spots.iter_mut().find(|its| its.is_same_place(spot)) else { continue };
+            match (spot.held, its.held) {
+                (_, Held::Adding { .. } | Held::Present(Whose::Ours | Whose::Leftover)) => return true,
+                (Held::Present(whose) | Held::Stays { whose, .. }, _) => {
+                    (its.at, its.held) = (spot.at, Held::Present(whose));
+                    self.touched.insert(*other);
+                    return true;
+                }
+                (
+                    Held::Absent
+                    | Held::Adding { .. }
+                    | Held::Removing { .. }
+                    | Held::Lost { .. }
+                    | Held::Refused { .. },
+                    _,
+                ) => {}
+            }
+        }
+        false
+    }
+
+    /// What the router of this instance must not hold any more and another may keep.
+    fn leave_what_others_want(&mut self, id: RouterId) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        if slot.router.role() == Role::Active {
+            return;
+        }
+        let mut spots = core::mem::take(&mut slot.spots);
+        for spot in &mut spots {
+            if spot.step(false, Instant::NEVER) == Step::Remove && self.leave_to_another(id, spot) {
+                spot.held = Held::Absent;
+            }
+        }
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.spots = spots;
+        }
+    }
+
     fn derive_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
+        self.leave_what_others_want(id);
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let active = slot.router.role() == Role::Active;
         let epoch = self.epoch + 1;
@@ -66,7 +114,9 @@ impl Node {
             }
         }
         let mut rounds = core::mem::take(&mut slot.rounds);
-        if !(add.is_empty() && gone.is_empty() && (rounds == 0 || !active)) {
+        // What was asked for must not go on, and must not happen late: even if there is nothing to remove.
+        let stop = !active && core::mem::take(&mut slot.asked);
+        if !(add.is_empty() && gone.is_empty() && (rounds == 0 || !active) && !stop) {
             self.epoch = epoch;
         }
         for placed in gone.leftovers() {
@@ -74,6 +124,10 @@ impl Node {
             effects.push(report(Event::LeftoverRemoved { address, interface }));
         }
         slot.holding &= add.is_empty() && gone.is_empty();
+        slot.asked |= !add.is_empty() || (active && rounds > 0);
+        if stop && gone.is_empty() {
+            effects.push(fence(id, epoch));
+        }
         gone.ask(id, epoch, &mut self.facts, effects);
         let facts = &self.facts;
         let hold = |act| Effect::Hold(Hold { router: id, epoch, act });
@@ -172,7 +226,7 @@ impl Node {
             && !refused.is_empty()
             && let Some(errno) = slot.refused_altogether()
         {
-            wait = slot.refusal.note(now, errno);
+            wait = slot.refusal.note(now, Fault::AddressRefused(errno));
             self.dirty.insert(id);
         }
         for (address, interface, errno) in refused {
@@ -208,7 +262,10 @@ fn note_holding(slot: &mut Slot, effects: &mut Vec<Effect>) {
         return;
     }
     slot.holding = true;
-    slot.refusal.forgive();
+    // Setting an address is no proof that it will be left alone.
+    if !slot.spots.iter().any(|spot| spot.removals.is_fight()) {
+        slot.refusal.forgive();
+    }
     let (instance, addresses) = (slot.instance.name.clone(), slot.spots.len());
     effects.push(report(Event::Holding { instance, addresses }));
 }

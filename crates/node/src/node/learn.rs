@@ -1,7 +1,7 @@
 //! Facts come in: what the kernel tells about interfaces and addresses, and what follows from it.
 
 use super::{NOBODY, Node, report};
-use crate::event::Event;
+use crate::event::{Event, Fault};
 use crate::facts::News;
 use crate::held::{Held, Whose};
 use crate::io::{Actor, Address, Effect, Fact, InterfaceIndex, RouterId};
@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::VirtualAddress;
-use timeline::{Instant, Machine};
+use timeline::{Duration, Instant, Machine};
 use vrrp::Role;
 
 /// An address that somebody removed.
@@ -72,6 +72,16 @@ impl Node {
                 self.compare_everything(now);
             }
             Fact::Deaf => self.excuse_all(now, effects),
+            Fact::NoSocket { family, sealed, why } => {
+                if self.facts.set_no_socket(family, sealed, why) {
+                    self.dirty.extend(self.slots.keys().copied());
+                }
+            }
+            Fact::NotJoined { interface, group, why } => {
+                if self.facts.set_not_joined(interface, group, why) {
+                    self.dirty_devices.insert(self.facts.name_of(interface));
+                }
+            }
         }
     }
 
@@ -102,7 +112,15 @@ impl Node {
             self.dirty_devices.insert(self.facts.name_of(address.interface));
         }
         let mut known = self.departing.contains(address.interface, address.address);
-        for id in self.by_address.get(&address.address).into_iter().flatten() {
+        // It is no leftover if it is one of ours, under way or there, for whichever instance.
+        let ids = || self.by_address.get(&address.address).into_iter().flatten();
+        let mut spots = ids().filter_map(|id| self.slots.get(id)).flat_map(|slot| &slot.spots);
+        let mut claimed = address.marked
+            && spots.any(|spot| {
+                let here = spot.is_at(address.interface, address.address);
+                here && spot.address.prefix == address.prefix && spot.is_claimed()
+            });
+        for id in ids() {
             let Some(slot) = self.slots.get_mut(id) else { continue };
             for spot in slot.spots.iter_mut().filter(|spot| spot.address.address == address.address) {
                 let here = self.facts.link_named(&spot.device).is_some_and(|l| l.index == address.interface);
@@ -114,7 +132,9 @@ impl Node {
                 if let Held::Adding { lost, .. } = &mut spot.held {
                     // It is there again: what was removed was another one, before ours was set.
                     *lost = None;
-                } else if address.marked && matches!(spot.held, Held::Absent | Held::Lost { .. }) {
+                } else if address.marked && !claimed && matches!(spot.held, Held::Absent | Held::Lost { .. })
+                {
+                    claimed = true;
                     spot.at = Some(address.interface);
                     spot.held = Held::Present(Whose::Leftover);
                     self.touched.insert(*id);
@@ -184,7 +204,7 @@ impl Node {
         }
     }
 
-    /// Tells what was taken away in this turn, now that all facts are in: a link that goes down takes its IPv6
+    /// Tells what was taken away in this turn, and resigns if it is a fight, now that all facts are in: a link that goes down takes its IPv6
     /// addresses along, and says so only after them. That is no theft.
     pub(super) fn mourn(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         for Loss { id, interface, address, by } in core::mem::take(&mut self.losses) {
@@ -200,16 +220,30 @@ impl Node {
             else {
                 continue;
             };
-            let wait = spot.removals.note(now);
-            *again = now + wait;
+            *again = now;
             if !standing {
                 continue;
+            }
+            let mut wait = Duration::ZERO;
+            if spot.removals.note(slot.since, now) {
+                // Nobody would hold it while we wait: better another router does.
+                wait = match &slot.refusal.until {
+                    Some((until, _)) => until.since(now),
+                    None => {
+                        let (interface, by) = (spot.device.clone(), by.clone());
+                        slot.refusal.note(now, Fault::AddressKeepsVanishing { address, interface, by })
+                    }
+                };
+                self.dirty.insert(id);
+            } else if slot.holding && !slot.spots.iter().any(|spot| spot.removals.is_fight()) {
+                slot.refusal.forgive();
             }
             slot.counters.lost_addresses += 1;
             slot.holding = false;
             let (instance, interface) = (slot.instance.name.clone(), self.facts.name_of(interface));
             effects.push(report(Event::AddressLost { instance, address, interface, by, wait }));
         }
+        self.judge_dirty(now, effects);
     }
 
     /// Once for each silence: a flood that makes us deaf for ever must not keep a backup from taking over.

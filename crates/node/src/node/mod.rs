@@ -13,7 +13,7 @@ mod steer;
 use self::departing::Departing;
 use self::learn::Loss;
 use crate::egress;
-use crate::event::{Event, Standing};
+use crate::event::{Contrast, Event, Standing};
 use crate::facts::Facts;
 use crate::held::Spot;
 use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
@@ -105,6 +105,7 @@ impl Machine for Node {
                 self.fire(now, effects);
                 self.judge_dirty(now, effects);
                 self.mourn(now, effects);
+                self.note_squatters(now, effects);
                 self.derive(now, effects);
             }
         }
@@ -181,22 +182,25 @@ impl Node {
             Ok(admitted) => {
                 let id = slot.id;
                 slot.excused = false;
-                note_admitted(now, slot, &admitted, effects);
+                slot.disbelieved = None;
+                slot.heard_at = at;
+                note_admitted(now, slot, &admitted, &ingress, effects);
                 self.drive(now, id, vrrp::Input::Advertisement(admitted.advertisement), effects);
             }
             Err(why) => {
-                slot.counters.count_discard(why);
+                slot.note_discard(ingress.source, why);
                 if let Some(suppressed) = slot.tell(Cause::Discard(why), now) {
                     let instance = Some(slot.instance.name.clone());
                     let (interface, vrid) =
                         (slot.instance.interface.clone(), Some(slot.instance.settings.vrid));
-                    let source = ingress.source;
+                    let (source, contrast) = (ingress.source, contrast(slot, &ingress, why));
                     effects.push(report(Event::Discarded {
                         instance,
                         interface,
                         vrid,
                         source,
                         why,
+                        contrast,
                         suppressed,
                     }));
                 }
@@ -232,7 +236,9 @@ impl Node {
         let Some(suppressed) = told.entry(key).or_default().tell(now, 1) else { return };
         let interface = self.facts.name_of(interface);
         let source = source.unwrap_or(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED));
-        effects.push(report(Event::Discarded { instance: None, interface, vrid, source, why, suppressed }));
+        let (instance, contrast) = (None, None);
+        let event = Event::Discarded { instance, interface, vrid, source, why, contrast, suppressed };
+        effects.push(report(event));
     }
 
     // ---- time ----
@@ -248,7 +254,7 @@ impl Node {
                 continue;
             }
             slot.queued = None;
-            if slot.refusal.until.is_some_and(|(until, _)| now >= until) {
+            if slot.refusal.until.as_ref().is_some_and(|(until, _)| now >= *until) {
                 slot.refusal.until = None;
                 self.dirty.insert(id);
             }
@@ -298,7 +304,13 @@ impl Node {
                     self.touched.insert(id);
                     moved(now, slot, transition, effects);
                 }
-                Decision::Notice(notice) => tell_notice(now, slot, notice, effects),
+                Decision::Notice(notice) => {
+                    // Somebody else is Active: no virtual address is to be here.
+                    if matches!(notice, Notice::NewLeader(_)) {
+                        self.touched.insert(id);
+                    }
+                    tell_notice(now, slot, notice, effects);
+                }
             }
         }
         self.schedule.arm(slot, Instant::EPOCH);
@@ -323,7 +335,8 @@ impl Node {
             slot.since = now;
             let (instance, faults) = (slot.instance.name.clone(), Vec::new());
             let (from, to, why) = (Standing::Fault, Standing::Initialize, vrrp::Why::Stopped);
-            effects.push(report(Event::Moved { instance, from, to, why, faults }));
+            let disbelieved = None;
+            effects.push(report(Event::Moved { instance, from, to, why, faults, disbelieved }));
         }
     }
 
@@ -389,7 +402,30 @@ fn believe(host: &Host, slot: &mut Slot, at: Instant, ingress: &Ingress<'_>) -> 
     admit(&mut slot.seen, &policy, at, ingress)
 }
 
-fn note_admitted(now: Instant, slot: &mut Slot, admitted: &Admitted, effects: &mut Vec<Effect>) {
+/// What it says and what we say, where that is the reason.
+fn contrast(slot: &Slot, ingress: &Ingress<'_>, why: Discard) -> Option<Contrast> {
+    let (heard, settings) = (ingress.heard()?, &slot.instance.settings);
+    if why == Discard::Version {
+        return Some(Contrast::Version { theirs: heard.version, ours: settings.version });
+    }
+    if why == Discard::Interval {
+        return Some(Contrast::Interval { theirs: heard.interval, ours: settings.interval });
+    }
+    let ours = match slot.authentication {
+        vrrp::Authentication::None => 0,
+        vrrp::Authentication::Password(_) => 1,
+        vrrp::Authentication::Header(_) => 2,
+    };
+    (why == Discard::AuthenticationType).then_some(Contrast::Authentication { theirs: heard.auth_type, ours })
+}
+
+fn note_admitted(
+    now: Instant,
+    slot: &mut Slot,
+    admitted: &Admitted,
+    ingress: &Ingress<'_>,
+    effects: &mut Vec<Effect>,
+) {
     let (advertisement, remarks) = (&admitted.advertisement, &admitted.remarks);
     slot.counters.received += 1;
     slot.counters.priority_zero_received += u64::from(advertisement.priority == Priority::LEAVING);
@@ -400,14 +436,18 @@ fn note_admitted(now: Instant, slot: &mut Slot, admitted: &Admitted, effects: &m
         slot.counters.address_list_differs += 1;
         if slot.tell(Cause::AddressList, now).is_some() {
             let instance = slot.instance.name.clone();
-            effects.push(report(Event::AddressListDiffers { instance, source }));
+            let (mut theirs, mut ours) = (ingress.addresses(), slot.listed.clone());
+            ours.retain(|address| !theirs.contains(address));
+            theirs.retain(|address| slot.listed.binary_search(address).is_err());
+            effects.push(report(Event::AddressListDiffers { instance, source, theirs, ours }));
         }
     }
     if remarks.interval_differs {
         slot.counters.interval_differs += 1;
         if slot.tell(Cause::Interval, now).is_some() {
             let instance = slot.instance.name.clone();
-            effects.push(report(Event::IntervalDiffers { instance, source }));
+            let (theirs, ours) = (advertisement.interval, slot.instance.settings.interval);
+            effects.push(report(Event::IntervalDiffers { instance, source, theirs, ours }));
         }
     }
 }
@@ -445,9 +485,12 @@ fn moved(now: Instant, slot: &mut Slot, transition: Transition, effects: &mut Ve
     slot.quiet.clear();
     slot.holding = false;
     slot.excused = false;
+    slot.rival = None;
+    let silence = matches!(transition.why, vrrp::Why::NoResponse);
+    let disbelieved = slot.disbelieved.take().filter(|_| silence);
     let faults = slot.faults().to_vec();
     let (instance, to, why) = (slot.instance.name.clone(), slot.standing, transition.why);
-    effects.push(report(Event::Moved { instance, from, to, why, faults }));
+    effects.push(report(Event::Moved { instance, from, to, why, faults, disbelieved }));
 }
 
 fn tell_notice(now: Instant, slot: &mut Slot, notice: Notice, effects: &mut Vec<Effect>) {
@@ -461,8 +504,10 @@ fn tell_notice(now: Instant, slot: &mut Slot, notice: Notice, effects: &mut Vec<
         }
         Notice::Rival(rival) => {
             slot.counters.rivals += 1;
-            let Some(suppressed) = slot.tell(Cause::Rival, now) else { return };
-            Event::Rival { instance, rival, suppressed }
+            let stays = slot.note_rival(rival.source, slot.heard_at);
+            let cause = if stays { Cause::RivalStays } else { Cause::Rival };
+            let Some(suppressed) = slot.tell(cause, now) else { return };
+            Event::Rival { instance, rival, stays, suppressed }
         }
         Notice::SecondOwner(source) => {
             if slot.tell(Cause::SecondOwner, now).is_none() {
@@ -470,8 +515,14 @@ fn tell_notice(now: Instant, slot: &mut Slot, notice: Notice, effects: &mut Vec<
             }
             Event::SecondOwner { instance, source }
         }
-        Notice::PreemptHold(wait) => Event::PreemptHold { instance, wait },
+        Notice::PreemptHold(wait) => {
+            if slot.tell(Cause::PreemptHold, now).is_none() {
+                return;
+            }
+            Event::PreemptHold { instance, wait }
+        }
         Notice::SilenceExcused => Event::SilenceExcused { instance },
+        Notice::StoodStill(time) => Event::StoodStill { instance, time },
     };
     effects.push(report(event));
 }

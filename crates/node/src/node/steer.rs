@@ -2,11 +2,16 @@
 
 use super::{Node, report};
 use crate::event::{Event, Standing};
+use crate::held::{Held, Whose};
 use crate::io::{Effect, RouterId};
 use crate::verdict::judge;
 use alloc::vec::Vec;
-use timeline::Instant;
+use timeline::{Duration, Instant};
 use vrrp::{Manner, Role};
+use wire::Priority;
+
+/// After the change to Backup, so long until what is still there is not ours any more.
+const SETTLED: Duration = Duration::from_secs(2);
 
 impl Node {
     pub(super) fn judge_dirty(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -22,13 +27,42 @@ impl Node {
         }
     }
 
+    /// Tells of virtual addresses that are here, not set by us, while another router is Active: once for each
+    /// time that they appear.
+    pub(super) fn note_squatters(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        for id in &self.touched {
+            let Some(slot) = self.slots.get_mut(id) else { continue };
+            let led = slot.router.leader().is_some_and(|leader| leader.priority != Priority::LEAVING);
+            if !led || slot.router.priority().is_owner() {
+                continue;
+            }
+            // What we just gave back may be told as present for a moment more.
+            let settled = slot.counters.became_active == 0 || now.since(slot.since) > SETTLED;
+            for spot in &slot.spots {
+                let address = spot.address.address;
+                let link = self.facts.link_named(&spot.device);
+                let Some(prefix) = link.and_then(|link| self.facts.unmarked(link.index, address)) else {
+                    slot.squatters.remove(&address);
+                    continue;
+                };
+                let foreign =
+                    spot.held == Held::Present(Whose::Foreign) || spot.held == Held::Absent && settled;
+                if foreign && slot.squatters.insert(address) {
+                    let (instance, interface) = (slot.instance.name.clone(), spot.device.clone());
+                    effects.push(report(Event::AddressWhileBackup { instance, address, prefix, interface }));
+                }
+            }
+        }
+    }
+
     pub(super) fn judge_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
         let waiting = self.ready_at.is_some();
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let by_address = &self.by_address;
-        let refused = slot.refusal.until.map(|(_, errno)| errno);
-        let verdict =
-            judge(&self.facts, &slot.instance, refused, |address| by_address.contains_key(&address));
+        let trouble = slot.refusal.until.as_ref().map(|(_, fault)| fault.clone());
+        let verdict = judge(&self.facts, &self.host, &slot.instance, trouble, |address| {
+            by_address.contains_key(&address)
+        });
         let before = core::mem::replace(&mut slot.verdict, verdict);
         self.touched.insert(id);
         if self.stopping.is_some() || waiting {
@@ -62,7 +96,8 @@ impl Node {
                     slot.standing = Standing::Fault;
                     slot.since = now;
                     let (from, to, why) = (Standing::Initialize, Standing::Fault, vrrp::Why::Fault);
-                    effects.push(report(Event::Moved { instance, from, to, why, faults }));
+                    let disbelieved = None;
+                    effects.push(report(Event::Moved { instance, from, to, why, faults, disbelieved }));
                 } else if changed {
                     effects.push(report(Event::Faults { instance, faults }));
                 }

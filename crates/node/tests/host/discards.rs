@@ -3,8 +3,10 @@
 use crate::config::{host, lb02, scenario};
 use crate::election::settled;
 use crate::world::{ETH0, World, forged, ip, ms};
+use node::event::{Event, Level, Standing};
 use node::io::Transmit;
 use vrrp::Discard;
+use wire::Version;
 
 /// The last advert of lb01, with one thing about it changed.
 fn tampered(world: &World, change: impl FnOnce(&mut Vec<u8>)) -> Transmit {
@@ -181,4 +183,95 @@ fn tx_8_what_could_not_be_sent_is_counted_apart_and_told_rarely() {
     let counters = world.status(0, "VI_50").counters;
     assert_eq!((counters.sent, counters.unsent), (sent, 50));
     assert_eq!(world.story(0).matches("could not send an advert: network is down").count(), 1);
+}
+
+#[test]
+fn sbd_1_a_rival_that_does_not_hear_us_is_an_alarm_from_its_second_advert_on() {
+    let mut world = settled();
+    world.cut(0, 1);
+    world.run(ms(3_900));
+    assert_eq!(world.standing(1), Standing::Active);
+    let story = world.story(0);
+    assert_eq!(story.matches("it has not heard us (yet); answered").count(), 1, "{story}");
+    assert!(!story.contains("ALARM") && !story.contains("two machines hold the address"), "{story}");
+    world.run(ms(10_000));
+    let rivals: Vec<_> = world.machines[0]
+        .events()
+        .into_iter()
+        .filter(|(_, event)| matches!(event, Event::Rival { .. }))
+        .collect();
+    assert!(matches!(rivals[..], [(_, ref event)] if event.level() == Level::Alarm), "{rivals:?}");
+    assert!(world.story(0).contains("10.0.0.6 still advertises (priority 100) and does not hear us"));
+}
+
+#[test]
+fn sbd_1_a_rival_that_heard_us_is_a_warning_however_much_of_it_waited() {
+    let mut world = settled();
+    world.machines[0].frozen = true;
+    world.run(ms(3_700));
+    world.machines[0].frozen = false;
+    world.run(ms(5_000));
+    assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Backup));
+    assert!(!world.story(0).contains("still advertises"));
+}
+
+#[test]
+fn silence_that_was_full_of_adverts_is_no_silence() {
+    let mut world = talking();
+    let bad = tampered(&world, |bytes| bytes[24] ^= 1);
+    world.crash(0, true);
+    for _ in 0..3 {
+        let now = world.now;
+        world.machines[1].catch(now, bad.clone());
+        world.run(ms(1_300));
+    }
+    let moved =
+        world.machines[1].events().into_iter().find(|(_, event)| matches!(event, Event::Moved { .. }));
+    assert_eq!(moved.map(|(_, event)| event.level()), Some(Level::Alarm));
+    let story = world.story(1);
+    assert!(
+        story.contains("because 3 adverts of 10.0.0.5 were not believed (the last: its checksum is wrong)"),
+        "{story}"
+    );
+}
+
+#[test]
+fn what_was_not_believed_before_a_believed_advert_is_no_reason() {
+    let mut world = talking();
+    let bad = tampered(&world, |bytes| bytes[24] ^= 1);
+    let now = world.now;
+    world.machines[1].catch(now, bad);
+    world.run(ms(1_500));
+    world.crash(0, true);
+    world.run(ms(5_000));
+    assert!(world.story(1).contains("because no advert came from an active router in time"));
+}
+
+#[test]
+fn another_version_and_another_interval_are_told_with_both_values() {
+    let mut world = World::new(2);
+    world.cut(0, 0); // A whole network would not allow what follows.
+    world.boot(0, host(vec![scenario(150)]));
+    let mut other = scenario(100);
+    other.authentication = model::Authentication::None;
+    other.settings.version = match other.settings.version {
+        Version::V2 => Version::V3,
+        Version::V3 => Version::V2,
+    };
+    world.boot(1, host(vec![other]));
+    world.run(ms(5_000));
+    let story = world.story(1);
+    assert!(story.contains("version 2, ours 3") || story.contains("version 3, ours 2"), "{story}");
+    let mut world = World::new(2);
+    world.cut(0, 0); // A whole network would not allow what follows.
+    let at = |centis| {
+        let mut instance = scenario(100);
+        instance.settings.version = Version::V2;
+        instance.settings.interval = wire::Interval::from_centis(centis).unwrap();
+        host(vec![instance])
+    };
+    world.boot(0, at(200));
+    world.boot(1, at(100));
+    world.run(ms(9_000));
+    assert!(world.story(1).contains("(every 2 s, ours 1 s)"));
 }

@@ -34,7 +34,7 @@ fn lb01_takes_the_address_and_lb02_stays_backup() {
     world.run(ms(10_000));
     assert!(world.has(0, "10.0.0.3") && !world.has(1, "10.0.0.3"));
     insta::assert_snapshot!(world.story(0), @r"
-    0.000000 configuration in force: 1 instances (1 new, 0 removed, 0 changed)
+    0.000000 configuration in force: 1 instance (1 new, 0 removed, 0 changed)
     0.000000 (VI_50) Entering BACKUP STATE (init)
     3.414062 (VI_50) Receive advertisement timeout
     3.414062 (VI_50) Entering MASTER STATE
@@ -42,7 +42,7 @@ fn lb01_takes_the_address_and_lb02_stays_backup() {
     3.414062 (VI_50) 1 address in place
     ");
     insta::assert_snapshot!(world.story(1), @r"
-    0.000000 configuration in force: 1 instances (1 new, 0 removed, 0 changed)
+    0.000000 configuration in force: 1 instance (1 new, 0 removed, 0 changed)
     0.000000 (VI_50) Entering BACKUP STATE (init)
     3.414062 (VI_50) follows 10.0.0.5 (priority 150)
     ");
@@ -316,9 +316,13 @@ fn another_password_makes_two_owners_and_says_so() {
     assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Active));
     let story = world.story(1);
     assert_eq!(
-        story.matches("its password (auth_pass) is not ours").count(),
+        story.matches("ignored an advert from 10.0.0.5: its password (auth_pass) is not ours").count(),
         2,
         "once in each role: {story}"
+    );
+    assert!(
+        story.contains("1 advert of 10.0.0.5 was not believed (the last: its password (auth_pass) is not"),
+        "{story}"
     );
     assert!(!story.contains("1111") && !story.contains("2222"));
 }
@@ -359,7 +363,7 @@ fn the_owner_starts_as_active_and_keeps_its_own_address() {
     assert_eq!(world.status(0, "VI_60").source, Some(ip("10.0.0.5")));
     assert!(!world.has(1, "10.0.0.5"));
     insta::assert_snapshot!(world.story(0), @r"
-    0.000000 configuration in force: 1 instances (1 new, 0 removed, 0 changed)
+    0.000000 configuration in force: 1 instance (1 new, 0 removed, 0 changed)
     0.000000 (VI_60) Entering MASTER STATE
     0.000000 (VI_60) because its priority is 255: it owns the address
     0.000000 (VI_60) 10.0.0.5 was on eth0 already; it will be left there

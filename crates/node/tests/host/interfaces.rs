@@ -3,9 +3,9 @@
 use crate::config::{host, instance, lb01, scenario, with};
 use crate::election::settled;
 use crate::world::{ETH0, World, address, adverts, ip, link, ms, tentative};
-use model::{Host, TrackedInterface};
+use model::{Host, Peer, TrackedInterface, Transport};
 use node::event::{Fault, Standing};
-use node::io::{Address, Order};
+use node::io::{Act, Address, Errno, Fact, Hold, Order};
 use wire::{Family, Mac, Priority};
 
 /// An IPv6 instance, Active on a machine of its own.
@@ -32,11 +32,12 @@ fn an_interface_that_is_missing_is_waited_for() {
     world.run(ms(3_500));
     assert!(world.has(0, "10.0.0.3"));
     insta::assert_snapshot!(world.story(0), @r"
-     0.000000 configuration in force: 1 instances (1 new, 0 removed, 0 changed)
+     0.000000 configuration in force: 1 instance (1 new, 0 removed, 0 changed)
      0.000000 (VI_50) Entering FAULT STATE
      0.000000 (VI_50) because interface eth0 does not exist
     60.000000 (VI_50) still in FAULT: interface eth0 has no IPv4 address to send from
     61.000000 (VI_50) Entering BACKUP STATE
+    61.000000 (VI_50) because no fault is left
     64.414062 (VI_50) Receive advertisement timeout
     64.414062 (VI_50) Entering MASTER STATE
     64.414062 (VI_50) because no advert came from an active router in time
@@ -50,7 +51,10 @@ fn an_interface_that_vanishes_takes_everything_along() {
     world.machines[0].remove_link(ETH0);
     world.run(ms(10));
     assert_eq!(world.standing(0), Standing::Fault);
-    assert_eq!(world.machines[0].holds(), [], "there is nothing left to remove");
+    let holds = world.machines[0].holds();
+    let is_empty = |hold: &Hold| matches!(&hold.act, Act::Remove { addresses, .. } if addresses.is_empty());
+    assert!(holds.iter().all(is_empty), "there is nothing left to remove: {holds:?}");
+    assert_eq!(holds.len(), 1, "but announcements are off");
     assert_eq!(adverts(&world, 0), [], "nor a way to say good-bye");
     world.run(ms(4_000));
     assert_eq!(world.standing(1), Standing::Active);
@@ -63,6 +67,7 @@ fn an_interface_that_vanishes_takes_everything_along() {
     10.000000 (VI_50) Entering FAULT STATE
     10.000000 (VI_50) because interface eth0 does not exist
     14.010000 (VI_50) Entering BACKUP STATE
+    14.010000 (VI_50) because no fault is left
     14.023438 (VI_50) follows 10.0.0.6 (priority 100)
     17.424063 (VI_50) Entering MASTER STATE
     17.424063 (VI_50) because 10.0.0.6 is active with the lower priority 100
@@ -146,6 +151,7 @@ fn without_carrier_it_goes_without_a_word() {
     10.000000 (VI_50) Entering FAULT STATE
     10.000000 (VI_50) because interface eth0 has no carrier
     15.010000 (VI_50) Entering BACKUP STATE
+    15.010000 (VI_50) because no fault is left
     15.023438 (VI_50) follows 10.0.0.6 (priority 100)
     18.424063 (VI_50) Entering MASTER STATE
     18.424063 (VI_50) because 10.0.0.6 is active with the lower priority 100
@@ -182,6 +188,7 @@ fn an_interface_that_goes_down_is_no_thief_of_its_ipv6_addresses() {
     10.000000 (VI_52) because interface eth0 is down; interface eth0 has no usable link-local IPv6 address to send from
     10.010000 (VI_52) still in FAULT: interface eth0 has no usable link-local IPv6 address to send from
     11.610000 (VI_52) Entering BACKUP STATE
+    11.610000 (VI_52) because no fault is left
     15.024062 (VI_52) Receive advertisement timeout
     15.024062 (VI_52) Entering MASTER STATE
     15.024062 (VI_52) because no advert came from an active router in time
@@ -254,6 +261,82 @@ fn tx_3_a_secondary_address_is_better_than_none() {
     world.boot(0, lb01());
     world.run(ms(10));
     assert_eq!(world.status(0, "VI_50").source, Some(ip("10.0.0.5")));
+}
+
+#[test]
+fn without_sockets_nobody_becomes_active() {
+    let no_socket =
+        |family, sealed, errno: Option<i32>| Fact::NoSocket { family, sealed, why: errno.map(Errno) };
+    let mut world = World::new(1);
+    world.boot(0, lb01());
+    world.machines[0].tell(no_socket(Family::V4, false, Some(97)));
+    world.run(ms(10_000));
+    let faults = world.status(0, "VI_50").faults;
+    assert_eq!(faults, [Fault::NoSocket(Family::V4, Errno(97))]);
+    assert_eq!(
+        faults[0].to_string(),
+        "no IPv4 sockets for adverts: address family not supported (is IPv6 switched off?)"
+    );
+    assert!(!world.has(0, "10.0.0.3") && world.machines[0].sent().is_empty());
+    // The other family and the sealed adverts are nothing to this router.
+    world.machines[0].tell(no_socket(Family::V6, false, Some(97)));
+    world.machines[0].tell(no_socket(Family::V4, true, Some(1)));
+    world.machines[0].tell(no_socket(Family::V4, false, None));
+    world.run(ms(1));
+    assert_eq!(world.standing(0), Standing::Backup);
+    world.run(ms(10_000));
+    assert!(world.has(0, "10.0.0.3"));
+    world.machines[0].tell(no_socket(Family::V4, false, Some(1)));
+    world.run(ms(1_000));
+    assert_eq!(world.standing(0), Standing::Fault);
+    assert!(!world.has(0, "10.0.0.3"));
+}
+
+#[test]
+fn without_its_group_nobody_becomes_active() {
+    let not_joined = |errno: Option<i32>| Fact::NotJoined {
+        interface: ETH0,
+        group: wire::GROUP_V4.into(),
+        why: errno.map(Errno),
+    };
+    let mut world = World::new(1);
+    world.boot(0, lb01());
+    world.machines[0].tell(not_joined(Some(105)));
+    world.run(ms(10_000));
+    let faults = world.status(0, "VI_50").faults;
+    assert_eq!(faults, [Fault::NotJoined("eth0".into(), Errno(105))]);
+    assert_eq!(faults[0].to_string(), "adverts on eth0 cannot be heard: no buffer space");
+    assert!(world.machines[0].sent().is_empty());
+    // The whole truth about links and addresses says nothing about it.
+    let everything = world.machines[0].kernel.everything();
+    world.machines[0].tell(everything);
+    world.run(ms(1_000));
+    assert_eq!(world.standing(0), Standing::Fault);
+    world.machines[0].tell(not_joined(None));
+    world.run(ms(10_000));
+    assert_eq!(world.standing(0), Standing::Active);
+}
+
+#[test]
+fn tx_4_unicast_beyond_the_link_has_a_global_source() {
+    let unicast = |peer: &str| {
+        let peers = vec![Peer { address: ip(peer), min_ttl: None, max_ttl: None }];
+        let transport = Transport::Unicast { source: None, peers, ttl: 255 };
+        host(vec![model::Instance { transport, ..instance(52, 150, &["2001:db8::3"]) }])
+    };
+    let mut world = World::new(1);
+    world.boot(0, unicast("2001:db8::6"));
+    world.run(ms(10));
+    let link_local = world.status(0, "VI_52").source.unwrap();
+    assert!(matches!(link_local, core::net::IpAddr::V6(v6) if v6.is_unicast_link_local()), "nothing better");
+    // The virtual address is no source, although it was there first.
+    world.machines[0].set_address(address(ETH0, "2001:db8::3/64"));
+    world.machines[0].set_address(address(ETH0, "2001:db8::5/64"));
+    world.run(ms(1));
+    assert_eq!(world.status(0, "VI_52").source, Some(ip("2001:db8::5")));
+    world.configure(0, unicast("fe80::6"));
+    world.run(ms(1));
+    assert_eq!(world.status(0, "VI_52").source, Some(link_local));
 }
 
 /// lb01 that also looks at eth1.

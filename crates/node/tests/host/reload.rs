@@ -51,7 +51,7 @@ fn an_address_more_and_an_address_less() {
     assert_eq!(world.machines[0].holds().len(), 1);
     assert_eq!(world.status(0, "VI_50").counters.became_active, 1);
     insta::assert_snapshot!(world.story(0), @r"
-    10.100000 configuration in force: 1 instances (0 new, 0 removed, 1 changed)
+    10.100000 configuration in force: 1 instance (0 new, 0 removed, 1 changed)
     10.100000 (VI_50) 1 address in place
     ");
 }
@@ -303,4 +303,12 @@ fn an_address_that_moves_between_instances_stays() {
     assert!(["10.0.0.3", "10.0.0.4", "10.0.0.9"].iter().all(|address| world.has(0, address)));
     let told = world.story(0);
     assert!(!told.contains("earlier run") && !told.contains("was removed"), "{told}");
+}
+
+#[test]
+fn addresses_that_a_reload_does_not_touch_are_not_told_again() {
+    let mut world = settled();
+    world.configure(0, with(lb01(), |i| i.settings.priority = Priority(160)));
+    world.run(ms(5_000));
+    assert!(!world.story(0).contains("in place"));
 }

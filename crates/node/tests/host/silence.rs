@@ -4,7 +4,7 @@ use crate::config::{host, lb01, scenario};
 use crate::election::settled;
 use crate::world::{World, adverts, ms};
 use node::event::Standing;
-use node::io::Fact;
+use node::io::{Act, Fact};
 use timeline::{Instant, Machine as _};
 
 /// Backup lb02 stands still for this long, while lb01 goes on.
@@ -128,4 +128,22 @@ fn deadlines_never_lie_in_the_past_after_a_turn() {
             assert!(machine.node.deadline().is_none_or(|at| at > world.now || at == Instant::NEVER));
         }
     }
+}
+
+#[test]
+fn a_holder_that_stood_still_for_long_announces_again_and_says_so() {
+    let mut world = World::new(1);
+    world.boot(0, lb01());
+    world.run(ms(20_000));
+    for (time, told) in [(3_000, 0), (7_000, 1), (7_000, 2)] {
+        world.machines[0].frozen = true;
+        world.run(ms(time));
+        world.machines[0].frozen = false;
+        world.run(ms(10));
+        assert_eq!(world.standing(0), Standing::Active);
+        let announced =
+            world.machines[0].holds().into_iter().filter(|hold| matches!(hold.act, Act::Announce { .. }));
+        assert_eq!(announced.count(), 2 + told, "besides the two bursts after the takeover");
+    }
+    assert_eq!(world.story(0).matches("this process stood still for 6.").count(), 2, "each time");
 }

@@ -6,12 +6,12 @@ use crate::election::settled;
 use crate::world::{World, ip, ms};
 use model::{Authentication, Secret};
 use node::compat;
-use node::event::{Event, Fault, Standing};
+use node::event::{Contrast, Disbelieved, Event, Fault, Standing};
 use node::io::{Errno, Order};
 use std::sync::Arc;
 use timeline::Duration;
 use vrrp::{Discard, Leader, Why};
-use wire::{Family, Priority, Vrid};
+use wire::{Family, Interval, Priority, Version, Vrid};
 
 /// One of each event, and of those with several texts one of each text.
 fn events() -> Vec<Event> {
@@ -26,9 +26,16 @@ fn events() -> Vec<Event> {
         Fault::NoSourceAddress(interface.clone(), Family::V4),
         Fault::NoSourceAddress(interface.clone(), Family::V6),
         Fault::AddressRefused(Errno(13)),
+        Fault::AddressKeepsVanishing { address, interface: interface.clone(), by: Some("dhcpcd".into()) },
+        Fault::AddressKeepsVanishing { address, interface: interface.clone(), by: None },
     ];
-    let moved =
-        |from, to, why| Event::Moved { instance: instance.clone(), from, to, why, faults: faults.clone() };
+    let because = |from, to, why, disbelieved| {
+        let (instance, faults) = (instance.clone(), faults.clone());
+        Event::Moved { instance, from, to, why, faults, disbelieved }
+    };
+    let moved = |from, to, why| because(from, to, why, None);
+    let unheard = |adverts, why| Some(Disbelieved { adverts, source, why });
+    let interval = |centis| Interval::from_centis(centis).unwrap();
     let some = || instance.clone();
     let (initialize, backup) = (Standing::Initialize, Standing::Backup);
     let (active, fault) = (Standing::Active, Standing::Fault);
@@ -38,6 +45,8 @@ fn events() -> Vec<Event> {
         moved(fault, backup, Why::Started),
         moved(initialize, active, Why::Owner),
         moved(backup, active, Why::NoResponse),
+        because(backup, active, Why::NoResponse, unheard(1, Discard::Checksum)),
+        because(backup, active, Why::NoResponse, unheard(4, Discard::AuthenticationFailed)),
         moved(backup, active, Why::LeaderLeft(source)),
         moved(backup, active, Why::Preempting(leader)),
         moved(active, backup, Why::HigherPriority(leader)),
@@ -48,24 +57,46 @@ fn events() -> Vec<Event> {
         Event::Faults { instance: some(), faults: Vec::new() },
         Event::PriorityChanged { instance: some(), from: Priority(150), to: Priority(90) },
         Event::NewLeader { instance: some(), leader },
-        Event::Rival { instance: some(), rival: leader, suppressed: 0 },
-        Event::Rival { instance: some(), rival: leader, suppressed: 59 },
+        Event::Rival { instance: some(), rival: leader, stays: false, suppressed: 0 },
+        Event::Rival { instance: some(), rival: leader, stays: true, suppressed: 59 },
         Event::SecondOwner { instance: some(), source },
         Event::PreemptHold { instance: some(), wait: Duration::from_millis(1_500) },
         Event::SilenceExcused { instance: some() },
-        Event::AddressListDiffers { instance: some(), source },
-        Event::IntervalDiffers { instance: some(), source },
+        Event::StoodStill { instance: some(), time: Duration::from_millis(6_049) },
+        Event::AddressListDiffers {
+            instance: some(),
+            source,
+            theirs: (4..8).map(|n| ip(&format!("10.0.0.{n}"))).collect(),
+            ours: vec![address],
+        },
+        Event::AddressListDiffers { instance: some(), source, theirs: vec![], ours: vec![] },
+        Event::IntervalDiffers { instance: some(), source, theirs: interval(250), ours: interval(100) },
     ];
     for why in Discard::ALL {
         let (interface, vrid) = (interface.clone(), Vrid::new(50));
-        events.push(Event::Discarded { instance: Some(some()), interface, vrid, source, why, suppressed: 0 });
+        let contrasts = [
+            (Discard::Version, Contrast::Version { theirs: 3, ours: Version::V2 }),
+            (Discard::Interval, Contrast::Interval { theirs: Some(interval(200)), ours: interval(100) }),
+            (Discard::AuthenticationType, Contrast::Authentication { theirs: 0, ours: 1 }),
+        ];
+        let contrast = contrasts.into_iter().find(|(of, _)| *of == why).map(|(_, contrast)| contrast);
+        let (instance, suppressed) = (Some(some()), 0);
+        events.push(Event::Discarded { instance, interface, vrid, source, why, contrast, suppressed });
     }
     let by = Some("dhcpcd".into());
     let lost =
         |by, wait| Event::AddressLost { instance: some(), address, interface: interface.clone(), by, wait };
     let (vrid, why) = (Vrid::new(9), Discard::Checksum);
     events.extend([
-        Event::Discarded { instance: None, interface: interface.clone(), vrid, source, why, suppressed: 3 },
+        Event::Discarded {
+            instance: None,
+            interface: interface.clone(),
+            vrid,
+            source,
+            why,
+            contrast: None,
+            suppressed: 3,
+        },
         lost(by, Duration::ZERO),
         lost(None, second * 4),
         Event::AddressAdopted { instance: some(), address, interface: interface.clone() },
@@ -80,7 +111,10 @@ fn events() -> Vec<Event> {
         Event::AddressStays { address, interface: interface.clone(), errno: Errno(1) },
         Event::Holding { instance: some(), addresses: 1 },
         Event::Holding { instance: some(), addresses: 20 },
+        Event::AddressWhileBackup { instance: some(), address, prefix: 32, interface: interface.clone() },
         Event::Unsent { instance: some(), errno: Errno(101), suppressed: 2 },
+        Event::Unsent { instance: some(), errno: Errno(1), suppressed: 0 },
+        Event::Configured { instances: 1, added: 1, removed: 0, altered: 0 },
         Event::Configured { instances: 3, added: 1, removed: 0, altered: 2 },
     ]);
     events
@@ -97,6 +131,7 @@ const fn name(event: &Event) -> &'static str {
         Event::SecondOwner { .. } => "SecondOwner",
         Event::PreemptHold { .. } => "PreemptHold",
         Event::SilenceExcused { .. } => "SilenceExcused",
+        Event::StoodStill { .. } => "StoodStill",
         Event::Discarded { .. } => "Discarded",
         Event::AddressListDiffers { .. } => "AddressListDiffers",
         Event::IntervalDiffers { .. } => "IntervalDiffers",
@@ -105,6 +140,7 @@ const fn name(event: &Event) -> &'static str {
         Event::LeftoverRemoved { .. } => "LeftoverRemoved",
         Event::AddressRefused { .. } => "AddressRefused",
         Event::AddressStays { .. } => "AddressStays",
+        Event::AddressWhileBackup { .. } => "AddressWhileBackup",
         Event::Holding { .. } => "Holding",
         Event::Unsent { .. } => "Unsent",
         Event::Configured { .. } => "Configured",

@@ -179,6 +179,7 @@ fn show_effect(effect: &Effect) -> String {
             Notice::SecondOwner(source) => format!("second owner {source}"),
             Notice::PreemptHold(time) => format!("preemption held {} s", show(*time)),
             Notice::SilenceExcused => "silence excused".to_owned(),
+            Notice::StoodStill(time) => format!("stood still {} s", show(*time)),
         },
     }
 }

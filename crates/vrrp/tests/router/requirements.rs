@@ -667,6 +667,35 @@ fn sm_act_21_a_stalled_active_router_that_reads_first_yields_without_a_word() {
 }
 
 #[test]
+fn an_active_router_that_stood_still_announces_again_and_says_so() {
+    for version in VERSIONS {
+        let mut bench = Bench::active(Settings {
+            announce: AnnounceSettings {
+                delay: Duration::ZERO,
+                refresh: Duration::ZERO,
+                ..AnnounceSettings::default()
+            },
+            ..settings(version)
+        });
+        // So late that a backup of the same priority has not run out yet.
+        bench.wait(SECOND + bench.router.down_interval());
+        assert_eq!(bench.give(Input::Elapsed), [Effect::Advertise(Priority(100))]);
+        let late = bench.router.down_interval() + millis(1);
+        bench.wait(bench.left() + late);
+        let rounds = bench.router.settings().announce.repeat;
+        assert_eq!(
+            bench.give(Input::Elapsed),
+            [
+                Effect::Advertise(Priority(100)),
+                Effect::Notice(Notice::StoodStill(late)),
+                Effect::Announce { rounds },
+            ]
+        );
+        assert_eq!(bench.role(), Role::Active);
+    }
+}
+
+#[test]
 fn garp_6_announcements_come_twice_and_then_at_the_refresh_period() {
     let announce = AnnounceSettings {
         repeat: 3,
