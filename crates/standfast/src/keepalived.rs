@@ -9,6 +9,7 @@ use crate::log::Style;
 use crate::supervisor;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// What an option takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,10 @@ enum Means {
     Signum,
     Version,
     Help,
+    /// The VRRP process is wanted.
+    Vrrp,
+    /// The checker process is wanted, and no other unless that is said too.
+    Checkers,
     /// Nothing to do here: the process it names does not exist in Standfast, or it is a debugging aid.
     Quietly,
     /// Not built: said at start.
@@ -50,10 +55,16 @@ enum Means {
 /// Every option: short letter, long name, what it takes, what it means, help.
 const OPTIONS: &[(Option<char>, &str, Takes, Means, &str)] = &[
     (Some('f'), "use-file", Takes::Value, Means::UseFile, "configuration file"),
-    (Some('P'), "vrrp", Takes::Nothing, Means::Quietly, "VRRP only (always so here)"),
-    (Some('C'), "check", Takes::Nothing, Means::NotBuilt, "health checkers only"),
+    (Some('P'), "vrrp", Takes::Nothing, Means::Vrrp, "VRRP only (always so here)"),
+    (
+        Some('C'),
+        "check",
+        Takes::Nothing,
+        Means::Checkers,
+        "health checkers only (there are none here: ends at once)",
+    ),
     (Some('B'), "no_bfd", Takes::Nothing, Means::Quietly, "no BFD process (there is none here)"),
-    (None, "all", Takes::Nothing, Means::Quietly, "start every process (there is one here)"),
+    (None, "all", Takes::Nothing, Means::Vrrp, "start every process (there is one here)"),
     (Some('l'), "log-console", Takes::Nothing, Means::LogConsole, "also log to the console"),
     (Some('D'), "log-detail", Takes::Nothing, Means::LogDetail, "detailed log (always so here)"),
     (
@@ -131,12 +142,14 @@ fn parse(arguments: &[OsString]) -> Parsed {
             ident: "Keepalived_vrrp".into(),
             ctime: true,
         },
-        pid_file: "/run/keepalived.pid".into(),
-        worker_pid_file: Some("/run/vrrp.pid".into()),
+        // Named below, if no option does.
+        pid_file: PathBuf::new(),
+        worker_pid_file: None,
         ..Invocation::standfast()
     };
     let mut remarks = Vec::new();
     let mut test = None;
+    let (mut vrrp, mut checkers) = (false, false);
     let mut queue = arguments.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>();
     queue.reverse();
     while let Some(word) = queue.pop() {
@@ -148,10 +161,21 @@ fn parse(arguments: &[OsString]) -> Parsed {
             }
             Err(text) => return Parsed::Say(exit::FATAL, text),
         };
+        vrrp |= option.3 == Means::Vrrp;
+        checkers |= option.3 == Means::Checkers;
         match apply(&mut invocation, &mut remarks, &mut test, option, value) {
             Ok(()) => {}
             Err((code, text)) => return Parsed::Say(code, text),
         }
+    }
+    let directory = invocation.namespace.as_ref().map(|name| Path::new("/run/keepalived").join(name));
+    let directory = directory.unwrap_or_else(|| "/run".into());
+    if invocation.pid_file.as_os_str().is_empty() {
+        invocation.pid_file = directory.join("keepalived.pid");
+    }
+    invocation.worker_pid_file.get_or_insert_with(|| directory.join("vrrp.pid"));
+    if checkers && !vrrp && test.is_none() {
+        return Parsed::Say(exit::OK, "keepalived: no checker is built: nothing to run\n".into());
     }
     match test {
         Some(file) => Parsed::Test(Box::new(invocation), file),
@@ -231,7 +255,7 @@ fn apply(
     match option.3 {
         Means::UseFile => invocation.config = Some(text.into()),
         Means::LogConsole => invocation.log.console = true,
-        Means::LogDetail | Means::Quietly => {}
+        Means::LogDetail | Means::Quietly | Means::Vrrp | Means::Checkers => {}
         Means::LogFacility => invocation.log.facility = facility(&text)?,
         Means::NoSyslog => invocation.log.syslog = false,
         Means::Umask => {
@@ -245,11 +269,7 @@ fn apply(
         Means::DontFork => invocation.foreground = true,
         Means::Pid => invocation.pid_file = text.into(),
         Means::VrrpPid => invocation.worker_pid_file = Some(text.into()),
-        Means::Namespace => {
-            invocation.pid_file = format!("/run/keepalived/{text}/keepalived.pid").into();
-            invocation.worker_pid_file = Some(format!("/run/keepalived/{text}/vrrp.pid").into());
-            invocation.namespace = Some(text);
-        }
+        Means::Namespace => invocation.namespace = Some(text),
         Means::ConfigId => invocation.config_id = Some(text),
         Means::ConfigTest => *test = Some(value.map(OsString::from)),
         Means::Signum => return Err(signum(&text)),
@@ -347,6 +367,28 @@ mod tests {
     fn debian_s_unit_starts_with_dont_fork() {
         let (invocation, _) = run(&["--dont-fork"]);
         assert!(invocation.foreground && !invocation.log.console);
+    }
+
+    #[test]
+    fn named_pid_files_win_over_those_of_a_namespace() {
+        for words in [["-p", "/a.pid", "-s", "blue"], ["-s", "blue", "-p", "/a.pid"]] {
+            let (invocation, _) = run(&words);
+            assert_eq!(invocation.pid_file, PathBuf::from("/a.pid"));
+            assert_eq!(invocation.worker_pid_file, Some("/run/keepalived/blue/vrrp.pid".into()));
+        }
+        let (invocation, _) = run(&["-r", "/b.pid", "-s", "blue"]);
+        assert_eq!(invocation.worker_pid_file, Some("/b.pid".into()));
+        let (invocation, _) = run(&[]);
+        assert_eq!(invocation.pid_file, PathBuf::from("/run/keepalived.pid"));
+    }
+
+    #[test]
+    fn checkers_alone_are_nothing_to_run() {
+        let words = ["keepalived", "-n", "-C"].map(OsString::from);
+        assert!(matches!(parse(&words), Parsed::Say(exit::OK, text) if text.contains("nothing to run")));
+        for words in [&["-C", "-P"][..], &["--all", "--check"]] {
+            run(words);
+        }
     }
 
     #[test]

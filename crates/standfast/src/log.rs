@@ -2,7 +2,11 @@
 //! up loses lines, and how many is said as soon as one gets through.
 
 use node::event::Level;
-use std::io::{IsTerminal, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FileType;
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
+use std::io::{IoSlice, IsTerminal};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 
 /// How the daemon logs.
@@ -28,12 +32,20 @@ impl Style {
     }
 }
 
+/// The longest line on a console: so much a pipe takes whole or not at all (`PIPE_BUF`).
+const LONGEST: usize = 4096;
+
 /// An open log.
 #[derive(Debug)]
 pub struct Log {
     style: Style,
     syslog: Option<UnixDatagram>,
+    /// Lines that syslog did not take.
     lost: u64,
+    /// Lines that the console did not take.
+    console_lost: u64,
+    /// Warnings and alarms go to the console even if it has no other lines.
+    complaints: bool,
     /// Standard error is the journal, which adds time and name itself.
     journal: bool,
     colour: bool,
@@ -43,12 +55,18 @@ impl Log {
     /// Opens what `style` names. A missing syslog is no error: it is tried again with each line.
     #[must_use]
     pub fn open(style: Style) -> Self {
-        let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();
+        let journal = std::env::var("JOURNAL_STREAM").is_ok_and(|named| is_stderr(&named));
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = std::io::stderr().is_terminal() && !plain;
-        let mut log = Self { style, syslog: None, lost: 0, journal, colour };
+        let complaints = false;
+        let mut log = Self { style, syslog: None, lost: 0, console_lost: 0, complaints, journal, colour };
         log.connect();
         log
+    }
+
+    /// Whether warnings and alarms go to the console in any case.
+    pub fn complain_on_console(&mut self, complaints: bool) {
+        self.complaints = complaints;
     }
 
     /// An ordinary line.
@@ -68,7 +86,7 @@ impl Log {
 
     /// Writes one line wherever lines go.
     pub fn line(&mut self, level: Level, text: &str) {
-        if self.style.console {
+        if self.style.console || (self.complaints && level != Level::Info) {
             self.write_console(level, text);
         }
         if self.style.syslog {
@@ -77,23 +95,34 @@ impl Log {
     }
 
     fn write_console(&mut self, level: Level, text: &str) {
-        let line = if self.journal {
-            format!("<{}>{text}\n", severity(level))
-        } else if self.style.ctime {
-            format!("{}: {text}\n", now("%a %b %e %H:%M:%S %Y"))
-        } else {
-            let time = now("%Y-%m-%dT%H:%M:%S%.3f%:z");
-            let (word, on, off) = match (level, self.colour) {
-                (Level::Info, _) => ("", "", ""),
-                (Level::Warning, true) => ("warning: ", "\x1b[33m", "\x1b[0m"),
-                (Level::Warning, false) => ("warning: ", "", ""),
-                (Level::Alarm, true) => ("ALARM: ", "\x1b[1;31m", "\x1b[0m"),
-                (Level::Alarm, false) => ("ALARM: ", "", ""),
-            };
-            format!("{time} {on}{word}{text}{off}\n")
-        };
+        if self.console_lost > 0 {
+            let said = format!("{} log lines were lost", self.console_lost);
+            if put(&self.console_line(Level::Warning, &said)) {
+                self.console_lost = 0;
+            }
+        }
         // A console that is gone is no reason to stop serving.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        if self.console_lost > 0 || !put(&self.console_line(level, text)) {
+            self.console_lost += 1;
+        }
+    }
+
+    fn console_line(&self, level: Level, text: &str) -> String {
+        if self.journal {
+            return format!("<{}>{text}\n", severity(level));
+        }
+        if self.style.ctime {
+            return format!("{}: {text}\n", now("%a %b %e %H:%M:%S %Y"));
+        }
+        let time = now("%Y-%m-%dT%H:%M:%S%.3f%:z");
+        let (word, on, off) = match (level, self.colour) {
+            (Level::Info, _) => ("", "", ""),
+            (Level::Warning, true) => ("warning: ", "\x1b[33m", "\x1b[0m"),
+            (Level::Warning, false) => ("warning: ", "", ""),
+            (Level::Alarm, true) => ("ALARM: ", "\x1b[1;31m", "\x1b[0m"),
+            (Level::Alarm, false) => ("ALARM: ", "", ""),
+        };
+        format!("{time} {on}{word}{text}{off}\n")
     }
 
     fn write_syslog(&mut self, level: Level, text: &str) {
@@ -134,6 +163,48 @@ impl Log {
     }
 }
 
+/// Writes a line to standard error if that takes it at once, and says whether it did.
+///
+/// The descriptor is shared with whoever started us, so it must not be made non-blocking itself.
+fn put(line: &str) -> bool {
+    let stderr = std::io::stderr();
+    let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if !matches!(poll(&mut ready, Some(&at_once)), Ok(1)) || !ready[0].revents().contains(PollFlags::OUT) {
+        return false;
+    }
+    let line = shorten(line);
+    let kind = rustix::fs::fstat(&stderr).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
+        // Another writer may have taken the room since.
+        let parts = [IoSlice::new(line.as_bytes())];
+        match pwritev2(&stderr, &parts, u64::MAX, ReadWriteFlags::NOWAIT) {
+            // Kernels that cannot do this for pipes (before Linux 6.4) or sockets.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::SPIPE) => {}
+            done => return done.is_ok(),
+        }
+    }
+    rustix::io::write(&stderr, line.as_bytes()).is_ok()
+}
+
+/// A line of at most [`LONGEST`] bytes, with its end.
+fn shorten(line: &str) -> std::borrow::Cow<'_, str> {
+    const END: &str = " ...\n";
+    if line.len() <= LONGEST {
+        return line.into();
+    }
+    let most = LONGEST - END.len();
+    let cut = (0..=most).rev().find(|at| line.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}{END}", &line[..cut]).into()
+}
+
+/// Whether standard error is the stream that `JOURNAL_STREAM` names as `device:inode`: a child of a service may
+/// have inherited the variable and not the stream.
+fn is_stderr(named: &str) -> bool {
+    let stat = rustix::fs::fstat(std::io::stderr().as_fd());
+    stat.is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
 /// The local time, formatted.
 fn now(format: &str) -> String {
     jiff::Zoned::now().strftime(format).to_string()
@@ -145,5 +216,18 @@ const fn severity(level: Level) -> u32 {
         Level::Info => 6,
         Level::Warning => 4,
         Level::Alarm => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        assert_eq!(shorten("short\n"), "short\n");
+        let long = "\u{20ac}".repeat(2000) + "\n";
+        let cut = shorten(&long);
+        assert!(cut.len() <= LONGEST && cut.ends_with(" ...\n"), "{}", cut.len());
     }
 }

@@ -7,9 +7,9 @@ use config::{
 };
 use node::event::Level;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// How many names a pattern with `{a,b}` may stand for.
@@ -169,13 +169,13 @@ impl Files {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// May be a pipe; an execute bit does not matter.
+    /// An execute bit does not matter.
     Main,
-    /// Must be a regular file without an execute bit.
+    /// Must not have an execute bit.
     Include,
 }
 
-/// The bytes of a file, or why there are none.
+/// The bytes of a regular file, or why there are none. (A pipe would be empty at the next reload.)
 fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
     let refusal = |error: std::io::Error| {
         if error.kind() == std::io::ErrorKind::NotFound {
@@ -184,26 +184,21 @@ fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
             Refusal::Unreadable(error.to_string())
         }
     };
-    // Looked at before it is opened: opening a pipe that nobody writes to never returns.
-    let metadata = fs::metadata(path).map_err(refusal)?;
-    if metadata.is_dir() {
-        return Err(Refusal::Directory);
-    }
-    if rule == Rule::Include {
-        if !metadata.is_file() {
-            return Err(Refusal::NotRegular);
-        }
-        if metadata.permissions().mode() & 0o111 != 0 {
-            return Err(Refusal::Executable);
-        }
-    }
+    let check = |metadata: fs::Metadata| match metadata {
+        directory if directory.is_dir() => Err(Refusal::Directory),
+        other if !other.is_file() => Err(Refusal::NotRegular),
+        file if rule == Rule::Include && file.permissions().mode() & 0o111 != 0 => Err(Refusal::Executable),
+        _ => Ok(()),
+    };
+    // Looked at before it is opened, since opening a device may do something; and afterwards, since it may be
+    // another by then, which is why opening must not wait for the other end of a pipe.
+    check(fs::metadata(path).map_err(refusal)?)?;
+    let no_wait = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = fs::OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(refusal)?;
+    check(file.metadata().map_err(refusal)?)?;
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_LIMIT).unwrap_or(u64::MAX);
-    File::open(path)
-        .map_err(refusal)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(refusal)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(refusal)?;
     if bytes.len() > FILE_LIMIT { Err(Refusal::TooLarge) } else { Ok(bytes) }
 }
 
@@ -342,5 +337,10 @@ mod tests {
         assert!(read.lines()[0].1.contains("there is no such file"));
         let directory = super::read(&here.0, &Surroundings::default());
         assert!(directory.lines()[0].1.contains("it is a directory"), "{:?}", directory.lines());
+        let pipe = here.0.join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let pipe = super::read(&pipe, &Surroundings::default());
+        assert!(pipe.lines()[0].1.contains("it is not a regular file"), "{:?}", pipe.lines());
     }
 }

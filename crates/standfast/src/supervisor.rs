@@ -2,7 +2,8 @@
 //! lock, starts the worker, passes signals on, and sees to it that a worker's addresses do not outlive it.
 //!
 //! Stages of one invocation, each the same binary with the same words: *front* (detaches, in the background
-//! case) → *supervisor* → *worker*. A stage is named by an environment variable that no child of ours inherits.
+//! case) → *supervisor* → *worker*. A stage is told by environment variables; whoever starts another program from
+//! a stage takes them away with [`without_stage`].
 
 use crate::daemon::{Invocation, exit};
 use crate::log::Log;
@@ -11,12 +12,14 @@ use linux::Error;
 use linux::ledger::{self, Ledger, Reader};
 use linux::netlink::Netlink;
 use linux::pidfile::{self, PidFile};
+use linux::place::{Place, Taken};
 use linux::signals::{Signal, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,8 @@ use std::time::{Duration, Instant};
 const STAGE: &str = "STANDFAST_STAGE";
 /// Numbers of the descriptors that a worker inherits: ledger, then pipe to the supervisor.
 const INHERITED: &str = "STANDFAST_INHERITED";
+/// The directory that the front was started in: in the background, relative names start there.
+const HERE: &str = "STANDFAST_HERE";
 
 /// What a worker says to its supervisor, one byte each.
 pub mod word {
@@ -49,6 +54,9 @@ pub fn main(invocation: &Invocation, remarks: &[String]) -> u8 {
     if !stage.is_empty() {
         take_name(invocation);
     }
+    let here = std::env::var_os(HERE).filter(|_| !stage.is_empty());
+    let absolute = here.map(|here| resolve(invocation, Path::new(&here)));
+    let invocation = absolute.as_ref().unwrap_or(invocation);
     if stage == "worker" {
         return run_worker(invocation, remarks);
     }
@@ -58,8 +66,17 @@ pub fn main(invocation: &Invocation, remarks: &[String]) -> u8 {
     match stage.as_str() {
         "supervisor" => supervise(invocation),
         _ if invocation.foreground => supervise(invocation),
-        _ => detach(),
+        _ => detach(invocation),
     }
+}
+
+/// The files of an invocation by their full names.
+fn resolve(invocation: &Invocation, here: &Path) -> Invocation {
+    let mut absolute = invocation.clone();
+    absolute.config = invocation.config.as_ref().map(|path| here.join(path));
+    absolute.pid_file = here.join(&invocation.pid_file);
+    absolute.worker_pid_file = invocation.worker_pid_file.as_ref().map(|path| here.join(path));
+    absolute
 }
 
 /// A stage was started as `/proc/self/exe`, and the kernel calls it `exe`: `ps` and `pidof` shall find it.
@@ -72,15 +89,15 @@ fn take_name(invocation: &Invocation) {
 /// What every stage before the worker checks: the place, the privileges, the namespace.
 fn prepare(invocation: &Invocation) -> Result<(), u8> {
     if let Some(name) = &invocation.namespace {
-        enter_namespace(name)?;
+        enter_namespace(invocation, name)?;
     }
     if let Err(why) = linux::privileges::forbidden_netns() {
-        return Err(complain(exit::PERMISSION, &why));
+        return Err(complain(invocation, exit::PERMISSION, &why));
     }
     let missing = linux::privileges::missing();
     if !missing.is_empty() {
         for capability in &missing {
-            complain(exit::PERMISSION, capability);
+            complain(invocation, exit::PERMISSION, capability);
         }
         return Err(exit::PERMISSION);
     }
@@ -90,17 +107,21 @@ fn prepare(invocation: &Invocation) -> Result<(), u8> {
     Ok(())
 }
 
-fn complain(code: u8, why: &dyn std::fmt::Display) -> u8 {
-    let _ = writeln!(std::io::stderr(), "standfast: {why}");
+fn complain(invocation: &Invocation, code: u8, why: &dyn std::fmt::Display) -> u8 {
+    let name = if invocation.as_keepalived { "keepalived" } else { "standfast" };
+    let _ = writeln!(std::io::stderr(), "{name}: {why}");
     code
 }
 
-/// `-s NAME`. A namespace that is not there ends the program with code 0, as keepalived's users know it.
-fn enter_namespace(name: &str) -> Result<(), u8> {
-    let namespace = linux::links::named_netns(name).map_err(|why| complain(exit::OK, &why))?;
+/// `-s NAME`. Under keepalived's name, a namespace that is not there ends the program with code 0, as its users
+/// know it.
+fn enter_namespace(invocation: &Invocation, name: &str) -> Result<(), u8> {
+    let code = if invocation.as_keepalived { exit::OK } else { exit::FATAL };
+    let namespace = linux::links::named_netns(name).map_err(|why| complain(invocation, code, &why))?;
     let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
-        .map_err(|why| complain(exit::OK, &format!("cannot enter network namespace {name}: {why}")))?;
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind).map_err(|why| {
+        complain(invocation, code, &format!("cannot enter network namespace {name}: {why}"))
+    })?;
     Ok(())
 }
 
@@ -108,13 +129,20 @@ fn enter_namespace(name: &str) -> Result<(), u8> {
 
 /// Starts the supervisor in a session of its own and waits until it is ready: whoever started us may then rely
 /// on the daemon, and sees its code if it could not start.
-fn detach() -> u8 {
+fn detach(invocation: &Invocation) -> u8 {
     let mut command = again("supervisor");
+    // A daemon in the background keeps no directory busy.
+    match std::env::current_dir() {
+        Ok(here) => command.env(HERE, here).current_dir("/"),
+        Err(why) => {
+            return complain(invocation, exit::FATAL, &format!("cannot tell the current directory: {why}"));
+        }
+    };
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     linux::session::detach(&mut command);
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(why) => return complain(exit::FATAL, &format!("cannot start the daemon: {why}")),
+        Err(why) => return complain(invocation, exit::FATAL, &format!("cannot start the daemon: {why}")),
     };
     // The supervisor writes one byte when it is ready, and closes its end when it ends.
     let mut said = [0; 1];
@@ -132,8 +160,13 @@ fn again(stage: &str) -> Command {
     if let Some(name) = words.next() {
         command.arg0(name);
     }
-    command.args(words).env(STAGE, stage);
+    command.args(words).env_remove(INHERITED).env(STAGE, stage);
     command
+}
+
+/// Takes away from a program that is to be started what is only for a stage of this one.
+pub fn without_stage(command: &mut Command) -> &mut Command {
+    command.env_remove(STAGE).env_remove(INHERITED).env_remove(HERE)
 }
 
 /// Lets go of the standard error that the starter gave us: in the background nobody reads it.
@@ -147,10 +180,16 @@ fn code_of(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::SOFTWARE)
 }
 
-/// The worker has said why it cannot run; another one could not either.
-fn is_permanent(status: ExitStatus) -> bool {
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.is_some_and(|code| matches!(code, exit::FATAL | exit::CONFIG | exit::PERMISSION | exit::NO_CONFIG))
+/// The worker has said why it cannot run: another one could not either, as long as nothing else changes. In words,
+/// and what to do.
+fn obstacle(status: ExitStatus) -> Option<(&'static str, &'static str)> {
+    match status.code().and_then(|code| u8::try_from(code).ok())? {
+        exit::FATAL => Some(("the worker cannot run", "its lines above say why")),
+        exit::CONFIG => Some(("the configuration cannot run", "standfast check")),
+        exit::PERMISSION => Some(("a privilege is missing", "the worker's lines above say which")),
+        exit::NO_CONFIG => Some(("the configuration cannot be read", "standfast check")),
+        _ => None,
+    }
 }
 
 // ---- supervisor ----
@@ -167,31 +206,53 @@ struct Supervisor<'a> {
     invocation: &'a Invocation,
     log: Log,
     signals: Signals,
+    place: Option<Place>,
     ledger: Ledger,
     /// Told once, whatever happens to workers later.
     was_ready: bool,
+    /// The service manager knows that this is the end.
+    told_stopping: bool,
     stopping: Option<Instant>,
     backoff: Duration,
 }
 
 fn supervise(invocation: &Invocation) -> u8 {
+    // Whoever finds the pid file may send signals at once.
+    let signals = match Signals::block() {
+        Ok(signals) => signals,
+        Err(why) => return complain(invocation, exit::FATAL, &why),
+    };
     match hold_the_place(invocation) {
-        Ok(_lock) => match Supervisor::new(invocation) {
+        Ok((_lock, place)) => match Supervisor::new(invocation, signals, place) {
             Ok(mut supervisor) => supervisor.run(),
-            Err(why) => complain(exit::FATAL, &why),
+            Err(why) => complain(invocation, exit::FATAL, &why),
         },
-        Err((code, why)) => complain(code, &why),
+        Err((code, why)) => complain(invocation, code, &why),
     }
 }
 
-/// Takes the pid file's lock; refuses to start beside a keepalived that speaks in this network namespace.
-fn hold_the_place(invocation: &Invocation) -> Result<PidFile, (u8, String)> {
+/// Takes the pid file's lock and the network namespace's; refuses to start beside a keepalived that speaks there.
+fn hold_the_place(invocation: &Invocation) -> Result<(PidFile, Option<Place>), (u8, String)> {
+    let already = if invocation.as_keepalived { exit::OK } else { exit::FATAL };
     make_parent(&invocation.pid_file);
     let lock = PidFile::acquire(&invocation.pid_file).map_err(|why| {
-        let already = matches!(why, Error::AlreadyRunning { .. });
-        let code = if already && invocation.as_keepalived { exit::OK } else { exit::FATAL };
+        let code = if matches!(why, Error::AlreadyRunning { .. }) { already } else { exit::FATAL };
         (code, why.to_string())
     })?;
+    let place = match Place::take().map_err(|why| (exit::FATAL, why.to_string()))? {
+        Taken::Ours(place) => Some(place),
+        Taken::Occupied(pid) => {
+            let who = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            return Err((already, format!("Standfast is running here already{who}")));
+        }
+        Taken::Squatted(who) => {
+            let text = format!(
+                "warning: {who} has the name by which Standfast daemons of one network namespace notice each other"
+            );
+            complain(invocation, exit::OK, &text);
+            None
+        }
+    };
     if let Some(pid) = pidfile::running_keepalived() {
         let text = format!(
             "keepalived is running here (process {pid}) and would fight over the same addresses. \
@@ -199,11 +260,11 @@ fn hold_the_place(invocation: &Invocation) -> Result<PidFile, (u8, String)> {
         );
         return Err((exit::FATAL, text));
     }
-    Ok(lock)
+    Ok((lock, place))
 }
 
 /// keepalived's pid files may live in a directory of their own, which nobody else makes.
-fn make_parent(path: &std::path::Path) {
+fn make_parent(path: &Path) {
     if let Some(parent) = path.parent() {
         // If this fails, opening the file says why.
         let _ = std::fs::create_dir_all(parent);
@@ -211,17 +272,21 @@ fn make_parent(path: &std::path::Path) {
 }
 
 impl<'a> Supervisor<'a> {
-    fn new(invocation: &'a Invocation) -> Result<Self, linux::Error> {
+    fn new(invocation: &'a Invocation, signals: Signals, place: Option<Place>) -> Result<Self, linux::Error> {
         let mut style = invocation.log.clone();
         if invocation.as_keepalived {
             style.ident = "Keepalived".into();
         }
+        let mut log = Log::open(style);
+        log.complain_on_console(complains_to_front(invocation));
         Ok(Self {
             invocation,
-            log: Log::open(style),
-            signals: Signals::block()?,
+            log,
+            signals,
+            place,
             ledger: Ledger::create(LEDGER)?,
             was_ready: false,
+            told_stopping: false,
             stopping: None,
             backoff: Duration::ZERO,
         })
@@ -234,22 +299,39 @@ impl<'a> Supervisor<'a> {
                 Ok(worker) => worker,
                 Err(why) => {
                     self.log.alarm(&format!("cannot start the worker: {why}"));
-                    return exit::FATAL;
+                    if !self.was_ready || self.invocation.no_respawn {
+                        return exit::FATAL;
+                    }
+                    if let Some(code) = self.wait_before_next(Duration::ZERO, None) {
+                        return code;
+                    }
+                    continue;
                 }
             };
             let status = self.watch(&mut worker);
             self.release(status);
             if self.stopping.is_some() {
-                linux::notify::stopping();
+                self.tell_stopping();
                 self.log.info("Stopped");
                 return if status.success() { exit::OK } else { code_of(status) };
             }
-            if is_permanent(status) || self.invocation.no_respawn {
-                return code_of(status);
-            }
-            if let Some(code) = self.wait_before_next(worker.since.elapsed()) {
+            let obstacle = obstacle(status);
+            if self.invocation.no_respawn || (obstacle.is_some() && !self.was_ready) {
+                let code = code_of(status);
+                let why = obstacle.map(|(what, _)| format!(": {what}")).unwrap_or_default();
+                self.log.alarm(&format!("ending with code {code}{why}"));
                 return code;
             }
+            if let Some(code) = self.wait_before_next(worker.since.elapsed(), obstacle) {
+                return code;
+            }
+        }
+    }
+
+    /// Tells the service manager once that this is the end.
+    fn tell_stopping(&mut self) {
+        if !std::mem::replace(&mut self.told_stopping, true) {
+            linux::notify::stopping();
         }
     }
 
@@ -262,34 +344,52 @@ impl<'a> Supervisor<'a> {
         // The signals stay blocked: one that comes before the worker reads them waits there and kills nobody.
         linux::session::keep_open(&mut command, inherited);
         linux::session::end_with_parent(&mut command);
-        let child = command.spawn()?;
-        drop(pen);
-        let pid = Pid::from_child(&child);
-        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         rustix::fs::fcntl_setfl(&words, rustix::fs::OFlags::NONBLOCK)?;
-        Ok(Worker { child, pidfd, words, since: Instant::now() })
+        let mut child = command.spawn()?;
+        drop(pen);
+        match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Worker { child, pidfd, words, since: Instant::now() }),
+            Err(why) => {
+                // Nobody would watch it.
+                let _ = child.kill().and_then(|()| child.wait());
+                Err(why.into())
+            }
+        }
     }
 
     /// Passes signals to the worker and its words on, until it ends.
     fn watch(&mut self, worker: &mut Worker) -> ExitStatus {
+        let mut killed = false;
+        let mut silent = false;
         loop {
-            let mut ready = [
+            // A pipe that the worker has closed would be ready for ever.
+            let words = if silent { worker.pidfd.as_fd() } else { worker.words.as_fd() };
+            let mut ready = vec![
                 PollFd::new(&self.signals, PollFlags::IN),
                 PollFd::new(&worker.pidfd, PollFlags::IN),
-                PollFd::new(&worker.words, PollFlags::IN),
+                PollFd::from_borrowed_fd(words, PollFlags::IN),
             ];
-            let limit = self.stopping.map(|since| STOP_LIMIT.saturating_sub(since.elapsed()));
+            ready.extend(self.place.as_ref().map(|place| PollFd::new(place, PollFlags::IN)));
+            let limit = self.stopping.filter(|_| !killed);
+            let limit = limit.map(|since| STOP_LIMIT.saturating_sub(since.elapsed()));
             let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
             let count = poll(&mut ready, timeout.as_ref()).unwrap_or(0);
             let ended = !ready[1].revents().is_empty();
+            silent |=
+                ready[2].revents().contains(PollFlags::HUP) && !ready[2].revents().contains(PollFlags::IN);
+            if let Some(place) = &self.place {
+                place.dismiss();
+            }
             self.pass_signals(worker);
             self.pass_words(worker);
             if ended {
                 return worker.child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
             }
             if count == 0 && limit.is_some_and(|limit| limit.is_zero()) {
-                self.log.alarm("the worker did not end in time and was killed");
+                // In a system call that does not end, it ends later; then there is nothing to do but to wait.
                 let _ = pidfd_send_signal(&worker.pidfd, rustix::process::Signal::KILL);
+                killed = true;
+                self.log.alarm("the worker did not end in time and was killed");
             }
         }
     }
@@ -317,13 +417,16 @@ impl<'a> Supervisor<'a> {
             for said in words.iter().take(count) {
                 match *said {
                     word::READY => {
-                        linux::notify::ready("serving");
+                        if self.stopping.is_none() {
+                            linux::notify::ready("serving");
+                        }
                         if !std::mem::replace(&mut self.was_ready, true) {
                             self.tell_front();
+                            self.log.complain_on_console(false);
                         }
                     }
-                    word::RELOADING => linux::notify::reloading(),
-                    word::STOPPING => linux::notify::stopping(),
+                    word::RELOADING if self.stopping.is_none() => linux::notify::reloading(),
+                    word::STOPPING if self.stopping.is_some() => self.tell_stopping(),
                     _ => {}
                 }
             }
@@ -344,18 +447,19 @@ impl<'a> Supervisor<'a> {
 
     /// A crash must release: what the dead worker held is removed before anything else.
     fn release(&mut self, status: ExitStatus) {
-        if self.stopping.is_none() && !status.success() && !is_permanent(status) {
+        let keep = self.invocation.keep_at_exit && self.stopping.is_some();
+        let released = (!keep).then(|| {
+            Reader::open(&self.ledger)
+                .and_then(|reader| Ok((reader, Netlink::open()?)))
+                .and_then(|(reader, mut netlink)| ledger::release_all(&reader, &mut netlink))
+        });
+        if self.stopping.is_none() && !status.success() && obstacle(status).is_none() {
             self.log.alarm(&format!("the worker ended unexpectedly ({status})"));
         }
-        if self.invocation.keep_at_exit && self.stopping.is_some() {
-            return;
-        }
-        let released = Reader::open(&self.ledger)
-            .and_then(|reader| Ok((reader, Netlink::open()?)))
-            .and_then(|(reader, mut netlink)| ledger::release_all(&reader, &mut netlink));
         match released {
-            Err(why) => self.log.alarm(&why.to_string()),
-            Ok(released) => {
+            None => {}
+            Some(Err(why)) => self.log.alarm(&why.to_string()),
+            Some(Ok(released)) => {
                 for entry in &released.removed {
                     self.log.alarm(&format!(
                         "removed {}/{}, which the worker had left",
@@ -370,30 +474,54 @@ impl<'a> Supervisor<'a> {
     }
 
     /// The pause before the next worker: none after a long life, then 1 s, 2 s … a minute. A signal to stop
-    /// ends it.
-    fn wait_before_next(&mut self, lived: Duration) -> Option<u8> {
+    /// ends it, and one to reload too: something may have been mended. Where there is an obstacle, there is always
+    /// a pause.
+    fn wait_before_next(&mut self, lived: Duration, obstacle: Option<(&str, &str)>) -> Option<u8> {
         self.backoff = match (lived >= STEADY, self.backoff) {
-            (true, _) => Duration::ZERO,
-            (false, Duration::ZERO) => Duration::from_secs(1),
+            (true, _) if obstacle.is_none() => Duration::ZERO,
+            (true, _) | (false, Duration::ZERO) => Duration::from_secs(1),
             (false, before) => (before * 2).min(Duration::from_secs(60)),
         };
         let until = Instant::now() + self.backoff;
-        self.log.warning(&format!("starting another worker in {} s", self.backoff.as_secs()));
+        let seconds = self.backoff.as_secs();
+        match obstacle {
+            Some((what, advice)) => {
+                let file = self.invocation.config_path();
+                let advice = match advice {
+                    "standfast check" => format!("{advice} {}", file.display()),
+                    other => other.to_owned(),
+                };
+                self.log.alarm(&format!("{what}; trying again in {seconds} s: {advice}"));
+            }
+            None => self.log.warning(&format!("starting another worker in {seconds} s")),
+        }
         loop {
+            let mut again = false;
+            while let Ok(Some(received)) = self.signals.next() {
+                match received.signal {
+                    Signal::Terminate | Signal::Interrupt => {
+                        self.tell_stopping();
+                        self.log.info("Stopped");
+                        return Some(exit::OK);
+                    }
+                    Signal::Hangup => again = true,
+                    Signal::User1 | Signal::User2 | Signal::Child | Signal::Pipe => {}
+                }
+            }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || again {
                 return None;
             }
             let timeout = Timespec::try_from(left).ok();
             let _ = poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], timeout.as_ref());
-            while let Ok(Some(received)) = self.signals.next() {
-                if matches!(received.signal, Signal::Terminate | Signal::Interrupt) {
-                    self.log.info("Stopped");
-                    return Some(exit::OK);
-                }
-            }
         }
     }
+}
+
+/// In the background, what keeps the daemon from starting is told to whoever waits for it. (keepalived says it to
+/// syslog only.)
+pub(crate) fn complains_to_front(invocation: &Invocation) -> bool {
+    !invocation.foreground && !invocation.as_keepalived
 }
 
 // ---- worker ----
@@ -402,10 +530,10 @@ fn run_worker(invocation: &Invocation, remarks: &[String]) -> u8 {
     let inherited = std::env::var(INHERITED).unwrap_or_default();
     let numbers: Vec<i32> = inherited.split(',').filter_map(|n| n.parse().ok()).collect();
     let [ledger, pen] = numbers[..] else {
-        return complain(exit::FATAL, &"a worker is started by its supervisor only");
+        return complain(invocation, exit::FATAL, &"a worker is started by its supervisor only");
     };
     let (Some(ledger), Some(pen)) = (linux::session::inherit(ledger), linux::session::inherit(pen)) else {
-        return complain(exit::FATAL, &"the supervisor's descriptors are not there");
+        return complain(invocation, exit::FATAL, &"the supervisor's descriptors are not there");
     };
     worker::main(invocation, remarks, ledger, std::fs::File::from(pen))
 }

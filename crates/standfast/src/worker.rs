@@ -4,7 +4,7 @@
 use crate::daemon::{Invocation, exit, host_name};
 use crate::log::Log;
 use crate::sources::{self, Read};
-use crate::supervisor::{leave_stderr, word};
+use crate::supervisor::{complains_to_front, leave_stderr, word};
 use linux::ledger::Ledger;
 use linux::packet::{Command, Desk, Reactor, Report};
 use linux::pidfile::PidFile;
@@ -18,11 +18,16 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a worker that lost its supervisor may need to end, and its pid file's lock with it.
+const ORPHAN_LIMIT: Duration = Duration::from_secs(3);
 
 /// Runs a worker until it is told to stop. Returns the exit code.
 pub fn main(invocation: &Invocation, remarks: &[String], ledger: OwnedFd, supervisor: File) -> u8 {
     let mut log = Log::open(invocation.log.clone());
+    log.complain_on_console(complains_to_front(invocation));
     for remark in remarks {
         log.warning(remark);
     }
@@ -35,7 +40,8 @@ pub fn main(invocation: &Invocation, remarks: &[String], ledger: OwnedFd, superv
         Ok(host) => host,
         Err(code) => return code,
     };
-    let _pid_file = match invocation.worker_pid_file.as_deref().map(PidFile::acquire).transpose() {
+    let wanted = invocation.worker_pid_file.as_deref();
+    let _pid_file = match wanted.map(|path| PidFile::acquire_within(path, ORPHAN_LIMIT)).transpose() {
         Ok(lock) => lock,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
@@ -50,8 +56,18 @@ pub fn main(invocation: &Invocation, remarks: &[String], ledger: OwnedFd, superv
     for remark in reactor.remarks() {
         log.info(remark);
     }
+    let instances = host.instances.len();
     reactor.desk().command(Command::Configure(Box::new(host)));
-    let mut clerk = Clerk { invocation, log, supervisor, asked: Vec::new(), started: false, code: None };
+    let mut clerk = Clerk {
+        invocation,
+        log,
+        supervisor,
+        orphan: false,
+        asked: Vec::new(),
+        instances,
+        started: false,
+        code: None,
+    };
     let code = clerk.serve(&signals, reactor.desk());
     reactor.join();
     code
@@ -103,8 +119,13 @@ enum Asked {
 struct Clerk<'a> {
     invocation: &'a Invocation,
     log: Log,
+    /// The pipe to the supervisor, which nobody reads any more when that has ended.
     supervisor: File,
+    /// The supervisor has ended.
+    orphan: bool,
     asked: Vec<Asked>,
+    /// So many are in the configuration in force.
+    instances: usize,
     /// A configuration was in force.
     started: bool,
     code: Option<u8>,
@@ -114,9 +135,19 @@ impl Clerk<'_> {
     fn serve(&mut self, signals: &Signals, desk: &Desk) -> u8 {
         let mut reports = Vec::new();
         loop {
-            let mut ready = [PollFd::new(signals, PollFlags::IN), PollFd::new(desk, PollFlags::IN)];
+            let mut ready = vec![PollFd::new(signals, PollFlags::IN), PollFd::new(desk, PollFlags::IN)];
+            if !self.orphan {
+                // Nothing is awaited but its end, which is reported in any case.
+                ready.push(PollFd::new(&self.supervisor, PollFlags::empty()));
+            }
             if poll(&mut ready, None).is_err() {
                 continue;
+            }
+            let gone = ready.get(2).is_some_and(|pipe| !pipe.revents().is_empty());
+            if gone {
+                self.orphan = true;
+                self.log.alarm("the supervisor has ended");
+                self.obey(Signal::Terminate, desk);
             }
             while let Ok(Some(received)) = signals.next() {
                 self.obey(received.signal, desk);
@@ -151,12 +182,21 @@ impl Clerk<'_> {
         self.tell(word::RELOADING);
         self.log.info("Reloading");
         match read_configuration(self.invocation, &mut self.log) {
-            Ok(host) => desk.command(Command::Configure(Box::new(host))),
-            Err(_) => {
-                self.log.alarm("reload refused: the configuration of before stays in force");
-                self.tell(word::READY);
+            Ok(host) if host.instances.is_empty() && self.instances > 0 => self.refuse_reload(&format!(
+                "a reload would remove all {} instances; stop the daemon instead",
+                self.instances
+            )),
+            Ok(host) => {
+                self.instances = host.instances.len();
+                desk.command(Command::Configure(Box::new(host)));
             }
+            Err(_) => self.refuse_reload("the configuration of before stays in force"),
         }
+    }
+
+    fn refuse_reload(&mut self, why: &str) {
+        self.log.alarm(&format!("reload refused: {why}"));
+        self.tell(word::READY);
     }
 
     fn ask(&mut self, what: Asked, desk: &Desk) {
@@ -175,6 +215,7 @@ impl Clerk<'_> {
                     self.log.info(if again { "Reload complete" } else { "Startup complete" });
                     if !again && !self.invocation.foreground {
                         leave_stderr();
+                        self.log.complain_on_console(false);
                     }
                     self.tell(word::READY);
                 }
@@ -221,11 +262,48 @@ fn temporary_directory() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/tmp"))
 }
 
-/// Replaces a file in a directory that everybody may write to: never through a link that somebody laid there.
-fn write_dump(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+/// Replaces a file in a directory that everybody may write to: what lies there, be it a link or a pipe, is never
+/// opened.
+fn write_dump(path: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let no_links = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(no_links);
-    options.open(path)?.write_all(text.as_bytes())
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let temporary = PathBuf::from(name);
+    // One that a process of the same number has left.
+    match std::fs::remove_file(&temporary) {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(why),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_replaces_what_lies_there_and_opens_nothing() {
+        let directory = std::env::temp_dir().join(format!("standfast-dump-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (path, precious) = (directory.join("keepalived.data"), directory.join("precious"));
+        std::fs::write(&precious, "precious").unwrap();
+        // A link, then a pipe that nobody reads, then a dump of before.
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        write_dump(&path, "one").unwrap();
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+        std::fs::remove_file(&path).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for text in ["two", "three"] {
+            write_dump(&path, text).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 2);
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -24,6 +24,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("keepalived::a_second_start_says_already_running_with_code_0", second_start_as_keepalived),
         Test::new("keepalived::dont_release_vrrp_keeps_the_address", dont_release),
         Test::new("run::a_second_start_is_refused", second_start),
+        Test::new("run::another_pid_file_makes_no_room_for_a_second_daemon", second_daemon),
+        Test::new("run::a_namespace_that_is_not_there", no_namespace),
+        Test::new("run::a_reload_that_would_remove_everything_is_refused", reload_to_nothing),
+        Test::new("keepalived::checkers_alone_are_nothing_to_run", checkers),
         Test::new("run::a_stale_pid_file_is_no_obstacle", stale_pid_file),
         Test::new("run::a_running_keepalived_is_named", beside_keepalived),
         Test::new("run::signals_write_dumps", dumps),
@@ -271,6 +275,63 @@ fn second_start() -> Outcome {
     running.stop()
 }
 
+fn second_daemon() -> Outcome {
+    let lab = pair::alone()?;
+    let (lb01, keepalived) = (lab.machine(LB01)?, link(&lab)?);
+    let node = Node::ours(lb01, Flavour::V3.instance(LB01).every("0.3").file())?;
+    let running = node.start_active()?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    let watch = lb01.watch_addresses()?;
+    let (conf, pid) = (node.conf.to_string_lossy(), lb01.file("other.pid"));
+    let other = pid.to_string_lossy();
+    let words = format!("running here already (process {})", running.pid());
+    for (program, arguments, code) in [
+        (std::path::Path::new(OURS), &["run", "-f", &*conf, "-p", &*other][..], 1),
+        (keepalived.as_path(), &["-n", "-l", "-f", &*conf, "-p", &*other], 0),
+    ] {
+        let output = run(lb01, program, arguments)?;
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+        assert!(err(&output).contains(&words), "{}", err(&output));
+        assert!(!pair::exists(lb01, &pid)?);
+    }
+    assert!(watch.wait_for_address_gone(0, ip("10.0.0.3"), Duration::from_millis(300)).is_err());
+    running.stop()
+}
+
+fn no_namespace() -> Outcome {
+    let (lab, keepalived) = as_keepalived()?;
+    let lb01 = lab.machine(LB01)?;
+    for (program, arguments, code) in
+        [(PathBuf::from(OURS), &["run", "-s", "missing"][..], 1), (keepalived, &["-n", "-s", "missing"], 0)]
+    {
+        let output = run(lb01, program, arguments)?;
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+        let name = if code == 0 { "keepalived: " } else { "standfast: " };
+        assert!(err(&output).starts_with(name) && err(&output).contains("missing"), "{}", err(&output));
+    }
+    Ok(())
+}
+
+fn reload_to_nothing() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let node = Node::ours(lb01, Flavour::V3.instance(LB01).every("0.3").file())?;
+    let running = node.start_active()?;
+    node.write("global_defs {\n    router_id lb01\n}\n")?;
+    running.signal(Signal::HUP)?;
+    running.wait_for_line("reload refused", SOON)?;
+    assert!(lb01.holds(ip("10.0.0.3"))?);
+    running.stop()
+}
+
+fn checkers() -> Outcome {
+    let (lab, keepalived) = as_keepalived()?;
+    let output = run(lab.machine(LB01)?, &keepalived, &["-n", "-C"])?;
+    assert_eq!(output.status.code(), Some(0));
+    assert!(err(&output).contains("no checker is built: nothing to run"), "{}", err(&output));
+    Ok(())
+}
+
 fn stale_pid_file() -> Outcome {
     let lab = pair::alone()?;
     let node = Node::ours(lab.machine(LB01)?, Flavour::V3.instance(LB01).every("0.3").file())?;
@@ -361,8 +422,24 @@ fn run_in_the_background() -> Outcome {
     let lb01 = lab.machine(LB01)?;
     let node = Node::ours(lb01, Flavour::V3.instance(LB01).every("0.3").file())?;
     let (conf, pid) = (node.conf.to_string_lossy(), node.pid_file.to_string_lossy());
+    let good = lb01.read(&node.conf)?;
+    node.write(good.replace("virtual_router_id 50", "virtual_router_id"))?;
     let output = run(lb01, OURS, &["run", "--daemon", "-f", &conf, "-p", &pid])?;
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert!(err(&output).contains("needs a value"), "{}", err(&output));
+    node.write(good)?;
+    // Relative names start where it was started, though it does not stay there.
+    let script = format!(
+        "cd {} && exec {OURS} run --daemon -f {} -p {}",
+        lab.directory().display(),
+        node.conf.file_name().unwrap_or_default().display(),
+        node.pid_file.file_name().unwrap_or_default().display()
+    );
+    let output = run(lb01, "/bin/sh", &["-c", &script])?;
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let daemon = lb01.read(&*pid)?;
+    assert_eq!(std::fs::read_link(format!("/proc/{}/cwd", daemon.trim()))?, PathBuf::from("/"));
+    kill(lb01, &pid, Signal::HUP)?;
     lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
     kill(lb01, &pid, Signal::TERM)?;
     lb01.wait_until_holds(ip("10.0.0.3"), false, SOON)?;

@@ -1,10 +1,13 @@
 //! The daemon dies, in part or whole, or stands still: its addresses do not outlive it, what is left over is
 //! cleared away, and what an administrator has set stays.
 
+use std::io::{Read as _, Write as _};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use lab::harness::{Outcome, Stop, Test, fail};
-use lab::{Capture, Client, Lab, Signal};
+use lab::{Capture, Client, Deadline, Lab, Signal};
+use rustix::process::{Pid, kill_process};
 
 use crate::conf::{Flavour, Instance, LB01, LB02, ip};
 use crate::figures;
@@ -19,6 +22,8 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("crash::what_a_crash_left_is_removed_at_the_next_start", leftovers),
         Test::new("crash::a_backup_that_crashed_as_active_starts_without_the_address", leftover_of_a_backup),
         Test::slow("crash::a_frozen_active_settles_after_it_goes_on", frozen),
+        Test::new("crash::a_log_that_nobody_reads_holds_up_nothing", full_log),
+        Test::new("crash::what_stands_in_the_way_later_is_tried_again", broken_later),
         Test::new("stop::sigint_ends_it_in_order_as_well", || stops_by(Signal::INT)),
         Test::slow("stop::a_worker_that_does_not_end_is_killed_and_its_address_removed", hung_worker),
         Test::new("stop::a_backup_says_nothing_when_it_ends", backup_stops),
@@ -104,6 +109,99 @@ fn supervisor_killed() -> Outcome {
     // The place is free again.
     let again = node.start_active()?;
     again.stop()
+}
+
+/// A process that is killed if the test does not end it.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+impl Killed {
+    fn signal(&self, signal: Signal) -> Outcome {
+        Ok(kill_process(Pid::from_child(&self.0), signal)?)
+    }
+
+    /// Its only child.
+    fn child(&self) -> Result<Pid, Stop> {
+        let pid = self.0.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let child = children.trim().parse().ok().and_then(Pid::from_raw);
+        child.ok_or_else(|| fail(format!("one child was expected: {children:?}")))
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus, Stop> {
+        let deadline = Deadline::from(SOON);
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            if deadline.is_past() {
+                return Err(fail("it does not end"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn full_log() -> Outcome {
+    const SIZE: usize = 4096;
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let node = Node::ours(lb01, instance().file())?;
+    let (mut reader, mut writer) = std::io::pipe()?;
+    rustix::pipe::fcntl_setpipe_size(&writer, SIZE)?;
+    writer.write_all(&[b'.'; SIZE])?;
+    let watch = lb01.watch_addresses()?;
+    let mut command = lb01.command(pair::ours());
+    command.args(["run", "-f"]).arg(&node.conf).arg("-p").arg(&node.pid_file);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer);
+    let mut daemon = Killed(command.spawn()?);
+    drop(command);
+    lb01.wait_until_holds(ip("10.0.0.3"), true, ELECTION)?;
+    let killed = lab::now();
+    kill_process(daemon.child()?, Signal::KILL)?;
+    let gone = watch.wait_for_address_gone(0, ip("10.0.0.3"), SOON)?.at;
+    assert!(gone.since(killed) < Duration::from_millis(500), "{:?}", gone.since(killed));
+    lb01.wait_until_holds(ip("10.0.0.3"), true, ELECTION)?;
+    // Somebody reads again: then it is said what is missing.
+    let mut read = [0; SIZE];
+    reader.read_exact(&mut read)?;
+    assert!(read.iter().all(|byte| *byte == b'.'), "nothing fitted in");
+    daemon.signal(Signal::HUP)?;
+    let count = reader.read(&mut read)?;
+    let said = String::from_utf8_lossy(&read[..count]).into_owned();
+    assert!(said.contains("log lines were lost"), "{said}");
+    // And in the meantime nobody does.
+    daemon.signal(Signal::TERM)?;
+    assert!(daemon.wait()?.success());
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    Ok(())
+}
+
+fn broken_later() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let (node, running) = active(&lab)?;
+    node.write(instance().file().replace("virtual_router_id 50", "virtual_router_id"))?;
+    let mark = running.lines().mark();
+    running.signal_process(worker(&running)?, Signal::KILL)?;
+    let (mark, _) =
+        running.wait_for_line_from(mark, "the configuration cannot run; trying again in", SOON)?;
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    // Mended, and told so: it does not wait for the end of its pause.
+    running.wait_for_line_from(mark, "trying again in 4 s: standfast check", SOON)?;
+    node.write(instance().file())?;
+    let mark = running.lines().mark();
+    let told = lab::now();
+    running.signal(Signal::HUP)?;
+    let (_, line) = running.wait_for_line_from(mark, "reading", SOON)?;
+    assert!(line.at.since(told) < Duration::from_secs(2), "{:?}", line.at.since(told));
+    running.enters_from(mark, "VI_1", "MASTER", ELECTION)?;
+    running.stop()
 }
 
 /// Crashes lb01's daemon whole; only the kernel still has the address.
@@ -214,6 +312,7 @@ fn hung_worker() -> Outcome {
     running.term()?;
     running.wait(ELECTION)?;
     figures::time("end with a hung worker", lab::now().since(asked));
+    assert_eq!(running.count("did not end in time"), 1);
     assert!(!lb01.holds(ip("10.0.0.3"))?);
     assert!(!pair::exists(lb01, &node.pid_file)?);
     Ok(())
