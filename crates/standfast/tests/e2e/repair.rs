@@ -67,13 +67,21 @@ fn again_and_again() -> Outcome {
     let running = Node::ours(lb01, Flavour::V3.instance(LB01).every("0.3").file())?.start_active()?;
     lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
     let watch = lb01.watch_addresses()?;
-    for _ in 0..8 {
+    let delete = || -> lab::Result<usize> {
         let mark = watch.events().mark();
         lb01.del_address("eth0", held(Flavour::V3))?;
-        watch.wait_for_address(mark, ip("10.0.0.3"), Duration::from_secs(20))?;
+        Ok(mark)
+    };
+    for _ in 0..5 {
+        watch.wait_for_address(delete()?, ip("10.0.0.3"), SOON)?;
     }
-    assert!(running.count("10.0.0.3 was removed from eth0") <= 8);
-    assert_eq!(running.count("Entering"), 2, "BACKUP and MASTER at the start");
+    assert_eq!(running.count("Entering"), 2, "BACKUP and MASTER at the start: five are repaired");
+    // The sixth within ten seconds is a fight, which is left to the others for five seconds.
+    let mark = delete()?;
+    running.wait_for_line("Entering FAULT STATE", SOON)?;
+    running.wait_for_line("10.0.0.3 keeps being removed from eth0", SOON)?;
+    watch.wait_for_address(mark, ip("10.0.0.3"), Duration::from_secs(20))?;
+    assert_eq!(running.count("Entering MASTER STATE"), 2, "back in its role, and the address with it");
     running.stop()?;
     assert!(!lb01.holds(ip("10.0.0.3"))?);
     Ok(())
