@@ -255,7 +255,8 @@ impl fmt::Display for Contrast {
         let auth = |kind| match kind {
             0 => "no authentication",
             1 => "PASS",
-            _ => "AH",
+            2 => "AH",
+            _ => "a type that does not exist",
         };
         match *self {
             Self::Version { theirs, ours } => write!(f, "version {theirs}, ours {ours}"),

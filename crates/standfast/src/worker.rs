@@ -66,6 +66,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], ledger: OwnedFd, superv
         asked: Vec::new(),
         instances,
         started: false,
+        stopping: false,
         code: None,
     };
     let code = clerk.serve(&signals, reactor.desk());
@@ -128,6 +129,8 @@ struct Clerk<'a> {
     instances: usize,
     /// A configuration was in force.
     started: bool,
+    /// The orderly end has begun.
+    stopping: bool,
     code: Option<u8>,
 }
 
@@ -164,7 +167,10 @@ impl Clerk<'_> {
 
     fn obey(&mut self, signal: Signal, desk: &Desk) {
         match signal {
+            // A service manager tells every process of the unit, and the supervisor passes it on: once is enough.
+            Signal::Terminate | Signal::Interrupt if self.stopping => {}
             Signal::Terminate | Signal::Interrupt => {
+                self.stopping = true;
                 self.tell(word::STOPPING);
                 self.log.info("Stopping");
                 let keep = self.invocation.keep_at_exit;
