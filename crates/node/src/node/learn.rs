@@ -204,8 +204,8 @@ impl Node {
         }
     }
 
-    /// Tells what was taken away in this turn, and resigns if it is a fight, now that all facts are in: a link that goes down takes its IPv6
-    /// addresses along, and says so only after them. That is no theft.
+    /// Tells what was taken away in this turn, and resigns if it is a fight, now that all facts are in: a link
+    /// that goes down takes its IPv6 addresses along, and says so only after them. That is no theft.
     pub(super) fn mourn(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         for Loss { id, interface, address, by } in core::mem::take(&mut self.losses) {
             let standing = self.facts.link(interface).is_some_and(|link| link.up);
@@ -221,11 +221,13 @@ impl Node {
                 continue;
             };
             *again = now;
-            if !standing {
+            let fight = spot.removals.note(slot.since, now);
+            // A link takes its addresses along once; whoever takes them again and again is not the link.
+            if !standing && !fight {
                 continue;
             }
             let mut wait = Duration::ZERO;
-            if spot.removals.note(slot.since, now) {
+            if fight {
                 // Nobody would hold it while we wait: better another router does.
                 wait = match &slot.refusal.until {
                     Some((until, _)) => until.since(now),
