@@ -35,6 +35,7 @@ extern crate std;
 mod definitions;
 mod diagnostic;
 mod lower;
+mod places;
 mod reader;
 mod registry;
 mod secret;
@@ -45,6 +46,7 @@ mod text;
 mod tree;
 
 pub use diagnostic::{CAP, Diagnostic, Fix, Severity};
+pub use places::{BlockPlaces, Places};
 pub use registry::Id;
 pub use secret::{Masked, masked};
 pub use source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
@@ -89,6 +91,8 @@ pub enum Loaded {
 pub struct Outcome {
     /// The configuration; `None` when an error forbids to run it. [`model::Host::check`] accepts it.
     pub host: Option<model::Host>,
+    /// Where its parts were written; also of what was not understood.
+    pub places: Places,
     /// The findings, in the order of the text; at most [`CAP`] of a kind.
     pub diagnostics: Vec<Diagnostic>,
     /// How many findings of a kind were left out beyond these.
@@ -108,6 +112,7 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
     let tree = tree::build(stream, &mut findings);
     let host = lower::lower(&tree, sources, surroundings, &mut findings);
     let host = (!findings.has_errors()).then_some(host);
+    let places = places::Places::of(&tree);
     let (mut diagnostics, omitted) = findings.finish();
     for diagnostic in &mut diagnostics {
         let mut file = diagnostic.span.file;
@@ -119,5 +124,5 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
             file = span.file;
         }
     }
-    Loaded::Done(Outcome { host, diagnostics, omitted })
+    Loaded::Done(Outcome { host, places, diagnostics, omitted })
 }

@@ -119,6 +119,10 @@ ids! {
     Warning AuthIncomplete "auth-incomplete" "authentication without its password or type";
     Warning AuthTypeUnknown "auth-type-unknown" "an authentication that does not exist";
     Warning AuthWithV3 "auth-with-v3" "authentication in version 3";
+    // Scripts, trackers, groups and notifications.
+    // Advice about one file.
+    // Two nodes of a cluster.
+    // Other versions of keepalived.
 }
 
 impl Id {

@@ -414,3 +414,17 @@ fn the_name_of_the_table_s_row_is_no_option() {
     let (it, found) = odd(&bare("virtual_ipaddress {\n10.0.0.3 ADDR[/LEN]\n}"));
     assert_eq!((it.addresses.len(), found), (1, vec!["address-option"]));
 }
+
+#[test]
+fn places_tell_where_things_stand() {
+    let text = "vrrp_instance A {\n interface eth0\n virtual_router_id 7\n priority 9\n authentication {\n auth_type PASS\n auth_pass x\n }\n virtual_ipaddress {\n 10.0.0.3/24 dev eth1\n }\n}\n";
+    let (sources, outcome) = common::outcome(text);
+    let line = |span| sources.position(span).0;
+    let a = outcome.places.instance("A").unwrap();
+    assert_eq!(line(a.line("priority")), 4);
+    assert_eq!(line(a.line("auth_pass")), 7);
+    assert_eq!(line(a.entry("virtual_ipaddress", "10.0.0.3")), 10);
+    assert_eq!(line(a.entry("virtual_ipaddress", "10.0.0.4")), 9, "the list");
+    assert_eq!((line(a.line("nopreempt")), a.find("nopreempt")), (1, None), "the header");
+    assert!(outcome.places.instance("B").is_none());
+}
