@@ -35,9 +35,7 @@ impl Places {
         for at in tree.roots() {
             let Some(keyword) = at.node.keyword else { continue };
             let name = at.arguments().first().map(|word| String::from_utf8_lossy(&word.text).into_owned());
-            blocks
-                .entry((keyword.name, name.unwrap_or_default()))
-                .or_insert_with(|| BlockPlaces::of(at));
+            blocks.entry((keyword.name, name.unwrap_or_default())).or_insert_with(|| BlockPlaces::of(at));
         }
         Self { blocks }
     }
