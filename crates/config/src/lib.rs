@@ -36,6 +36,7 @@ mod definitions;
 mod diagnostic;
 mod lower;
 mod places;
+mod print;
 mod reader;
 mod registry;
 mod secret;
@@ -47,6 +48,7 @@ mod tree;
 
 pub use diagnostic::{CAP, Diagnostic, Fix, Severity};
 pub use places::{BlockPlaces, Places};
+pub use print::{Detail, Secrets, print};
 pub use registry::Id;
 pub use secret::{Masked, masked};
 pub use source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
