@@ -39,6 +39,7 @@ mod places;
 mod print;
 mod reader;
 mod registry;
+mod reload;
 mod secret;
 mod source;
 mod suggest;
@@ -50,6 +51,7 @@ pub use diagnostic::{CAP, Diagnostic, Fix, Severity};
 pub use places::{BlockPlaces, Places};
 pub use print::{Detail, Secrets, print};
 pub use registry::Id;
+pub use reload::{Alteration, Difference, Fate, Notice, Reload, Written, reload};
 pub use secret::{Masked, masked};
 pub use source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
 pub use suggest::nearest;
@@ -58,6 +60,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use diagnostic::Findings;
+use print::seconds;
 
 /// What the text may depend on besides itself.
 #[derive(Clone, Debug, Default)]

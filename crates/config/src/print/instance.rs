@@ -158,7 +158,8 @@ fn tracked_interface(tracked: &TrackedInterface) -> String {
     line
 }
 
-fn virtual_address(own: &VirtualAddress) -> String {
+/// An address with its options, as a line of a list.
+pub(crate) fn virtual_address(own: &VirtualAddress) -> String {
     let mut line = match own.peer {
         // The prefix length is that of the other end.
         Some(peer) => format!("{} peer {peer}/{}", own.address, own.prefix),

@@ -6,6 +6,8 @@
 mod instance;
 mod writer;
 
+pub(crate) use instance::virtual_address;
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -144,7 +146,7 @@ impl Gaps {
 }
 
 /// Seconds with as many digits behind the point as there are, to the microsecond.
-fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     let micros = time.subsec_micros();
     if micros == 0 {
         return format!("{}", time.as_secs());

@@ -1,0 +1,236 @@
+//! Addresses, peers and tracked interfaces: what came, what went, what is another.
+
+use super::instance::longest_down;
+use super::{Difference, Elsewhere, Notice, Pair, about};
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use model::{Host, Instance, Peer, TrackedInterface, Transport, VirtualAddress};
+
+use Notice::{Interrupts, Nobody, Noticed};
+
+const LISTED: &str = "virtual_ipaddress";
+const UNLISTED: &str = "virtual_ipaddress_excluded";
+
+/// An address in an instance, with the block that it stands in.
+type Held<'a> = (&'static str, &'a VirtualAddress);
+
+fn held(instance: &Instance) -> impl Iterator<Item = Held<'_>> {
+    let listed = instance.addresses.iter().map(|address| (LISTED, address));
+    listed.chain(instance.excluded.iter().map(|address| (UNLISTED, address)))
+}
+
+/// The same address on the same interface.
+fn same_place(a: (&Instance, &VirtualAddress), b: (&Instance, &VirtualAddress)) -> bool {
+    a.1.address == b.1.address && a.0.device_of(a.1) == b.0.device_of(b.1)
+}
+
+/// Another instance of the host that has this address in this place.
+fn also_in(host: &Host, at: (&Instance, &VirtualAddress)) -> Option<Arc<str>> {
+    let others = host.instances.iter().filter(|one| one.identity() != at.0.identity());
+    let mut having = others.filter(|one| one.held_addresses().any(|other| same_place((one, other), at)));
+    having.next().map(|one| one.name.clone())
+}
+
+impl Pair<'_> {
+    pub(super) fn addresses(
+        &self,
+        old: &Instance,
+        new: &Instance,
+        elsewhere: Elsewhere<'_>,
+        list: &mut Vec<Difference>,
+    ) {
+        for (block, address) in held(old) {
+            let text = address.address.to_string();
+            match held(new).find(|(_, other)| same_place((old, address), (new, other))) {
+                None => list.push(self.address_gone(block, (old, address), elsewhere)),
+                Some((to, other)) if address != other => {
+                    let (was, is) =
+                        (crate::print::virtual_address(address), crate::print::virtual_address(other));
+                    let what = format!("{was} → {is}");
+                    let why = "if it is Active, the address is removed and set again at once";
+                    let mut difference = self.entry(block, (Some(&text), None), what, Interrupts, why);
+                    difference.new = self.entry(to, (None, Some(&text)), String::new(), Nobody, "").new;
+                    list.push(difference);
+                }
+                Some((to, _)) if to != block => {
+                    let (what, why) = (format!("{address} moves to {to}"), "it stays where it is");
+                    let mut difference = self.entry(block, (Some(&text), None), what, Nobody, why);
+                    difference.new = self.entry(to, (None, Some(&text)), String::new(), Nobody, "").new;
+                    list.push(difference);
+                }
+                Some(_) => {}
+            }
+        }
+        for (block, address) in held(new) {
+            if held(old).any(|(_, other)| same_place((new, address), (old, other))) {
+                continue;
+            }
+            let why = match also_in(elsewhere.old, (new, address)) {
+                Some(name) => format!("it comes from `{name}` and stays if both are Active"),
+                None => "if it is Active, it is set and announced at once".into(),
+            };
+            let text = address.address.to_string();
+            list.push(self.entry(block, (None, Some(&text)), format!("{address} added"), Noticed, why));
+        }
+        self.address_list(old, new, list);
+    }
+
+    fn address_gone(
+        &self,
+        block: &str,
+        at: (&Instance, &VirtualAddress),
+        elsewhere: Elsewhere<'_>,
+    ) -> Difference {
+        let (notice, why) = match also_in(elsewhere.new, at) {
+            Some(name) => (Interrupts, format!("it goes to `{name}` and stays if both are Active")),
+            None => {
+                (Interrupts, "if it is Active, the address is removed at once, and nobody holds it".into())
+            }
+        };
+        let text = at.1.address.to_string();
+        self.entry(block, (Some(&text), None), format!("{} removed", at.1), notice, why)
+    }
+
+    /// What adverts list.
+    fn address_list(&self, old: &Instance, new: &Instance, list: &mut Vec<Difference>) {
+        let plain =
+            |instance: &Instance| instance.addresses.iter().map(|a| a.address).collect::<Vec<IpAddr>>();
+        let (was, is) = (plain(old), plain(new));
+        if was == is {
+            return;
+        }
+        let set = |list: &[IpAddr]| list.iter().copied().collect::<BTreeSet<_>>();
+        if set(&was) == set(&is) {
+            let what = "the addresses stand in another order".into();
+            list.push(self.difference(LISTED, what, Nobody, "adverts list the same addresses"));
+            return;
+        }
+        let what = format!("adverts list {} addresses instead of {}", is.len(), was.len());
+        let what = if was.len() == is.len() { "adverts list other addresses".into() } else { what };
+        let why = format!(
+            "partners with another list say so in their log; keepalived before 2.3.3 discards such adverts and takes \
+             over too within {}, until its list is the same",
+            about(longest_down(&new.settings))
+        );
+        list.push(self.difference(LISTED, what, Interrupts, why));
+    }
+
+    pub(super) fn peers(&self, old: &Instance, new: &Instance, list: &mut Vec<Difference>) {
+        let (Transport::Unicast { peers: was, .. }, Transport::Unicast { peers: is, .. }) =
+            (&old.transport, &new.transport)
+        else {
+            return;
+        };
+        for peer in was {
+            let text = peer.address.to_string();
+            match is.iter().find(|other| other.address == peer.address) {
+                None => {
+                    let what = format!("peer {} removed", peer.address);
+                    let why = format!(
+                        "it gets no more adverts: if it still counts on this node, it takes over too within {}",
+                        about(longest_down(&new.settings))
+                    );
+                    list.push(self.entry("unicast_peer", (Some(&text), None), what, Interrupts, why));
+                }
+                Some(other) if other != peer => {
+                    let what = format!("peer {}: {} → {}", peer.address, limits(peer), limits(other));
+                    let why = "its adverts are believed only within these limits";
+                    let both = (Some(&*text), Some(&*text));
+                    list.push(self.entry("unicast_peer", both, what, Interrupts, why));
+                }
+                Some(_) => {}
+            }
+        }
+        for peer in is.iter().filter(|peer| was.iter().all(|other| other.address != peer.address)) {
+            let text = peer.address.to_string();
+            let why = "it gets adverts from now on";
+            let what = format!("peer {} added", peer.address);
+            list.push(self.entry("unicast_peer", (None, Some(&text)), what, Noticed, why));
+        }
+        let order = |peers: &[Peer]| peers.iter().map(|peer| peer.address).collect::<Vec<_>>();
+        let (mut a, mut b) = (order(was), order(is));
+        let moved = a != b;
+        a.sort_unstable();
+        b.sort_unstable();
+        if moved && a == b {
+            let what = "the peers stand in another order".into();
+            list.push(self.difference("unicast_peer", what, Nobody, "each gets the same adverts"));
+        }
+    }
+
+    pub(super) fn tracked(&self, old: &Instance, new: &Instance, list: &mut Vec<Difference>) {
+        if old.ignore_own_link != new.ignore_own_link {
+            let (what, why) = if new.ignore_own_link {
+                ("dont_track_primary added", "if its link is down now, that is no fault any more")
+            } else {
+                ("dont_track_primary removed", "if its link is down now, that is a fault")
+            };
+            list.push(self.difference("dont_track_primary", what.into(), Noticed, why));
+        }
+        const LIST: &str = "track_interface";
+        for tracked in &old.track_interfaces {
+            let name = &*tracked.interface;
+            let what = match new.track_interfaces.iter().find(|other| other.interface == tracked.interface) {
+                None => format!("{name} is tracked no more ({})", weight(tracked)),
+                Some(_) => continue,
+            };
+            let why = format!("what {} did to it ends at once: {}", state(tracked), effect(tracked));
+            list.push(self.entry(LIST, (Some(name), None), what, Interrupts, why));
+        }
+        for tracked in &new.track_interfaces {
+            let name = &*tracked.interface;
+            let before = old.track_interfaces.iter().find(|other| other.interface == tracked.interface);
+            let (was, what) = match before {
+                Some(same) if same == tracked => continue,
+                Some(other) => (Some(name), format!("{name}: {} → {}", weight(other), weight(tracked))),
+                None => (None, format!("{name} is tracked ({})", weight(tracked))),
+            };
+            let why = format!("it counts at once: {}, {}", state(tracked), effect(tracked));
+            list.push(self.entry(LIST, (was, Some(name)), what, Interrupts, why));
+        }
+        let order =
+            |one: &Instance| one.track_interfaces.iter().map(|t| t.interface.clone()).collect::<Vec<_>>();
+        let (mut a, mut b) = (order(old), order(new));
+        let moved = a != b;
+        a.sort_unstable();
+        b.sort_unstable();
+        if moved && a == b {
+            let what = "the tracked interfaces stand in another order".into();
+            list.push(self.difference(LIST, what, Nobody, "each counts as before"));
+        }
+    }
+}
+
+fn limits(peer: &Peer) -> String {
+    match (peer.min_ttl, peer.max_ttl) {
+        (None, None) => "any TTL".into(),
+        (Some(low), None) => format!("TTL {low} or more"),
+        (None, Some(high)) => format!("TTL {high} or less"),
+        (Some(low), Some(high)) => format!("TTL {low} to {high}"),
+    }
+}
+
+fn weight(tracked: &TrackedInterface) -> String {
+    let reverse = if tracked.reverse { " reverse" } else { "" };
+    format!("weight {}{reverse}", tracked.weight)
+}
+
+/// When it counts.
+fn state(tracked: &TrackedInterface) -> String {
+    let bad = tracked.weight <= 0;
+    let when = if bad != tracked.reverse { "down" } else { "up" };
+    format!("if {} is {when}", tracked.interface)
+}
+
+/// What it does then.
+fn effect(tracked: &TrackedInterface) -> String {
+    match tracked.weight {
+        0 => "the instance is in fault".into(),
+        more if more > 0 => format!("the priority is {more} higher"),
+        less => format!("the priority is {} lower", less.unsigned_abs()),
+    }
+}
