@@ -259,12 +259,13 @@ fn not_believed(was: &Settings, is: &Settings, verb: &str) -> String {
 
 /// When this router takes over from an inferior one.
 fn within(settings: &Settings) -> String {
-    let after = about(settings.preempt_delay + own_down(settings));
-    if settings.preempt_delay.is_zero() {
-        format!("within {after}")
-    } else {
-        format!("after its preempt_delay, within {after}")
+    let delay = settings.preempt_delay;
+    if delay.is_zero() {
+        return format!("within {}", about(own_down(settings)));
     }
+    // The delay runs from the next advert on, and the last advert within it arms the timer once more.
+    let whole = settings.interval.duration() + delay + own_down(settings);
+    format!("after its preempt_delay, within {}", about(whole))
 }
 
 fn priority(was: &Settings, is: &Settings) -> (Notice, String) {

@@ -103,12 +103,18 @@ impl Pair<'_> {
     }
 
     fn becomes_another(&self, old: &Instance, new: &Instance) -> String {
+        let settings = &old.settings;
+        let (vrid, family) = (new.settings.vrid, new.settings.family);
+        let alike = (settings.vrid, settings.family) == (vrid, family)
+            && matches!(old.transport, Transport::Unicast { .. })
+                == matches!(new.transport, Transport::Unicast { .. });
+        let deaf = if alike { "; unless it is on the new link too, it" } else { ", and" };
         format!(
             "this makes it another virtual router: the old one, if Active, resigns (priority 0) and its addresses go; \
-             the new one {}. A partner without this change takes over within {}, and does not hear the new one: \
-             then both hold the addresses until it has the change too",
+             the new one {}. A partner without this change takes over within {}{deaf} does not hear the new one: then \
+             both hold the addresses until it has the change too",
             becomes_active(&new.settings),
-            about(longest_skew(&old.settings))
+            about(longest_skew(settings))
         )
     }
 }

@@ -69,7 +69,8 @@ impl Pair<'_> {
             if held(old).any(|(_, other)| same_place((new, address), (old, other))) {
                 continue;
             }
-            let why = match also_in(elsewhere.old, (new, address)) {
+            let from = also_in(elsewhere.old, (new, address));
+            let why = match from.filter(|_| also_in(elsewhere.new, (new, address)).is_none()) {
                 Some(name) => format!("it comes from `{name}` and stays if both are Active"),
                 None => "if it is Active, it is set and announced at once".into(),
             };
@@ -77,6 +78,12 @@ impl Pair<'_> {
             list.push(self.entry(block, (None, Some(&text)), format!("{address} added"), Noticed, why));
         }
         self.address_list(old, new, list);
+        let unlisted =
+            |one: &Instance| one.excluded.iter().map(|a| (one.device_of(a).clone(), a.address)).collect();
+        if is_other_order(unlisted(old), unlisted(new)) {
+            let what = "the excluded addresses stand in another order".into();
+            list.push(self.difference(UNLISTED, what, Nobody, "each stays where it is"));
+        }
     }
 
     fn address_gone(
@@ -152,11 +159,7 @@ impl Pair<'_> {
             list.push(self.entry("unicast_peer", (None, Some(&text)), what, Noticed, why));
         }
         let order = |peers: &[Peer]| peers.iter().map(|peer| peer.address).collect::<Vec<_>>();
-        let (mut a, mut b) = (order(was), order(is));
-        let moved = a != b;
-        a.sort_unstable();
-        b.sort_unstable();
-        if moved && a == b {
+        if is_other_order(order(was), order(is)) {
             let what = "the peers stand in another order".into();
             list.push(self.difference("unicast_peer", what, Nobody, "each gets the same adverts"));
         }
@@ -178,7 +181,7 @@ impl Pair<'_> {
                 None => format!("{name} is tracked no more ({})", weight(tracked)),
                 Some(_) => continue,
             };
-            let why = format!("what {} did to it ends at once: {}", state(tracked), effect(tracked));
+            let why = format!("{} now, an effect ends at once: {}", state(tracked), effect(tracked));
             list.push(self.entry(LIST, (Some(name), None), what, Interrupts, why));
         }
         for tracked in &new.track_interfaces {
@@ -189,20 +192,24 @@ impl Pair<'_> {
                 Some(other) => (Some(name), format!("{name}: {} → {}", weight(other), weight(tracked))),
                 None => (None, format!("{name} is tracked ({})", weight(tracked))),
             };
-            let why = format!("it counts at once: {}, {}", state(tracked), effect(tracked));
+            let why = format!("{} now, it counts at once: {}", state(tracked), effect(tracked));
             list.push(self.entry(LIST, (was, Some(name)), what, Interrupts, why));
         }
         let order =
             |one: &Instance| one.track_interfaces.iter().map(|t| t.interface.clone()).collect::<Vec<_>>();
-        let (mut a, mut b) = (order(old), order(new));
-        let moved = a != b;
-        a.sort_unstable();
-        b.sort_unstable();
-        if moved && a == b {
+        if is_other_order(order(old), order(new)) {
             let what = "the tracked interfaces stand in another order".into();
             list.push(self.difference(LIST, what, Nobody, "each counts as before"));
         }
     }
+}
+
+/// The same things, but not in the same order.
+fn is_other_order<T: Ord>(mut a: Vec<T>, mut b: Vec<T>) -> bool {
+    let moved = a != b;
+    a.sort_unstable();
+    b.sort_unstable();
+    moved && a == b
 }
 
 fn limits(peer: &Peer) -> String {
@@ -229,8 +236,7 @@ fn state(tracked: &TrackedInterface) -> String {
 /// What it does then.
 fn effect(tracked: &TrackedInterface) -> String {
     match tracked.weight {
-        0 => "the instance is in fault".into(),
-        more if more > 0 => format!("the priority is {more} higher"),
-        less => format!("the priority is {} lower", less.unsigned_abs()),
+        0 => "a fault".into(),
+        weight => format!("{weight:+} for the priority"),
     }
 }

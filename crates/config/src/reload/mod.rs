@@ -301,7 +301,7 @@ impl Pair<'_> {
 
     fn group(&self, keyword: &str, what: String, used: bool) -> Difference {
         if used {
-            let why = "adverts go to the new group at once: partners that still listen to the old one hear none \
+            let why = "adverts go to the new group from now on: partners that still listen to the old one hear none \
                        and take over too; two nodes hold the addresses until all have the same group";
             self.difference(keyword, what, Notice::Interrupts, why)
         } else {

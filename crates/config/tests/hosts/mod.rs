@@ -259,6 +259,7 @@ fn built((name, (transport, authentication), lists, flags, (mut settings, interf
 }
 
 /// Text with a whole instance in it, and lines that may alter anything about it.
+#[allow(dead_code, reason = "not every test uses it")]
 pub(crate) fn text() -> impl Strategy<Value = String> {
     let names = |block: config::table::Block| block.keywords().map(|k| k.name).collect::<Vec<_>>();
     let value = || {
