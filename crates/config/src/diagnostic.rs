@@ -29,13 +29,25 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A change of the text that mends a finding without changing what was meant.
+/// A change of the text that mends a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// What to replace; empty to insert.
     pub span: Span,
     /// The new text.
     pub replacement: String,
+    /// Whether it may be applied without asking.
+    pub safety: Safety,
+}
+
+/// Whether a [`Fix`] may be applied without asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Safety {
+    /// keepalived goes on doing what it did, or does what nobody can doubt was meant: a blank that is none, a
+    /// netmask instead of a prefix length.
+    Safe,
+    /// A good guess, or something that the other nodes have to change at the same time.
+    Suggestion,
 }
 
 /// One finding.
@@ -96,8 +108,15 @@ impl Diagnostic {
         self
     }
 
+    /// A change that may be applied without asking ([`Safety::Safe`]).
     pub(crate) fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
-        self.fix = Some(Fix { span, replacement: replacement.into() });
+        self.fix = Some(Fix { span, replacement: replacement.into(), safety: Safety::Safe });
+        self
+    }
+
+    /// A change that a person has to decide about ([`Safety::Suggestion`]).
+    pub(crate) fn suggest(mut self, span: Span, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix { span, replacement: replacement.into(), safety: Safety::Suggestion });
         self
     }
 }

@@ -47,7 +47,7 @@ pub mod table;
 mod text;
 mod tree;
 
-pub use diagnostic::{CAP, Diagnostic, Fix, Severity};
+pub use diagnostic::{CAP, Diagnostic, Fix, Safety, Severity};
 pub use places::{BlockPlaces, Places};
 pub use print::{Detail, Secrets, print};
 pub use registry::Id;
@@ -56,9 +56,10 @@ pub use secret::{Masked, masked};
 pub use source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
 pub use suggest::nearest;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use diagnostic::Findings;
 use print::seconds;
 
@@ -69,8 +70,15 @@ pub struct Surroundings {
     pub host_name: String,
     /// The configuration id that `@id` lines are compared with.
     pub config_id: Option<String>,
-    /// The names of the interfaces that exist; `None`: not known, nothing is said about them.
-    pub interfaces: Option<BTreeSet<String>>,
+    /// The interfaces that exist, by name; `None`: not known, nothing is said about them.
+    pub interfaces: Option<BTreeMap<String, Interface>>,
+}
+
+/// What is known of an interface of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// Its addresses with their prefix lengths, without those that Standfast itself added.
+    pub addresses: Vec<(IpAddr, u8)>,
 }
 
 impl Surroundings {

@@ -153,6 +153,8 @@ struct Source {
 /// The files of one configuration.
 #[derive(Debug, Default)]
 pub struct Sources {
+    /// The number of the first file.
+    first: u32,
     files: Vec<Source>,
     roots: Vec<FileId>,
     includes: BTreeMap<(FileId, String), Vec<Found>>,
@@ -163,6 +165,20 @@ impl Sources {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No files yet; those to come have other ids than any file of `others`, so that a finding can have places
+    /// in several configurations.
+    #[must_use]
+    pub fn apart_from<'a>(others: impl IntoIterator<Item = &'a Self>) -> Self {
+        let first = others.into_iter().map(Self::next).max().unwrap_or_default();
+        Self { first, ..Self::default() }
+    }
+
+    /// Whether the file is one of these.
+    #[must_use]
+    pub fn contains(&self, file: FileId) -> bool {
+        self.source(file).is_some()
     }
 
     /// Adds a file that the configuration starts with. Several are read one after the other.
@@ -183,7 +199,7 @@ impl Sources {
 
     /// Adds a file for an include; [`Sources::resolve`] says which one.
     pub fn add(&mut self, name: impl Into<String>, bytes: Vec<u8>) -> FileId {
-        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        let id = FileId(self.next());
         self.files.push(Source { name: name.into(), bytes, refused: None });
         id
     }
@@ -196,18 +212,18 @@ impl Sources {
     /// The name of a file as shown to users; empty for an unknown id.
     #[must_use]
     pub fn name(&self, file: FileId) -> &str {
-        self.files.get(file.0 as usize).map_or("", |s| &s.name)
+        self.source(file).map_or("", |s| &s.name)
     }
 
     /// The bytes of a file; none for an unknown id.
     #[must_use]
     pub fn bytes(&self, file: FileId) -> &[u8] {
-        self.files.get(file.0 as usize).map_or(&[], |s| &s.bytes)
+        self.source(file).map_or(&[], |s| &s.bytes)
     }
 
     /// Every file, in the order of adding.
     pub fn files(&self) -> impl Iterator<Item = FileId> {
-        (0..self.files.len()).map(|i| FileId(u32::try_from(i).unwrap_or(u32::MAX)))
+        (self.first..self.next()).map(FileId)
     }
 
     /// The files that the configuration starts with.
@@ -235,11 +251,36 @@ impl Sources {
     }
 
     pub(crate) fn refusal(&self, file: FileId) -> Option<&Refusal> {
-        self.files.get(file.0 as usize)?.refused.as_ref()
+        self.source(file)?.refused.as_ref()
     }
 
     pub(crate) fn resolved(&self, from: FileId, pattern: &str) -> Option<&[Found]> {
         // A tuple key of owned parts cannot be looked up by reference.
         self.includes.get(&(from, String::from(pattern))).map(Vec::as_slice)
+    }
+    fn source(&self, file: FileId) -> Option<&Source> {
+        self.files.get(file.0.checked_sub(self.first)? as usize)
+    }
+
+    fn next(&self) -> u32 {
+        self.first.saturating_add(u32::try_from(self.files.len()).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_several_configurations_are_told_apart() {
+        let mut one = Sources::new();
+        let a = one.add_root("a", b"1".to_vec());
+        let b = one.add("b", b"2".to_vec());
+        let mut two = Sources::apart_from([&one]);
+        let c = two.add_root("c", b"3".to_vec());
+        assert_eq!((one.bytes(a), one.bytes(b), two.bytes(c)), (&b"1"[..], &b"2"[..], &b"3"[..]));
+        assert_eq!((one.bytes(c), two.bytes(b), two.name(a)), (&b""[..], &b""[..], ""));
+        assert!(two.contains(c) && !two.contains(a) && !one.contains(c));
+        assert_eq!(two.files().collect::<Vec<_>>(), [c]);
     }
 }

@@ -202,8 +202,8 @@ impl<'a> Builder<'a, '_> {
                     // `virtual_ipaddress 10.0.0.3`: the entry is there, the braces are not.
                     Some((place, text)) => d
                         .help(format!("write `{} {{ {text} }}`", keyword.name))
-                        .fix(place, format!("{{ {text} }}")),
-                    None => d.fix(span.after(), " {"),
+                        .suggest(place, format!("{{ {text} }}")),
+                    None => d.suggest(span.after(), " {"),
                 }
             });
             // Only when a `}` would otherwise be too many can the lines below be meant as the contents.
@@ -265,7 +265,7 @@ impl<'a> Builder<'a, '_> {
                 Some(_) if glued => d.help(format!("a blank stands between `{stem}` and its value")),
                 Some(near) => {
                     let d = d.help(format!("did you mean `{near}`?"));
-                    if text.len() == stem.len() { d.fix(first.span, near) } else { d }
+                    if text.len() == stem.len() { d.suggest(first.span, near) } else { d }
                 }
                 None if matches!(text, "nat_mask" | "net_mask") => {
                     d.help("it went out of use long ago: remove the line")
@@ -365,7 +365,7 @@ impl<'a> Builder<'a, '_> {
             None => self.findings.add(Id::ExtraCloseBrace, span, |d| {
                 d.say("no block is open here: the `}` is ignored")
                     .help("was a block closed too early, or twice?")
-                    .fix(span, "")
+                    .suggest(span, "")
             }),
         }
     }
@@ -383,7 +383,7 @@ impl<'a> Builder<'a, '_> {
             Some((span, word)) => d
                 .say(format!("nothing closes `{name}`; it is taken to end before `{word}`"))
                 .label(span, format!("`{word}` cannot stand in `{name}`: write a `}}` above"))
-                .fix(span.before(), "}\n"),
+                .suggest(span.before(), "}\n"),
             None => d.say(format!("nothing closes `{name}`: a `}}` is missing")),
         });
     }

@@ -4,12 +4,12 @@
 //! A page holds fenced blocks. `keepalived` is a main file; the first one is wrong, each further one is
 //! right. A `text` block holds the findings of the one before. Words behind `keepalived` say more:
 //! `file=NAME` is a file for includes (`executable`: a refused one), `escaped` resolves `\xHH` and
-//! `«TEXT*COUNT»`, `interfaces=A,B` are those of the host, `missing` is a main file that is not there,
+//! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64` are those of the host, `missing` is a main file that is not there,
 //! `chain=N` adds files `a1.conf` to `aN.conf` that include each other.
 //! With `BLESS=1` in the environment the `text` blocks are rewritten.
 #![allow(clippy::unwrap_used, reason = "a test ends where its assumption does")]
 
-use config::{Found, Id, IncludeRequest, Loaded, Outcome, Refusal, Sources, Surroundings, load};
+use config::{Found, Id, IncludeRequest, Interface, Loaded, Outcome, Refusal, Sources, Surroundings, load};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -61,11 +61,22 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
+/// `eth0` or `eth0:10.0.0.5/24+fe80::1/64`.
+fn interface(text: &str) -> (String, Interface) {
+    let (name, addresses) = text.split_once(':').unwrap_or((text, ""));
+    let address = |text: &str| {
+        let (address, prefix) = text.split_once('/').unwrap();
+        (address.parse().unwrap(), prefix.parse().unwrap())
+    };
+    let addresses = addresses.split('+').filter(|a| !a.is_empty()).map(address).collect();
+    (name.to_string(), Interface { addresses })
+}
+
 fn run(main: &Fence, files: &BTreeMap<String, Fence>) -> (Sources, Outcome) {
     let words: Vec<&str> = main.info.split(' ').collect();
     let mut surroundings = Surroundings { host_name: "lb01.example.net".into(), ..Surroundings::default() };
     if let Some(list) = words.iter().find_map(|w| w.strip_prefix("interfaces=")) {
-        surroundings.interfaces = Some(list.split(',').map(String::from).collect());
+        surroundings.interfaces = Some(list.split(',').map(interface).collect());
     }
     let mut sources = Sources::new();
     let bytes =

@@ -88,7 +88,22 @@ impl Read {
 /// Reads a configuration with everything that it includes.
 #[must_use]
 pub fn read(path: &Path, surroundings: &Surroundings) -> Read {
-    let mut files = Files::default();
+    complete(path, surroundings, Files::default())
+}
+
+/// Reads configurations, each by itself. No two of their files have the same id, so that a finding can have
+/// places in several of them.
+#[must_use]
+pub fn read_each(paths: &[PathBuf], surroundings: &Surroundings) -> Vec<Read> {
+    let mut reads: Vec<Read> = Vec::new();
+    for path in paths {
+        let sources = Sources::apart_from(reads.iter().map(Read::sources));
+        reads.push(complete(path, surroundings, Files { sources, ..Files::default() }));
+    }
+    reads
+}
+
+fn complete(path: &Path, surroundings: &Surroundings, mut files: Files) -> Read {
     let name = path.display().to_string();
     let absent = match content(path, Rule::Main) {
         Ok(bytes) => {

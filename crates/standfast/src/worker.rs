@@ -1,6 +1,7 @@
 //! The worker: configuration in, events out. Its main thread is the *desk*, which may block; the reactor's
 //! thread (`linux::packet`) and the hand's thread never wait for it.
 
+use crate::check::here;
 use crate::daemon::{Invocation, exit, host_name};
 use crate::log::Log;
 use crate::sources::{self, Read};
@@ -101,11 +102,10 @@ fn read_configuration(invocation: &Invocation, log: &mut Log) -> Result<Host, u8
 }
 
 fn surroundings(invocation: &Invocation) -> config::Surroundings {
-    let links = linux::netlink::Netlink::open().and_then(|mut netlink| netlink.dump_links());
     config::Surroundings {
         host_name: host_name(),
         config_id: Some(invocation.id()),
-        interfaces: links.ok().map(|links| links.iter().map(|link| link.name.to_string()).collect()),
+        interfaces: here::interfaces().ok(),
     }
 }
 

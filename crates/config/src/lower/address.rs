@@ -269,7 +269,7 @@ impl Lower<'_> {
         let mask = parse_address(&option.text).and_then(mask_length);
         let names = Block::AddressLine.keywords().map(|k| k.name).filter(|n| *n != "track_group");
         let near = crate::suggest::nearest(&shown, names);
-        let known = self.surroundings.interfaces.as_ref().is_some_and(|known| known.contains(&*shown));
+        let known = self.surroundings.interfaces.as_ref().is_some_and(|known| known.contains_key(&*shown));
         self.findings.add(Id::AddressOption, option.span, |d| {
             let d = d.say(format!("`{shown}` is no option of an address: it is ignored"));
             if let Some(length) = mask {
@@ -279,9 +279,9 @@ impl Lower<'_> {
             } else if parse_address(&option.text).is_some() {
                 d.help("each address stands on a line of its own")
             } else if known {
-                d.help(format!("write `dev {shown}`")).fix(option.span, format!("dev {shown}"))
+                d.help(format!("write `dev {shown}`")).suggest(option.span, format!("dev {shown}"))
             } else if let Some(near) = near {
-                d.help(format!("did you mean `{near}`?")).fix(option.span, near)
+                d.help(format!("did you mean `{near}`?")).suggest(option.span, near)
             } else {
                 d
             }

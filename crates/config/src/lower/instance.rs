@@ -217,7 +217,11 @@ impl Lower<'_> {
                 self.findings.add(Id::UnknownState, word.span, |d| {
                     let d = d.say(format!("`{}` is no state: BACKUP is used", word.shown()));
                     match meant {
-                        Some(meant) => d.help(format!("write {meant}")).fix(word.span, meant),
+                        // BACKUP is what is used; MASTER is what is written in other letters.
+                        Some(meant) if meant == "BACKUP" || other.eq_ignore_ascii_case(meant.as_bytes()) => {
+                            d.help(format!("write {meant}")).fix(word.span, meant)
+                        }
+                        Some(meant) => d.help(format!("write {meant}")).suggest(word.span, meant),
                         None => d.help("write MASTER or BACKUP"),
                     }
                 });
@@ -337,7 +341,7 @@ impl Lower<'_> {
                 self.findings.add(Id::AuthTypeUnknown, word.span, |d| {
                     let d = d.say("there is no such authentication: adverts go without");
                     match meant {
-                        Some(meant) => d.help(format!("write {meant}")).fix(word.span, meant),
+                        Some(meant) => d.help(format!("write {meant}")).suggest(word.span, meant),
                         None => d.help("write PASS (a password) or AH (a signature)"),
                     }
                 });

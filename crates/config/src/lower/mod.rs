@@ -146,10 +146,10 @@ impl Lower<'_> {
     /// Says that an interface is not there, once for each interface.
     fn must_exist(&mut self, name: &InterfaceName, span: Span) {
         let Some(known) = &self.surroundings.interfaces else { return };
-        if known.contains(&**name) {
+        if known.contains_key(&**name) {
             return;
         }
-        let near = crate::suggest::nearest(name, known.iter().map(String::as_str).filter(|n| *n != "lo"));
+        let near = crate::suggest::nearest(name, known.keys().map(String::as_str).filter(|n| *n != "lo"));
         self.findings.add_once((Id::InterfaceAbsent, "", String::from(&**name)), span, |d| {
             let d =
                 d.say(format!("there is no interface `{name}` now: what needs it waits until it appears"));

@@ -1,10 +1,12 @@
 //! `standfast check`: says what is wrong with configurations, like a compiler; and the same for `keepalived -t`.
 
-use crate::daemon::{Invocation, exit, host_name};
-use crate::report::{Format, Reporter, Tally, counted};
+pub mod here;
+mod text;
+
+use crate::daemon::{Invocation, exit};
+use crate::report::{Format, Reporter, Tally};
 use crate::sources::{self, Read};
-use config::{Id, Surroundings};
-use std::collections::BTreeSet;
+use config::{Diagnostic, Id};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -68,71 +70,56 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     let default = [Invocation::standfast().config_path()];
     let (files, here) =
         if args.files.is_empty() { (&default[..], true) } else { (&args.files[..], args.here) };
-    let surroundings = Surroundings {
-        host_name: host_name(),
-        config_id: args.config_id.clone(),
-        interfaces: if here { interfaces() } else { None },
-    };
-    let colour = args.color.wanted();
-    let reads: Vec<Read> = files.iter().map(|file| sources::read(file, &surroundings)).collect();
+    let surroundings = here::surroundings(args.config_id.clone(), here);
+    let reads = sources::read_each(files, &surroundings);
+    let parts: Vec<Part<'_>> = reads.iter().zip(files).map(|(read, file)| Part::of(read, file)).collect();
+    let mut reporter = Reporter::new(reads.iter().map(Read::sources), args.color.wanted());
     // Nobody is left to tell when writing fails; the exit code still says it all.
     let _ = match args.format {
-        Format::Json => json(&reads, out),
+        Format::Json => json(&parts, &mut reporter, out),
         Format::Full | Format::Concise => {
-            reads.iter().zip(files).try_for_each(|(read, file)| show(read, file, args.format, colour, out))
+            parts.iter().try_for_each(|part| text::show(part, args.format, &mut reporter, out))
         }
     };
-    reads.iter().map(|read| verdict(tally(read))).max().unwrap_or_default()
+    parts.iter().map(|part| verdict(part.tally())).max().unwrap_or_default()
 }
 
-fn tally(read: &Read) -> Tally {
-    Tally::of(read.diagnostics(), read.omitted())
+/// What belongs together in the report: the findings about one configuration. Their places may be in any
+/// file that was read.
+struct Part<'a> {
+    /// What it is about: the main file.
+    name: String,
+    diagnostics: &'a [Diagnostic],
+    omitted: &'a [(Id, usize)],
+    /// The configuration, when it can run.
+    host: Option<&'a model::Host>,
 }
 
-fn show(read: &Read, file: &Path, format: Format, colour: bool, out: &mut dyn Write) -> io::Result<()> {
-    let mut reporter = Reporter::new(read.sources(), colour);
-    for diagnostic in read.diagnostics() {
-        let text = match format {
-            Format::Full => reporter.full(diagnostic),
-            Format::Concise | Format::Json => reporter.concise(diagnostic),
+impl<'a> Part<'a> {
+    fn of(read: &'a Read, file: &Path) -> Self {
+        let host = match read {
+            Read::Done { host, .. } => host.as_ref(),
+            Read::Absent { .. } => None,
         };
-        out.write_all(text.as_bytes())?;
+        let name = file.display().to_string();
+        Self { name, diagnostics: read.diagnostics(), omitted: read.omitted(), host }
     }
-    for (id, count) in read.omitted() {
-        writeln!(out, "... and {count} more of {id}")?;
+
+    fn tally(&self) -> Tally {
+        Tally::of(self.diagnostics, self.omitted)
     }
-    let tally = tally(read);
-    let found = if tally == Tally::default() { "no findings".to_owned() } else { tally.text() };
-    let size = match read {
-        Read::Done { host: Some(host), .. } => {
-            let addresses = host.instances.iter().map(|i| i.held_addresses().count()).sum();
-            let instances = counted(host.instances.len(), "instance");
-            format!(": {instances}, {}", counted(addresses, "address"))
-        }
-        Read::Done { host: None, .. } | Read::Absent { .. } => String::new(),
-    };
-    writeln!(out, "{}: {found}{size}", file.display())
 }
 
-fn json(reads: &[Read], out: &mut dyn Write) -> io::Result<()> {
-    let documents: Vec<_> = reads
+fn json(parts: &[Part<'_>], reporter: &mut Reporter<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let documents: Vec<_> = parts
         .iter()
-        .map(|read| {
-            let instances = match read {
-                Read::Done { host, .. } => host.as_ref().map(|host| host.instances.len()),
-                Read::Absent { .. } => None,
-            };
-            Reporter::new(read.sources(), false).document(read.diagnostics(), read.omitted(), instances)
+        .map(|part| {
+            let instances = part.host.map(|host| host.instances.len());
+            reporter.document(&part.name, part.diagnostics, part.omitted, instances)
         })
         .collect();
     serde_json::to_writer_pretty(&mut *out, &documents)?;
     writeln!(out)
-}
-
-/// The names of the network interfaces of this machine; `None` when they cannot be listed.
-fn interfaces() -> Option<BTreeSet<String>> {
-    let list = std::fs::read_dir("/sys/class/net").ok()?;
-    Some(list.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 /// `keepalived -t`: one line for each finding, and keepalived's exit code.
@@ -141,17 +128,12 @@ fn interfaces() -> Option<BTreeSet<String>> {
 /// else. keepalived says 0 when the file itself is missing; here that is 4, so that nobody is told that a file
 /// which does not exist is in order.
 pub fn run_as_keepalived(path: &Path, config_id: &str, out: &mut dyn Write) -> u8 {
-    let surroundings = Surroundings {
-        host_name: host_name(),
-        config_id: Some(config_id.to_owned()),
-        interfaces: interfaces(),
-    };
-    let read = sources::read(path, &surroundings);
+    let read = sources::read(path, &here::surroundings(Some(config_id.to_owned()), true));
     for (_, line) in read.lines() {
         // As above: the exit code says it all.
         let _ = writeln!(out, "{line}");
     }
-    let tally = tally(&read);
+    let tally = Tally::of(read.diagnostics(), read.omitted());
     let ids: Vec<Id> = read.diagnostics().iter().map(|d| d.id).collect();
     let missing = |id: &Id| {
         let file = matches!(id, Id::FileUnreadable | Id::IncludeNotFound | Id::IncludeRefused);

@@ -1,8 +1,11 @@
 //! Shows findings: like a compiler, in one line each, or as JSON.
 
+mod json;
+
+pub use json::{Document, Entry, Label, Place, Replacement};
+
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use config::{Diagnostic, FileId, Id, Severity, Sources, Span, masked};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -24,10 +27,10 @@ const NEAR: usize = 12;
 /// Longer lines are cut: they were ignored for their length, and nobody wants to see all of it.
 const LONGEST: usize = 1023;
 
-/// Shows findings about some files.
+/// Shows findings about the files of one or several configurations.
 #[derive(Debug)]
 pub struct Reporter<'a> {
-    sources: &'a Sources,
+    sources: Vec<&'a Sources>,
     /// Where the lines of a file start, once it was needed: a search for each finding would be quadratic.
     starts: BTreeMap<FileId, Vec<usize>>,
     colour: bool,
@@ -36,13 +39,21 @@ pub struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     /// A reporter; `colour` only has to do with [`Reporter::full`].
     #[must_use]
-    pub const fn new(sources: &'a Sources, colour: bool) -> Self {
-        Self { sources, starts: BTreeMap::new(), colour }
+    pub fn new(sources: impl IntoIterator<Item = &'a Sources>, colour: bool) -> Self {
+        Self { sources: sources.into_iter().collect(), starts: BTreeMap::new(), colour }
+    }
+
+    fn bytes(&self, file: FileId) -> &'a [u8] {
+        self.sources.iter().find(|sources| sources.contains(file)).map_or(&[], |sources| sources.bytes(file))
+    }
+
+    fn name(&self, file: FileId) -> &'a str {
+        self.sources.iter().find(|sources| sources.contains(file)).map_or("", |sources| sources.name(file))
     }
 
     /// Line and column of the start of a place, from 1; the column in characters.
     pub fn position(&mut self, span: Span) -> (usize, usize) {
-        let bytes = self.sources.bytes(span.file);
+        let bytes = self.bytes(span.file);
         let starts = self.starts(span.file);
         let line = starts.partition_point(|start| *start <= span.start as usize).max(1);
         let start = starts.get(line - 1).copied().unwrap_or(0);
@@ -52,9 +63,9 @@ impl<'a> Reporter<'a> {
     }
 
     fn starts(&mut self, file: FileId) -> &[usize] {
-        let sources = self.sources;
+        let bytes = self.bytes(file);
         self.starts.entry(file).or_insert_with(|| {
-            let bytes = sources.bytes(file).iter().enumerate();
+            let bytes = bytes.iter().enumerate();
             std::iter::once(0).chain(bytes.filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1)).collect()
         })
     }
@@ -62,7 +73,7 @@ impl<'a> Reporter<'a> {
     /// `file:line:column: severity[id]: message`, with its line end.
     pub fn concise(&mut self, d: &Diagnostic) -> String {
         let (line, column) = self.position(d.span);
-        let name = self.sources.name(d.span.file);
+        let name = self.name(d.span.file);
         format!("{name}:{line}:{column}: {}[{}]: {}\n", d.severity, d.id, d.message)
     }
 
@@ -82,7 +93,7 @@ impl<'a> Reporter<'a> {
         }
         for span in &d.include_chain {
             let (line, _) = self.position(*span);
-            let text = format!("included from {}:{line}", self.sources.name(span.file));
+            let text = format!("included from {}:{line}", self.name(span.file));
             group = group.element(Level::NOTE.message(normalize_untrusted_str(&text)));
         }
         if let Some(help) = &d.help {
@@ -94,8 +105,8 @@ impl<'a> Reporter<'a> {
 
     /// The places of a finding, the first one first, near ones together.
     fn excerpts<'d>(&mut self, d: &'d Diagnostic) -> Vec<Excerpt<'d>> {
-        if self.sources.bytes(d.span.file).is_empty() {
-            return vec![Excerpt::Name(self.sources.name(d.span.file).to_owned())];
+        if self.bytes(d.span.file).is_empty() {
+            return vec![Excerpt::Name(self.name(d.span.file).to_owned())];
         }
         let (first, _) = self.position(d.span);
         let mut near = vec![(first, d.span, None)];
@@ -132,13 +143,13 @@ impl<'a> Reporter<'a> {
                 kind.span(start..end).label(text.map(normalize_untrusted_str))
             })
             .collect();
-        let name = self.sources.name(file).to_owned();
+        let name = self.name(file).to_owned();
         Snippet::source(shown.text).line_start(first).path(name).annotations(marks)
     }
 
     /// Some lines as they may be shown.
     fn lines(&mut self, file: FileId, range: RangeInclusive<usize>) -> Shown {
-        let bytes = self.sources.bytes(file);
+        let bytes = self.bytes(file);
         let mut shown = Shown { first: *range.start(), text: String::new(), lines: Vec::new() };
         let starts = self.starts(file);
         for number in range {
@@ -177,130 +188,6 @@ impl Shown {
             to + at.get(within).or(at.last()).copied().unwrap_or(0)
         };
         (map(span.start), map(span.end))
-    }
-}
-
-/// Findings of one configuration, for JSON.
-#[derive(Debug, Serialize)]
-pub struct Document<'a> {
-    /// The main file.
-    pub file: &'a str,
-    /// What was found.
-    pub diagnostics: Vec<Entry<'a>>,
-    /// How many findings of a kind were left out.
-    pub omitted: BTreeMap<&'static str, usize>,
-    /// How many virtual routers the configuration has; absent when it cannot run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instances: Option<usize>,
-}
-
-/// One finding, for JSON.
-#[derive(Debug, Serialize)]
-pub struct Entry<'a> {
-    /// Its kind.
-    pub id: &'static str,
-    /// `error`, `warning` or `note`.
-    pub severity: String,
-    /// What is wrong.
-    pub message: &'a str,
-    /// Where.
-    #[serde(flatten)]
-    pub place: Place<'a>,
-    /// Second places.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<Label<'a>>,
-    /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<&'a str>,
-    /// A change of the text that mends it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fix: Option<Replacement<'a>>,
-    /// The include lines that led to the file, innermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub included_from: Vec<Place<'a>>,
-}
-
-/// A place in a file, for JSON. Lines and columns count from 1, columns in characters.
-#[derive(Debug, Serialize)]
-pub struct Place<'a> {
-    /// The file's name.
-    pub file: &'a str,
-    /// Line of the start.
-    pub line: usize,
-    /// Column of the start.
-    pub column: usize,
-    /// Line of the end.
-    pub end_line: usize,
-    /// Column behind the end.
-    pub end_column: usize,
-}
-
-/// A second place, for JSON.
-#[derive(Debug, Serialize)]
-pub struct Label<'a> {
-    /// Where.
-    #[serde(flatten)]
-    pub place: Place<'a>,
-    /// What it has to do with the first.
-    pub text: &'a str,
-}
-
-/// A change of the text, for JSON.
-#[derive(Debug, Serialize)]
-pub struct Replacement<'a> {
-    /// What to replace.
-    #[serde(flatten)]
-    pub place: Place<'a>,
-    /// The new text.
-    pub text: &'a str,
-}
-
-impl<'a> Reporter<'a> {
-    /// The findings for JSON.
-    pub fn document<'d>(
-        &mut self,
-        diagnostics: &'d [Diagnostic],
-        omitted: &[(Id, usize)],
-        instances: Option<usize>,
-    ) -> Document<'d>
-    where
-        'a: 'd,
-    {
-        let file = self.sources.roots().first().map_or("", |root| self.sources.name(*root));
-        Document {
-            file,
-            diagnostics: diagnostics.iter().map(|d| self.entry(d)).collect(),
-            omitted: omitted.iter().map(|(id, count)| (id.name(), *count)).collect(),
-            instances,
-        }
-    }
-
-    fn entry<'d>(&mut self, d: &'d Diagnostic) -> Entry<'d>
-    where
-        'a: 'd,
-    {
-        Entry {
-            id: d.id.name(),
-            severity: d.severity.to_string(),
-            message: &d.message,
-            place: self.place(d.span),
-            labels: d.labels.iter().map(|(span, text)| Label { place: self.place(*span), text }).collect(),
-            help: d.help.as_deref(),
-            fix: d
-                .fix
-                .as_ref()
-                .map(|fix| Replacement { place: self.place(fix.span), text: &fix.replacement }),
-            included_from: d.include_chain.iter().map(|span| self.place(*span)).collect(),
-        }
-    }
-
-    fn place<'d>(&mut self, span: Span) -> Place<'d>
-    where
-        'a: 'd,
-    {
-        let (line, column) = self.position(span);
-        let (end_line, end_column) = self.position(span.after());
-        Place { file: self.sources.name(span.file), line, column, end_line, end_column }
     }
 }
 
@@ -366,7 +253,7 @@ mod tests {
         let mut sources = Sources::new();
         sources.add_root("keepalived.conf", text.as_bytes().to_vec());
         let Loaded::Done(outcome) = load(&sources, &Surroundings::default()) else { panic!("includes") };
-        let mut reporter = Reporter::new(&sources, false);
+        let mut reporter = Reporter::new([&sources], false);
         outcome.diagnostics.iter().map(|d| reporter.full(d)).collect()
     }
 
@@ -409,7 +296,7 @@ warning[nopreempt-ignored]: `nopreempt` cannot work here and is ignored
         let mut sources = Sources::new();
         sources.add_root("t", b"B\xfcro\n\xff\xfe\0\n".to_vec());
         let Loaded::Done(outcome) = load(&sources, &Surroundings::default()) else { panic!("includes") };
-        let mut reporter = Reporter::new(&sources, true);
+        let mut reporter = Reporter::new([&sources], true);
         for d in &outcome.diagnostics {
             assert!(reporter.full(d).contains('?'), "{d:?}");
             assert_eq!(reporter.concise(d).trim_end(), d.concise(&sources));
