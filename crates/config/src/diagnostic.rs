@@ -67,6 +67,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The same, ready to be applied.
     pub fix: Option<Fix>,
+    /// The keyword that is not built or has no effect, for whoever lists such findings together.
+    pub keyword: Option<&'static str>,
     /// The include lines that led to the file, innermost first.
     pub include_chain: Vec<Span>,
 }
@@ -81,6 +83,7 @@ impl Diagnostic {
             labels: Vec::new(),
             help: None,
             fix: None,
+            keyword: None,
             include_chain: Vec::new(),
         }
     }
@@ -192,7 +195,8 @@ impl Findings {
         }
         let index = self.list.len();
         self.add(id, span, fill);
-        if self.list.len() > index {
+        if let Some(added) = self.list.get_mut(index) {
+            added.keyword = matches!(id, Id::NotBuilt | Id::NoEffect).then_some(key.1);
             self.once.insert(key, (index, 1));
         }
     }

@@ -4,7 +4,7 @@ pub mod here;
 mod text;
 
 use crate::daemon::{Invocation, exit};
-use crate::report::{Format, Reporter, Tally};
+use crate::report::{self, Document, Format, Reporter, Tally};
 use crate::sources::{self, Read};
 use config::{Diagnostic, Id};
 use std::io::{self, Write};
@@ -74,21 +74,22 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     let reads = sources::read_each(files, &surroundings);
     let parts: Vec<Part<'_>> = reads.iter().zip(files).map(|(read, file)| Part::of(read, file)).collect();
     let mut reporter = Reporter::new(reads.iter().map(Read::sources), args.color.wanted());
+    let code = parts.iter().map(|part| verdict(part.tally())).max().unwrap_or_default();
     // Nobody is left to tell when writing fails; the exit code still says it all.
     let _ = match args.format {
-        Format::Json => json(&parts, &mut reporter, out),
-        Format::Full | Format::Concise => {
-            parts.iter().try_for_each(|part| text::show(part, args.format, &mut reporter, out))
-        }
+        Format::Json => json(&parts, code, &mut reporter, out),
+        Format::Sarif => sarif(&parts, code, &mut reporter, out),
+        Format::Full => text::full(&parts, &mut reporter, out),
+        Format::Concise => text::concise(&parts, &mut reporter, out),
     };
-    parts.iter().map(|part| verdict(part.tally())).max().unwrap_or_default()
+    code
 }
 
-/// What belongs together in the report: the findings about one configuration. Their places may be in any
-/// file that was read.
+/// What belongs together in the report: the findings about one configuration, or about several together.
+/// Their places may be in any file that was read.
 struct Part<'a> {
-    /// What it is about: the main file.
-    name: String,
+    /// What it is about: the main files.
+    files: Vec<String>,
     diagnostics: &'a [Diagnostic],
     omitted: &'a [(Id, usize)],
     /// The configuration, when it can run.
@@ -101,8 +102,8 @@ impl<'a> Part<'a> {
             Read::Done { host, .. } => host.as_ref(),
             Read::Absent { .. } => None,
         };
-        let name = file.display().to_string();
-        Self { name, diagnostics: read.diagnostics(), omitted: read.omitted(), host }
+        let files = vec![file.display().to_string()];
+        Self { files, diagnostics: read.diagnostics(), omitted: read.omitted(), host }
     }
 
     fn tally(&self) -> Tally {
@@ -110,15 +111,23 @@ impl<'a> Part<'a> {
     }
 }
 
-fn json(parts: &[Part<'_>], reporter: &mut Reporter<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let documents: Vec<_> = parts
-        .iter()
-        .map(|part| {
-            let instances = part.host.map(|host| host.instances.len());
-            reporter.document(&part.name, part.diagnostics, part.omitted, instances)
-        })
-        .collect();
-    serde_json::to_writer_pretty(&mut *out, &documents)?;
+fn json(parts: &[Part<'_>], code: u8, reporter: &mut Reporter<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut checks = Vec::new();
+    for part in parts {
+        let files = part.files.iter().map(String::as_str).collect();
+        let instances = part.host.map(|host| host.instances.len());
+        checks.push(reporter.check(files, part.diagnostics, part.omitted, instances));
+    }
+    let document = Document { version: 1, exit_code: code, checks };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
+}
+
+fn sarif(parts: &[Part<'_>], code: u8, reporter: &mut Reporter<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let omitted: Vec<(Id, usize)> = parts.iter().flat_map(|part| part.omitted).copied().collect();
+    let diagnostics = parts.iter().flat_map(|part| part.diagnostics);
+    let log = report::log(reporter, diagnostics, &omitted, code);
+    serde_json::to_writer_pretty(&mut *out, &log)?;
     writeln!(out)
 }
 
@@ -192,10 +201,10 @@ mod tests {
         let (code, text) = checked("priority 5\n", Format::Json);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(code, 1);
-        assert_eq!(value[0]["diagnostics"][0]["id"], "misplaced-keyword");
-        assert_eq!(value[0]["diagnostics"][0]["line"], 1);
-        assert_eq!(value[0]["diagnostics"][0]["end_column"], 9);
-        assert_eq!(value[0]["instances"], 0);
+        assert_eq!(value["checks"][0]["diagnostics"][0]["id"], "misplaced-keyword");
+        assert_eq!(value["checks"][0]["diagnostics"][0]["line"], 1);
+        assert_eq!(value["checks"][0]["diagnostics"][0]["end_column"], 9);
+        assert_eq!(value["checks"][0]["instances"], 0);
     }
 
     #[test]

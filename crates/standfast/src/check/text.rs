@@ -1,32 +1,141 @@
 //! What was found, for people: like a compiler, or one line each; and a last line that says it all.
 
 use super::Part;
-use crate::report::{Format, Reporter, Tally, counted};
+use crate::report::{Reporter, Tally, counted};
+use config::{Diagnostic, Id, Safety};
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// Shows one part and its last line.
-pub(super) fn show(
-    part: &Part<'_>,
-    format: Format,
+/// Lists in a help are broken before they get longer than this.
+const WIDTH: usize = 90;
+
+/// Like a compiler. The worst stands last, where the eye is when the output has scrolled by.
+pub(super) fn full(parts: &[Part<'_>], reporter: &mut Reporter<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for part in parts {
+        let mut list = gathered(part.diagnostics, reporter, Form::Full);
+        list.sort_by_key(|d| d.severity);
+        for diagnostic in &list {
+            out.write_all(reporter.full(diagnostic).as_bytes())?;
+        }
+        end(part, out)?;
+    }
+    next_step(parts, out)
+}
+
+/// One line each, in the order of the text.
+pub(super) fn concise(
+    parts: &[Part<'_>],
     reporter: &mut Reporter<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    for diagnostic in part.diagnostics {
-        let text = match format {
-            Format::Full => reporter.full(diagnostic),
-            Format::Concise | Format::Json => reporter.concise(diagnostic),
-        };
-        out.write_all(text.as_bytes())?;
+    for part in parts {
+        for diagnostic in &gathered(part.diagnostics, reporter, Form::Concise) {
+            out.write_all(reporter.concise(diagnostic).as_bytes())?;
+        }
+        end(part, out)?;
     }
+    Ok(())
+}
+
+/// How many findings were left out, and the last line.
+fn end(part: &Part<'_>, out: &mut dyn Write) -> io::Result<()> {
     for (id, count) in part.omitted {
         writeln!(out, "... and {count} more of {id}")?;
     }
     let tally = part.tally();
     let found = if tally == Tally::default() { "no findings".to_owned() } else { tally.text() };
+    let unbuilt = part.diagnostics.iter().filter(|d| d.id == Id::NotBuilt && d.keyword.is_some()).count();
+    let unbuilt = if unbuilt < 2 { String::new() } else { format!(" ({unbuilt} not built yet)") };
     let size = part.host.map_or_else(String::new, |host| {
         let addresses = host.instances.iter().map(|i| i.held_addresses().count()).sum();
         let instances = counted(host.instances.len(), "instance");
         format!(": {instances}, {}", counted(addresses, "address"))
     });
-    writeln!(out, "{}: {found}{size}", part.name)
+    writeln!(out, "{}: {found}{unbuilt}{size}", part.files.join(", "))
+}
+
+/// What to do now.
+fn next_step(parts: &[Part<'_>], out: &mut dyn Write) -> io::Result<()> {
+    let worst = parts.iter().flat_map(|part| part.diagnostics).max_by_key(|d| d.severity);
+    let Some(worst) = worst else { return Ok(()) };
+    writeln!(out, "more about a finding: standfast explain {}", worst.id)?;
+    let safe = |d: &&Diagnostic| d.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe);
+    let count = parts.iter().flat_map(|part| part.diagnostics).filter(safe).count();
+    match count {
+        0 => Ok(()),
+        _ => writeln!(out, "--fix can mend {count} of them; --fix --dry-run shows how"),
+    }
+}
+
+/// The findings; those about keywords that are not built yet (or have no effect) as one of each kind: a file
+/// in use has many of them, and together they say one thing.
+fn gathered<'d>(list: &'d [Diagnostic], reporter: &mut Reporter<'_>, form: Form) -> Vec<Cow<'d, Diagnostic>> {
+    let mut done: Vec<Cow<'d, Diagnostic>> = Vec::new();
+    for diagnostic in list {
+        if diagnostic.keyword.is_none() {
+            done.push(Cow::Borrowed(diagnostic));
+            continue;
+        }
+        let alike = |d: &&Diagnostic| d.id == diagnostic.id && d.keyword.is_some();
+        let group: Vec<&Diagnostic> = list.iter().filter(alike).collect();
+        let first = group.first().is_some_and(|first| std::ptr::eq(*first, diagnostic));
+        if group.len() == 1 {
+            done.push(Cow::Borrowed(diagnostic));
+        } else if first {
+            done.push(Cow::Owned(together(diagnostic, &group, reporter, form)));
+        }
+    }
+    done
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Full,
+    Concise,
+}
+
+/// One finding for all of a group.
+fn together(
+    first: &Diagnostic,
+    group: &[&Diagnostic],
+    reporter: &mut Reporter<'_>,
+    form: Form,
+) -> Diagnostic {
+    let names: Vec<&str> = group.iter().filter_map(|d| d.keyword).collect();
+    let what = if first.id == Id::NotBuilt { "are not built yet" } else { "have no effect here" };
+    let mut one = Diagnostic { labels: Vec::new(), help: None, ..first.clone() };
+    one.message = match form {
+        Form::Full => format!("{} keywords {what}", names.len()),
+        Form::Concise => format!("{} keywords {what}: {}", names.len(), names.join(", ")),
+    };
+    if form == Form::Full {
+        let mut lines = vec![String::new()];
+        for diagnostic in group {
+            let entry = format!(
+                "{} ({})",
+                diagnostic.keyword.unwrap_or_default(),
+                lines_of(first, diagnostic, reporter)
+            );
+            let last = lines.last().map_or(0, String::len);
+            if last > 0 && last + entry.len() > WIDTH {
+                lines.push(String::new());
+            }
+            if let Some(last) = lines.last_mut() {
+                last.push_str(if last.is_empty() { "" } else { ", " });
+                last.push_str(&entry);
+            }
+        }
+        one.help = Some(lines.join(",\n"));
+    }
+    one
+}
+
+/// `line 5`, `lines 5, 9 ...`; with the file's name when it is another one than that of `first`.
+fn lines_of(first: &Diagnostic, diagnostic: &Diagnostic, reporter: &mut Reporter<'_>) -> String {
+    let spans = std::iter::once(diagnostic.span).chain(diagnostic.labels.iter().map(|(span, _)| *span));
+    let lines: Vec<String> = spans.map(|span| reporter.position(span).0.to_string()).collect();
+    let word = if lines.len() == 1 { "line" } else { "lines" };
+    let file = if diagnostic.span.file == first.span.file { "" } else { reporter.name(diagnostic.span.file) };
+    let gap = if file.is_empty() { "" } else { ", " };
+    format!("{file}{gap}{word} {}", lines.join(", "))
 }

@@ -1,16 +1,27 @@
 //! Findings as JSON.
 
 use super::Reporter;
-use config::{Diagnostic, Id, Span};
+use config::{Diagnostic, Id, Safety, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Findings of one configuration, for JSON.
+/// Everything that `check --format json` prints. Fields may come to it; those that are there keep their meaning.
 #[derive(Debug, Serialize)]
 pub struct Document<'a> {
-    /// The main file.
-    pub file: &'a str,
-    /// What was found.
+    /// The version of this form: 1.
+    pub version: u8,
+    /// What the command ends with: 0 (nothing, or notes), 1 (warnings) or 2 (errors).
+    pub exit_code: u8,
+    /// One for each configuration, then those of several together.
+    pub checks: Vec<Check<'a>>,
+}
+
+/// The findings about one configuration, or about several together.
+#[derive(Debug, Serialize)]
+pub struct Check<'a> {
+    /// The main files.
+    pub files: Vec<&'a str>,
+    /// What was found, in the order of the text.
     pub diagnostics: Vec<Entry<'a>>,
     /// How many findings of a kind were left out.
     pub omitted: BTreeMap<&'static str, usize>,
@@ -37,7 +48,7 @@ pub struct Entry<'a> {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<&'a str>,
-    /// A change of the text that mends it.
+    /// A change of the text that mends it; absent also when it would show a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<Replacement<'a>>,
     /// The include lines that led to the file, innermost first.
@@ -78,22 +89,24 @@ pub struct Replacement<'a> {
     pub place: Place<'a>,
     /// The new text.
     pub text: &'a str,
+    /// Whether `--fix` applies it; else it is a guess, or something to be changed on all nodes at once.
+    pub safe: bool,
 }
 
 impl<'a> Reporter<'a> {
-    /// The findings for JSON; `file` is the main file.
-    pub fn document<'d>(
+    /// The findings for JSON.
+    pub fn check<'d>(
         &mut self,
-        file: &'d str,
+        files: Vec<&'d str>,
         diagnostics: &'d [Diagnostic],
         omitted: &[(Id, usize)],
         instances: Option<usize>,
-    ) -> Document<'d>
+    ) -> Check<'d>
     where
         'a: 'd,
     {
-        Document {
-            file,
+        Check {
+            files,
             diagnostics: diagnostics.iter().map(|d| self.entry(d)).collect(),
             omitted: omitted.iter().map(|(id, count)| (id.name(), *count)).collect(),
             instances,
@@ -111,10 +124,11 @@ impl<'a> Reporter<'a> {
             place: self.place(d.span),
             labels: d.labels.iter().map(|(span, text)| Label { place: self.place(*span), text }).collect(),
             help: d.help.as_deref(),
-            fix: d
-                .fix
-                .as_ref()
-                .map(|fix| Replacement { place: self.place(fix.span), text: &fix.replacement }),
+            fix: self.open_fix(d).map(|fix| Replacement {
+                place: self.place(fix.span),
+                text: &fix.replacement,
+                safe: fix.safety == Safety::Safe,
+            }),
             included_from: d.include_chain.iter().map(|span| self.place(*span)).collect(),
         }
     }

@@ -1,11 +1,13 @@
 //! Shows findings: like a compiler, in one line each, or as JSON.
 
 mod json;
+mod sarif;
 
-pub use json::{Document, Entry, Label, Place, Replacement};
+pub use json::{Check, Document};
+pub use sarif::{Log, log};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
-use config::{Diagnostic, FileId, Id, Severity, Sources, Span, masked};
+use config::{Diagnostic, FileId, Fix, Id, Severity, Sources, Span, masked};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -20,6 +22,8 @@ pub enum Format {
     Concise,
     /// One JSON document
     Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
 }
 
 /// Labels further away than this many lines get an excerpt of their own.
@@ -47,7 +51,9 @@ impl<'a> Reporter<'a> {
         self.sources.iter().find(|sources| sources.contains(file)).map_or(&[], |sources| sources.bytes(file))
     }
 
-    fn name(&self, file: FileId) -> &'a str {
+    /// The name of a file.
+    #[must_use]
+    pub fn name(&self, file: FileId) -> &'a str {
         self.sources.iter().find(|sources| sources.contains(file)).map_or("", |sources| sources.name(file))
     }
 
@@ -60,6 +66,36 @@ impl<'a> Reporter<'a> {
         let before = bytes.get(start..span.start as usize).unwrap_or_default();
         // Continuation bytes of UTF-8 do not begin a character.
         (line, before.iter().filter(|b| **b & 0xc0 != 0x80).count() + 1)
+    }
+
+    /// The change that mends a finding, unless it would show a secret.
+    pub fn open_fix<'d>(&mut self, d: &'d Diagnostic) -> Option<&'d Fix> {
+        d.fix.as_ref().filter(|fix| !self.hides(fix.span))
+    }
+
+    /// Whether a part of the place is masked when it is shown.
+    fn hides(&mut self, span: Span) -> bool {
+        let (first, _) = self.position(span);
+        let (last, _) = self.position(span.after());
+        let bytes = self.bytes(span.file);
+        (first..=last).any(|number| {
+            let (start, end) = self.line_range(span.file, number);
+            let line = bytes.get(start..end).unwrap_or_default();
+            let masked = masked(line);
+            let within = |at: u32| (at as usize).saturating_sub(start).min(line.len());
+            let (from, to) = (within(span.start), within(span.end).max(within(span.start)));
+            let shown = masked.at.get(from).zip(masked.at.get(to)).and_then(|(a, b)| masked.text.get(*a..*b));
+            let raw = String::from_utf8_lossy(line.get(from..to).unwrap_or_default());
+            shown.is_some_and(|shown| shown.chars().zip(raw.chars()).any(|(s, r)| s == '*' && r != '*'))
+        })
+    }
+
+    /// The bytes of a line, its end included.
+    fn line_range(&mut self, file: FileId, number: usize) -> (usize, usize) {
+        let length = self.bytes(file).len();
+        let starts = self.starts(file);
+        let start = starts.get(number - 1).copied().unwrap_or(length);
+        (start, starts.get(number).copied().unwrap_or(length))
     }
 
     fn starts(&mut self, file: FileId) -> &[usize] {
