@@ -143,7 +143,7 @@ pub enum Found {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Source {
     name: String,
     bytes: Vec<u8>,
@@ -151,7 +151,7 @@ struct Source {
 }
 
 /// The files of one configuration.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The number of the first file.
     first: u32,
@@ -202,6 +202,14 @@ impl Sources {
         let id = FileId(self.next());
         self.files.push(Source { name: name.into(), bytes, refused: None });
         id
+    }
+
+    /// Gives a file other bytes, to see what would be said about it then.
+    pub fn replace(&mut self, file: FileId, bytes: Vec<u8>) {
+        let index = file.0.checked_sub(self.first).map(|index| index as usize);
+        if let Some(source) = index.and_then(|index| self.files.get_mut(index)) {
+            source.bytes = bytes;
+        }
     }
 
     /// Answers a request: the files in the order in which they are to be read, or none.
@@ -280,6 +288,9 @@ mod tests {
         let c = two.add_root("c", b"3".to_vec());
         assert_eq!((one.bytes(a), one.bytes(b), two.bytes(c)), (&b"1"[..], &b"2"[..], &b"3"[..]));
         assert_eq!((one.bytes(c), two.bytes(b), two.name(a)), (&b""[..], &b""[..], ""));
+        two.replace(c, b"4".to_vec());
+        two.replace(a, b"5".to_vec());
+        assert_eq!((two.bytes(c), two.bytes(a)), (&b"4"[..], &b""[..]));
         assert!(two.contains(c) && !two.contains(a) && !one.contains(c));
         assert_eq!(two.files().collect::<Vec<_>>(), [c]);
     }

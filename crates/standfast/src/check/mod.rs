@@ -1,19 +1,22 @@
 //! `standfast check`: says what is wrong with configurations, like a compiler; and the same for `keepalived -t`.
 
+mod fix;
 pub mod here;
 mod text;
 
 use crate::daemon::{Invocation, exit};
-use crate::report::{self, Document, Format, Reporter, Tally};
+use crate::report::{self, Document, Format, Reporter, Tally, counted};
 use crate::sources::{self, Read};
-use config::{Diagnostic, Id};
+use config::{Diagnostic, Id, Surroundings};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Options of `standfast check`.
 #[derive(Debug, Default, clap::Args)]
-#[command(after_help = "Ends with 0 (nothing, or notes), 1 (warnings) or 2 (errors).\n\
-    standfast explain ID tells more about a finding.")]
+#[command(
+    after_help = "Ends with 0 (nothing, or notes), 1 (warnings) or 2 (errors, or a file that cannot be changed).\n\
+    standfast explain ID tells more about a finding."
+)]
 pub struct Args {
     /// Configurations, each checked by itself [default: the one that `run` would read]
     #[arg(value_name = "FILE")]
@@ -21,6 +24,12 @@ pub struct Args {
     /// How to show findings
     #[arg(long, value_enum, default_value_t = Format::Full)]
     pub format: Format,
+    /// Make the changes that are safe in the files, and show them
+    #[arg(long)]
+    pub fix: bool,
+    /// With --fix: only show them
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
     /// Say also which interfaces do not exist on this machine [default: only without FILE]
     #[arg(long)]
     pub here: bool,
@@ -71,8 +80,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     let (files, here) =
         if args.files.is_empty() { (&default[..], true) } else { (&args.files[..], args.here) };
     let surroundings = here::surroundings(args.config_id.clone(), here);
+    if args.fix && !mend_each(files, &surroundings, args, out) {
+        return 2;
+    }
     let reads = sources::read_each(files, &surroundings);
-    let parts: Vec<Part<'_>> = reads.iter().zip(files).map(|(read, file)| Part::of(read, file)).collect();
+    let parts: Vec<Part<'_>> =
+        reads.iter().zip(files).map(|(read, file)| Part::of(read, file, &surroundings)).collect();
     let mut reporter = Reporter::new(reads.iter().map(Read::sources), args.color.wanted());
     let code = parts.iter().map(|part| verdict(part.tally())).max().unwrap_or_default();
     // Nobody is left to tell when writing fails; the exit code still says it all.
@@ -85,6 +98,38 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     code
 }
 
+/// Mends configuration after configuration, since they may share files. False when a file cannot be written.
+fn mend_each(files: &[PathBuf], surroundings: &Surroundings, args: &Args, out: &mut dyn Write) -> bool {
+    let for_people = matches!(args.format, Format::Full | Format::Concise);
+    let mut done = true;
+    for path in files {
+        let mended = fix::mend(&sources::read(path, surroundings), surroundings);
+        if mended.findings == 0 {
+            continue;
+        }
+        // Another format is all that may stand in standard output.
+        let shown = if for_people {
+            mended.show(args.color.wanted(), out)
+        } else {
+            mended.show(false, &mut io::stderr())
+        };
+        let written = if args.dry_run { Ok(()) } else { mended.write() };
+        let what = counted(mended.findings, "finding");
+        let place = counted(mended.count(), "file");
+        let line = match (&written, args.dry_run) {
+            (Ok(()), true) => format!("would mend {what} in {place}"),
+            (Ok(()), false) => format!("mended {what} in {place}"),
+            (Err(why), _) => why.clone(),
+        };
+        done &= written.is_ok();
+        // As below: who does not read it does not need it.
+        let _ = shown.and_then(|()| {
+            if for_people && done { writeln!(out, "{line}\n") } else { writeln!(io::stderr(), "{line}") }
+        });
+    }
+    done
+}
+
 /// What belongs together in the report: the findings about one configuration, or about several together.
 /// Their places may be in any file that was read.
 struct Part<'a> {
@@ -94,16 +139,19 @@ struct Part<'a> {
     omitted: &'a [(Id, usize)],
     /// The configuration, when it can run.
     host: Option<&'a model::Host>,
+    /// How many findings `--fix` would mend.
+    mendable: usize,
 }
 
 impl<'a> Part<'a> {
-    fn of(read: &'a Read, file: &Path) -> Self {
+    fn of(read: &'a Read, file: &Path, surroundings: &Surroundings) -> Self {
         let host = match read {
             Read::Done { host, .. } => host.as_ref(),
             Read::Absent { .. } => None,
         };
         let files = vec![file.display().to_string()];
-        Self { files, diagnostics: read.diagnostics(), omitted: read.omitted(), host }
+        let mendable = fix::mend(read, surroundings).findings;
+        Self { files, diagnostics: read.diagnostics(), omitted: read.omitted(), host, mendable }
     }
 
     fn tally(&self) -> Tally {

@@ -2,7 +2,7 @@
 
 use super::Part;
 use crate::report::{Reporter, Tally, counted};
-use config::{Diagnostic, Id, Safety};
+use config::{Diagnostic, Id};
 use std::borrow::Cow;
 use std::io::{self, Write};
 
@@ -59,8 +59,7 @@ fn next_step(parts: &[Part<'_>], out: &mut dyn Write) -> io::Result<()> {
     let worst = parts.iter().flat_map(|part| part.diagnostics).max_by_key(|d| d.severity);
     let Some(worst) = worst else { return Ok(()) };
     writeln!(out, "more about a finding: standfast explain {}", worst.id)?;
-    let safe = |d: &&Diagnostic| d.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe);
-    let count = parts.iter().flat_map(|part| part.diagnostics).filter(safe).count();
+    let count = parts.iter().map(|part| part.mendable).sum::<usize>();
     match count {
         0 => Ok(()),
         _ => writeln!(out, "--fix can mend {count} of them; --fix --dry-run shows how"),
