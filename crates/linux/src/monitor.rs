@@ -10,12 +10,11 @@ use crate::error::{Error, Refusal, Result};
 use crate::netlink::read::{self, LinkSeen, Messages, Raw};
 use crate::netlink::{Netlink, open_socket};
 use crate::sys::option;
-use node::io::{Actor, Fact, InterfaceIndex, Link};
+use node::io::{Actor, Fact, InterfaceIndex, Link, Place};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{RecvFlags, recvfrom};
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,19 +31,18 @@ const BUDGET: usize = 4096;
 /// kernel tells of them with the same port id. IPv6 notifications carry none. So only the note counts.
 #[derive(Debug, Default)]
 pub struct Traces {
-    removing: Mutex<HashMap<(InterfaceIndex, IpAddr), u32>>,
+    removing: Mutex<HashMap<Place, u32>>,
 }
 
 impl Traces {
     /// Notes that an address is about to be removed.
-    pub(crate) fn leave(&self, interface: InterfaceIndex, address: IpAddr) {
-        *self.lock().entry((interface, address)).or_default() += 1;
+    pub(crate) fn leave(&self, place: Place) {
+        *self.lock().entry(place).or_default() += 1;
     }
 
     /// Takes one note away; whether there was one.
-    pub(crate) fn take(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
+    pub(crate) fn take(&self, place: Place) -> bool {
         let mut removing = self.lock();
-        let place = (interface, address);
         let Some(count) = removing.get_mut(&place) else { return false };
         *count -= 1;
         if *count == 0 {
@@ -57,7 +55,7 @@ impl Traces {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(InterfaceIndex, IpAddr), u32>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, u32>> {
         self.removing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -183,12 +181,8 @@ impl Monitor {
             }
             libc::RTM_DELADDR => {
                 if let Some(gone) = read::address(raw.body) {
-                    let (interface, address) = (gone.interface, gone.address);
-                    facts.push(Fact::AddressGone {
-                        interface,
-                        address,
-                        by: self.actor(raw, interface, address),
-                    });
+                    let place = gone.place();
+                    facts.push(Fact::AddressGone { place, by: self.actor(raw, place) });
                 }
                 Some(())
             }
@@ -223,8 +217,8 @@ impl Monitor {
         Some(())
     }
 
-    fn actor(&self, raw: &Raw<'_>, interface: InterfaceIndex, address: IpAddr) -> Actor {
-        let noted = self.traces.take(interface, address);
+    fn actor(&self, raw: &Raw<'_>, place: Place) -> Actor {
+        let noted = self.traces.take(place);
         if noted {
             return Actor::Ourselves;
         }

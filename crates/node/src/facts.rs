@@ -1,6 +1,6 @@
 //! What is known about the host: interfaces and their addresses. Written by facts, read by the verdict.
 
-use crate::io::{Address, Errno, InterfaceIndex, Link};
+use crate::io::{Address, Errno, InterfaceIndex, Link, Place};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -110,28 +110,18 @@ impl Facts {
     }
 
     /// Forgets an address.
-    pub(crate) fn remove_address(&mut self, interface: InterfaceIndex, address: IpAddr) {
-        self.remove_marked(interface, address);
-        if let Some(known) = self.links.get_mut(&interface) {
-            known.own.retain(|a| a.address != address);
+    pub(crate) fn remove_address(&mut self, place: Place) {
+        self.remove_marked(place);
+        if let Some(known) = self.links.get_mut(&place.interface) {
+            known.own.retain(|a| a.place() != place);
         }
-    }
-
-    /// Forgets the address with this prefix; false if there is none.
-    pub(crate) fn remove_exact(&mut self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> bool {
-        let Some(known) = self.links.get_mut(&interface) else { return false };
-        let before = known.own.len();
-        known.own.retain(|a| (a.address, a.prefix) != (address, prefix));
-        known.marked.remove(&(address, prefix)).is_some() || known.own.len() != before
     }
 
     /// Forgets an address that is about to be removed, if it is one that carries our mark: the administrator's
     /// stays.
-    pub(crate) fn remove_marked(&mut self, interface: InterfaceIndex, address: IpAddr) {
-        let Some(known) = self.links.get_mut(&interface) else { return };
-        while let Some((key, _)) = known.marked.range((address, 0)..=(address, u8::MAX)).next() {
-            let key = *key;
-            known.marked.remove(&key);
+    pub(crate) fn remove_marked(&mut self, place: Place) {
+        if let Some(known) = self.links.get_mut(&place.interface) {
+            known.marked.remove(&(place.address, place.prefix));
         }
     }
 
@@ -178,11 +168,11 @@ impl Facts {
         own.iter().find(|known| known.address == address).map(|known| known.prefix)
     }
 
-    pub(crate) fn has_address(&self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> bool {
-        self.links.get(&interface).is_some_and(|known| {
-            known.marked.contains_key(&(address, prefix))
-                || known.own.iter().any(|a| (a.address, a.prefix) == (address, prefix))
-        })
+    /// Whether it is there, or another that would keep the kernel from setting it.
+    pub(crate) fn is_taken(&self, place: Place) -> bool {
+        let Some(known) = self.links.get(&place.interface) else { return false };
+        let marked = known.marked.range((place.address, 0)..=(place.address, u8::MAX));
+        marked.map(|(_, address)| address).chain(&known.own).any(|a| a.place().excludes(&place))
     }
 
     /// The address that adverts are sent from (TX-3, TX-4): the interface's first IPv4 address, or its

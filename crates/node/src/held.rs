@@ -1,10 +1,9 @@
 //! What one router holds of what it wants: each address with what is known about it, and the one comparison
 //! that start, failover, reload, stop and "somebody deleted the address" all come down to.
 
-use crate::io::{Errno, InterfaceIndex, Placed, Settled};
+use crate::io::{Errno, InterfaceIndex, Place, Placed, Settled};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use model::VirtualAddress;
 use timeline::Instant;
 
@@ -67,9 +66,15 @@ impl Spot {
         Self { device, address, at: None, held: Held::Absent, removals }
     }
 
-    /// Whether this is the place of `address` on `interface`.
-    pub(crate) fn is_at(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
-        self.address.address == address && self.at == Some(interface)
+    /// Where it is or is about to be.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let VirtualAddress { address, prefix, .. } = self.address;
+        Some(Place { interface: self.at?, address, prefix })
+    }
+
+    /// Whether this is its place.
+    pub(crate) fn is_at(&self, place: Place) -> bool {
+        self.place() == Some(place)
     }
 
     /// Whether both are about the same address in the same place.

@@ -58,10 +58,8 @@ pub enum Fact {
     Address(Address),
     /// An address is gone.
     AddressGone {
-        /// From this interface.
-        interface: InterfaceIndex,
-        /// The address.
-        address: IpAddr,
+        /// Which one.
+        place: Place,
         /// Who removed it.
         by: Actor,
     },
@@ -137,6 +135,34 @@ pub struct Address {
     pub secondary: bool,
     /// It carries this program's mark: this run or an earlier one set it.
     pub marked: bool,
+}
+
+/// What makes an address one and no other: the same address with another prefix is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// On this interface.
+    pub interface: InterfaceIndex,
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+}
+
+impl Place {
+    /// Whether both cannot be there at once: an interface has an IPv6 address once, whatever its prefix.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        self == other
+            || self.address.is_ipv6() && (self.interface, self.address) == (other.interface, other.address)
+    }
+}
+
+impl Address {
+    /// Where it is.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        Place { interface: self.interface, address: self.address, prefix: self.prefix }
+    }
 }
 
 /// A received datagram.
@@ -270,6 +296,14 @@ pub struct Placed {
     pub address: VirtualAddress,
 }
 
+impl Placed {
+    /// Where it belongs.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        Place { interface: self.interface, address: self.address.address, prefix: self.address.prefix }
+    }
+}
+
 /// One gratuitous ARP or unsolicited Neighbor Advertisement, as an Ethernet frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
@@ -289,7 +323,7 @@ pub struct Outcome {
     /// As in the [`Hold`].
     pub epoch: u64,
     /// For each address what became of it.
-    pub results: Vec<(InterfaceIndex, IpAddr, Settled)>,
+    pub results: Vec<(Place, Settled)>,
 }
 
 /// What became of one address.

@@ -7,15 +7,12 @@ use crate::error::Refusal;
 use crate::ledger::{Ledger, Slot, State, is_gone, kernel_keeps_marks};
 use crate::mailbox::Mailbox;
 use crate::netlink::{Netlink, Request, SLICE};
-use node::io::{Act, Announcement, Hold, InterfaceIndex, Outcome, Placed, RouterId, Settled};
+use node::io::{Act, Address, Announcement, Hold, InterfaceIndex, Outcome, Place, Placed, RouterId, Settled};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use timeline::Instant;
-
-/// What makes an address one and no other, to the kernel: the same address with another prefix is another one.
-type Place = (InterfaceIndex, IpAddr, u8);
 
 /// How long a slice should take.
 const AIM: Duration = Duration::from_millis(1);
@@ -28,7 +25,7 @@ struct Job {
     epoch: u64,
     task: Task,
     /// One for each address; those from `next` on have no answer yet.
-    results: Vec<(InterfaceIndex, IpAddr, Settled)>,
+    results: Vec<(Place, Settled)>,
     next: usize,
 }
 
@@ -47,8 +44,7 @@ impl Job {
         };
         let mut job = Self { router: hold.router, epoch: hold.epoch, task, results: Vec::new(), next: 0 };
         let results = job.addresses().iter();
-        job.results =
-            results.map(|placed| (placed.interface, placed.address.address, Settled::Superseded)).collect();
+        job.results = results.map(|placed| (placed.place(), Settled::Superseded)).collect();
         job
     }
 
@@ -204,7 +200,7 @@ impl Worker {
         });
         let (ledger, own) = (&mut self.ledger, &mut self.own);
         own.retain(|place, slot| {
-            let stays = place.0 != interface;
+            let stays = place.interface != interface;
             if !stays && let Some(slot) = *slot {
                 ledger.clear(slot);
             }
@@ -273,7 +269,7 @@ impl Worker {
         };
         let Some(placed) = one.addresses().get(at) else { return true };
         let (interface, prefix) = (placed.interface, placed.address.prefix);
-        let place = (interface, placed.address.address, prefix);
+        let place = placed.place();
         let ours = self.own.get(&place).copied();
         let request = if adding {
             Request::add_virtual(interface, &placed.address)
@@ -283,7 +279,7 @@ impl Worker {
         let mut slot = None;
         match (adding, ours) {
             (true, Some(_)) => {}
-            (true, None) => slot = self.ledger.begin(interface, place.1, prefix),
+            (true, None) => slot = self.ledger.begin(interface, place.address, prefix),
             (false, Some(noted)) => {
                 if let Some(noted) = noted {
                     self.ledger.set(noted, State::Removing);
@@ -294,16 +290,16 @@ impl Worker {
                 if self.items.iter().any(|item| item.adding && item.place == place) {
                     return false; // it is being set by this very slice
                 }
-                one.results[at].2 = Settled::NotOurs;
+                one.results[at].1 = Settled::NotOurs;
                 return true;
             }
         }
         if !adding {
-            self.shared.traces.leave(interface, place.1);
+            self.shared.traces.leave(place);
         }
         self.requests.push(request);
         self.items.push(Item { job, at, place, adding, slot });
-        if place.1.is_ipv4() && prefix < 32 {
+        if place.address.is_ipv4() && prefix < 32 {
             self.promote(interface);
         }
         true
@@ -333,7 +329,7 @@ impl Worker {
         let known = self.netlink.dump_addresses();
         self.answers.extend(self.items.iter().map(|item| {
             let Ok(known) = &known else { return Err(why.clone()) };
-            let found = known.iter().find(|one| (one.interface, one.address, one.prefix) == item.place);
+            let found = known.iter().find(|one| one.place() == item.place);
             match (item.adding, found) {
                 (true, Some(one)) if one.marked => Ok(()),
                 (true, Some(_)) => Err(Refusal::new(libc::EEXIST)),
@@ -350,13 +346,13 @@ impl Worker {
             let answer = self.answers.get(which).cloned().unwrap_or(Ok(()));
             let settled = if item.adding { self.added(item, answer) } else { self.removed(item, answer) };
             if let Some(result) = self.jobs[item.job].results.get_mut(item.at) {
-                result.2 = settled;
+                result.1 = settled;
             }
         }
     }
 
     fn added(&mut self, item: Item, answer: Result<(), Refusal>) -> Settled {
-        let (router, place) = (self.jobs[item.job].router, (item.place.0, item.place.1));
+        let (router, place) = (self.jobs[item.job].router, (item.place.interface, item.place.address));
         let ours = self.own.get(&item.place).copied();
         let answer = match answer {
             Err(why) if why.is(libc::EEXIST) && self.is_ours(item.place) => Ok(()),
@@ -368,7 +364,7 @@ impl Worker {
         let why = match answer {
             Ok(()) => {
                 let noted = ours.flatten().or(item.slot);
-                let slot = noted.or_else(|| self.ledger.begin(item.place.0, item.place.1, item.place.2));
+                let slot = noted.or_else(|| self.ledger.begin(place.0, place.1, item.place.prefix));
                 if let Some(slot) = slot {
                     self.ledger.set(slot, State::Held);
                 }
@@ -402,13 +398,13 @@ impl Worker {
         if self.known.is_none() {
             let Ok(known) = self.netlink.dump_addresses() else { return set };
             let marked = known.iter().filter(|one| one.marked);
-            self.known = Some(marked.map(|one| (one.interface, one.address, one.prefix)).collect());
+            self.known = Some(marked.map(Address::place).collect());
         }
         self.known.as_ref().is_some_and(|known| known.contains(&place))
     }
 
     fn removed(&mut self, item: Item, answer: Result<(), Refusal>) -> Settled {
-        let (interface, address, prefix) = item.place;
+        let Place { interface, address, prefix } = item.place;
         let mut gone = match answer {
             Ok(()) => Ok(()),
             // Left by an earlier run on a point-to-point link, perhaps, with a peer that nobody knows now.
@@ -422,7 +418,7 @@ impl Worker {
             Err(why) => Err(why),
         };
         if gone.is_err() {
-            self.shared.traces.take(interface, address); // nothing was removed, nothing will be told
+            self.shared.traces.take(item.place); // nothing was removed, nothing will be told
         }
         if gone.as_ref().is_err_and(is_gone) {
             gone = Ok(());
@@ -457,7 +453,7 @@ impl Worker {
             .iter()
             .filter_map(|item| {
                 let job = &self.jobs[item.job];
-                let there = matches!(job.results.get(item.at)?.2, Settled::Added | Settled::Adopted);
+                let there = matches!(job.results.get(item.at)?.1, Settled::Added | Settled::Adopted);
                 if !item.adding || !there || job.is_overtaken(&self.removals) {
                     return None;
                 }

@@ -88,7 +88,7 @@ impl Bench {
     }
 
     fn settled(&self) -> Vec<Settled> {
-        self.outcomes(1).remove(0).results.into_iter().map(|result| result.2).collect()
+        self.outcomes(1).remove(0).results.into_iter().map(|result| result.1).collect()
     }
 
     fn add(&self, addresses: &[VirtualAddress]) -> Act {
@@ -173,7 +173,7 @@ fn adds_and_removes() {
     bench.push(1, 1, bench.add(&vips));
     let outcome = bench.outcomes(1).remove(0);
     assert_eq!((outcome.router, outcome.epoch), (RouterId(1), 1));
-    let results: Vec<_> = vips.iter().map(|vip| (bench.near, vip.address, Settled::Added)).collect();
+    let results: Vec<_> = bench.placed(&vips).iter().map(|placed| (placed.place(), Settled::Added)).collect();
     assert_eq!(outcome.results, results);
     assert_eq!(bench.announced(3), ips(&vips));
     let learnt = inside(&bench.there, || Netlink::open().unwrap().neighbour("b", vips[0].address)).unwrap();
@@ -235,7 +235,7 @@ fn overtakes() {
     ]);
     let outcomes = bench.outcomes(3);
     let count =
-        |outcome: &Outcome, state: Settled| outcome.results.iter().filter(|result| result.2 == state).count();
+        |outcome: &Outcome, state: Settled| outcome.results.iter().filter(|result| result.1 == state).count();
     assert_eq!(
         count(&outcomes[0], Settled::Superseded),
         3000,
@@ -258,7 +258,7 @@ fn overtakes() {
     bench.push(1, 7, bench.remove(&vips[..1], false));
     bench.push(1, 6, bench.add(&vips[..1]));
     let outcomes = bench.outcomes(2);
-    assert_eq!(outcomes[1].results[0].2, Settled::Superseded);
+    assert_eq!(outcomes[1].results[0].1, Settled::Superseded);
     bench.push(1, 8, bench.add(&vips[..1]));
     assert_eq!(bench.settled(), [Settled::Added]);
 }
@@ -440,7 +440,7 @@ fn many() {
     bench.hand().push_all(holds);
     let outcomes = bench.outcomes(2000);
     let held = start.elapsed();
-    assert!(outcomes.iter().all(|outcome| outcome.results[0].2 == Settled::Added));
+    assert!(outcomes.iter().all(|outcome| outcome.results[0].1 == Settled::Added));
     let seen = bench.announced(4000);
     println!("2000 routers with an address each: {held:?}; announced twice: {:?}", start.elapsed());
     assert_eq!(seen[..2000], ips(&vips), "every address once before any address twice");

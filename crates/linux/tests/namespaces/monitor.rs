@@ -92,9 +92,7 @@ fn links() {
 
 fn gone(monitor: &mut Monitor, address: IpAddr) -> (InterfaceIndex, Actor) {
     fact(monitor, "an address that is gone", |fact| match fact {
-        Fact::AddressGone { interface, address: which, by } if *which == address => {
-            Some((*interface, by.clone()))
-        }
+        Fact::AddressGone { place, by } if place.address == address => Some((place.interface, by.clone())),
         _ => None,
     })
 }
@@ -244,7 +242,7 @@ fn taken_along() {
     let mut told = Vec::new();
     until("both removals", || {
         told.extend(facts(&mut monitor).into_iter().filter_map(|fact| match fact {
-            Fact::AddressGone { address, by, .. } => Some((address, by)),
+            Fact::AddressGone { place, by } => Some((place.address, by)),
             _ => None,
         }));
         (told.len() >= 2).then_some(())

@@ -3,11 +3,10 @@
 
 use crate::facts::Facts;
 use crate::held::{Spot, Whose};
-use crate::io::{Act, Effect, Hold, InterfaceIndex, Outcome, Placed, RouterId};
+use crate::io::{Act, Effect, Hold, InterfaceIndex, Outcome, Place, Placed, RouterId};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 /// Addresses to remove, apart by whether they may have been there before this run: only those of an earlier run
 /// are removed whoever set them, never all because one of them is such.
@@ -41,7 +40,7 @@ impl Gone {
 
     /// Asks the hand. From now on they are not there, as far as anybody here is concerned.
     pub(super) fn ask(self, router: RouterId, epoch: u64, facts: &mut Facts, effects: &mut Vec<Effect>) {
-        self.all().for_each(|placed| facts.remove_marked(placed.interface, placed.address.address));
+        self.all().for_each(|placed| facts.remove_marked(placed.place()));
         for (placed, all) in [(self.ours, false), (self.leftovers, true)] {
             if !placed.is_empty() {
                 let act = Act::Remove { addresses: placed.into(), all };
@@ -57,10 +56,8 @@ pub(super) fn fence(router: RouterId, epoch: u64) -> Effect {
     Effect::Hold(Hold { router, epoch, act })
 }
 
-type Place = (InterfaceIndex, IpAddr);
-
 /// Removals under way that no router waits for: its instance is gone, or has other addresses now, or another
-/// interface. Each place with how many are meant: the same address may stand there with several prefixes.
+/// interface. Each place with how often it was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Departing {
     asked: BTreeMap<(RouterId, u64), BTreeMap<Place, u32>>,
@@ -71,7 +68,7 @@ pub(super) struct Departing {
 impl Departing {
     pub(super) fn note<'a>(&mut self, id: RouterId, epoch: u64, placed: impl Iterator<Item = &'a Placed>) {
         for placed in placed {
-            let place = (placed.interface, placed.address.address);
+            let place = placed.place();
             *self.asked.entry((id, epoch)).or_default().entry(place).or_default() += 1;
             *self.places.entry(place).or_default() += 1;
         }
@@ -81,10 +78,8 @@ impl Departing {
     pub(super) fn settle(&mut self, outcome: &Outcome) -> Vec<bool> {
         let key = (outcome.router, outcome.epoch);
         let Some(asked) = self.asked.get_mut(&key) else { return Vec::new() };
-        let departed = outcome.results.iter().map(|(interface, address, _)| {
-            let place = (*interface, *address);
-            take(asked, place) && take(&mut self.places, place)
-        });
+        let results = outcome.results.iter();
+        let departed = results.map(|(place, _)| take(asked, *place) && take(&mut self.places, *place));
         let departed = departed.collect();
         if asked.is_empty() {
             self.asked.remove(&key);
@@ -94,15 +89,15 @@ impl Departing {
 
     /// Nothing that is on an interface that vanished needs to be waited for.
     pub(super) fn forget_interface(&mut self, index: InterfaceIndex) {
-        self.places.retain(|(interface, _), _| *interface != index);
+        self.places.retain(|place, _| place.interface != index);
         self.asked.retain(|_, places| {
-            places.retain(|(interface, _), _| *interface != index);
+            places.retain(|place, _| place.interface != index);
             !places.is_empty()
         });
     }
 
-    pub(super) fn contains(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
-        self.places.contains_key(&(interface, address))
+    pub(super) fn contains(&self, place: Place) -> bool {
+        self.places.contains_key(&place)
     }
 
     pub(super) fn is_empty(&self) -> bool {

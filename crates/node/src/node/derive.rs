@@ -162,11 +162,9 @@ impl Node {
         for address in self.facts.marked() {
             let ours = self.by_address.get(&address.address).into_iter().flatten().any(|id| {
                 let spots = self.slots.get(id).map(|slot| slot.spots.as_slice()).unwrap_or_default();
-                spots.iter().any(|spot| {
-                    spot.is_at(address.interface, address.address) && spot.address.prefix == address.prefix
-                })
+                spots.iter().any(|spot| spot.is_at(address.place()))
             });
-            if !ours && !self.departing.contains(address.interface, address.address) {
+            if !ours && !self.departing.contains(address.place()) {
                 let mut virtual_address = model::VirtualAddress::host(address.address);
                 virtual_address.prefix = address.prefix;
                 gone.take_leftover(Placed { interface: address.interface, address: virtual_address });
@@ -190,14 +188,12 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let mut refused = Vec::new();
         let mut from = 0;
-        for (interface, address, settled) in &outcome.results {
+        for (place, settled) in &outcome.results {
             // The results come in the order of the addresses, more or less: look onward from the last one.
             let count = slot.spots.len();
             let (before, after) = slot.spots.split_at_mut(from);
             let mut spots = after.iter_mut().chain(before).zip(from..);
-            let Some((spot, at)) = spots.find(|(spot, _)| spot.is_at(*interface, *address)) else {
-                continue;
-            };
+            let Some((spot, at)) = spots.find(|(spot, _)| spot.is_at(*place)) else { continue };
             from = (at + 1) % count;
             let adding = matches!(spot.held, Held::Adding { .. });
             let news = spot.settle(outcome.epoch, *settled, now + RETRY_ONE);
@@ -206,7 +202,7 @@ impl Node {
                 continue;
             }
             let (instance, address, interface) =
-                (slot.instance.name.clone(), *address, self.facts.name_of(*interface));
+                (slot.instance.name.clone(), place.address, self.facts.name_of(place.interface));
             match settled {
                 Settled::Adopted => {
                     effects.push(report(Event::AddressAdopted { instance, address, interface }));
@@ -241,14 +237,14 @@ impl Node {
     /// What became of addresses that no router has a place for any more.
     fn settle_departed(&mut self, outcome: &Outcome, effects: &mut Vec<Effect>) {
         let departed = self.departing.settle(outcome);
-        for ((interface, address, settled), _) in outcome.results.iter().zip(departed).filter(|(_, is)| *is) {
+        for ((place, settled), _) in outcome.results.iter().zip(departed).filter(|(_, is)| *is) {
             match settled {
                 Settled::Refused(errno) => {
-                    let (address, interface) = (*address, self.facts.name_of(*interface));
+                    let (address, interface) = (place.address, self.facts.name_of(place.interface));
                     effects.push(report(Event::AddressStays { address, interface, errno: *errno }));
                 }
                 // We may have been told that it was there after we had asked for its end.
-                Settled::Removed => self.facts.remove_marked(*interface, *address),
+                Settled::Removed => self.facts.remove_marked(*place),
                 Settled::Added | Settled::Adopted | Settled::NotOurs | Settled::Superseded => {}
             }
         }

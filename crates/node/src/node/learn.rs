@@ -3,12 +3,10 @@
 use super::{NOBODY, Node, report};
 use crate::event::{Event, Fault};
 use crate::facts::News;
-use crate::held::{Held, Whose};
-use crate::io::{Actor, Address, Effect, Fact, InterfaceIndex, RouterId};
+use crate::held::{Held, Spot, Whose};
+use crate::io::{Actor, Address, Effect, Fact, InterfaceIndex, Place, RouterId};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
-use model::VirtualAddress;
 use timeline::{Duration, Instant, Machine};
 use vrrp::Role;
 
@@ -16,8 +14,7 @@ use vrrp::Role;
 #[derive(Debug)]
 pub(super) struct Loss {
     id: RouterId,
-    interface: InterfaceIndex,
-    address: IpAddr,
+    place: Place,
     by: Option<String>,
 }
 
@@ -47,23 +44,14 @@ impl Node {
                     self.notice_address(&address);
                 }
             }
-            Fact::AddressGone { interface, address, by } => {
-                // The host may have the same address with another prefix: an owner has.
-                let ours = self.prefix_here(interface, address);
-                let known = ours.is_some_and(|prefix| self.facts.remove_exact(interface, address, prefix));
-                match by {
-                    Actor::Other(who) => {
-                        if !known {
-                            self.facts.remove_address(interface, address);
-                        }
-                        self.lose_address(now, interface, address, who);
-                        self.dirty_devices.insert(self.facts.name_of(interface));
-                    }
-                    Actor::Ourselves => {
-                        self.facts.remove_marked(interface, address);
-                        self.forget_leftover(interface, address);
-                    }
-                }
+            Fact::AddressGone { place, by: Actor::Other(who) } => {
+                self.facts.remove_address(place);
+                self.lose_address(now, place, who);
+                self.dirty_devices.insert(self.facts.name_of(place.interface));
+            }
+            Fact::AddressGone { place, by: Actor::Ourselves } => {
+                self.facts.remove_marked(place);
+                self.forget_leftover(place);
             }
             Fact::Everything { links, addresses } => {
                 self.facts.replace(links, addresses);
@@ -85,13 +73,6 @@ impl Node {
         }
     }
 
-    /// The prefix of a virtual address on this interface.
-    fn prefix_here(&self, interface: InterfaceIndex, address: IpAddr) -> Option<u8> {
-        let slots = self.by_address.get(&address).into_iter().flatten().filter_map(|id| self.slots.get(id));
-        let mut spots = slots.flat_map(|slot| &slot.spots).filter(|spot| spot.is_at(interface, address));
-        spots.next().map(|spot| spot.address.prefix)
-    }
-
     /// Addresses on an interface that vanished are gone without a trace.
     fn forget_interface(&mut self, index: InterfaceIndex) {
         self.departing.forget_interface(index);
@@ -111,15 +92,12 @@ impl Node {
         if !address.marked {
             self.dirty_devices.insert(self.facts.name_of(address.interface));
         }
-        let mut known = self.departing.contains(address.interface, address.address);
+        let mut known = self.departing.contains(address.place());
         // It is no leftover if it is one of ours, under way or there, for whichever instance.
         let ids = || self.by_address.get(&address.address).into_iter().flatten();
         let mut spots = ids().filter_map(|id| self.slots.get(id)).flat_map(|slot| &slot.spots);
-        let mut claimed = address.marked
-            && spots.any(|spot| {
-                let here = spot.is_at(address.interface, address.address);
-                here && spot.address.prefix == address.prefix && spot.is_claimed()
-            });
+        let mut claimed =
+            address.marked && spots.any(|spot| spot.is_at(address.place()) && spot.is_claimed());
         for id in ids() {
             let Some(slot) = self.slots.get_mut(id) else { continue };
             for spot in slot.spots.iter_mut().filter(|spot| spot.address.address == address.address) {
@@ -147,10 +125,10 @@ impl Node {
     }
 
     /// What looked like a leftover was our own, already on its way out when we were told of it.
-    fn forget_leftover(&mut self, interface: InterfaceIndex, address: IpAddr) {
-        for id in self.by_address.get(&address).into_iter().flatten() {
+    fn forget_leftover(&mut self, place: Place) {
+        for id in self.by_address.get(&place.address).into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(id) else { continue };
-            for spot in slot.spots.iter_mut().filter(|spot| spot.is_at(interface, address)) {
+            for spot in slot.spots.iter_mut().filter(|spot| spot.is_at(place)) {
                 if spot.held == Held::Present(Whose::Leftover) {
                     spot.held = Held::Absent;
                     self.touched.insert(*id);
@@ -164,10 +142,9 @@ impl Node {
         let mut lost = Vec::new();
         for slot in self.slots.values_mut() {
             for spot in &mut slot.spots {
-                let Some(at) = spot.at else { continue };
-                let VirtualAddress { address, prefix, .. } = spot.address;
-                let is_there = self.facts.has_address(at, address, prefix);
-                if self.facts.link(at).is_none() {
+                let Some(place) = spot.place() else { continue };
+                let is_there = self.facts.is_taken(place);
+                if self.facts.link(place.interface).is_none() {
                     spot.held = Held::Absent;
                     spot.at = None;
                     self.touched.insert(slot.id);
@@ -175,24 +152,25 @@ impl Node {
                     // Not set yet, or set and taken away unseen: when it is done, do it once more, which does no harm.
                     *lost = (!is_there).then_some(now);
                 } else if matches!(spot.held, Held::Present(_)) && !is_there {
-                    lost.push((at, address));
+                    lost.push(place);
                 }
             }
         }
-        for (interface, address) in lost {
-            self.lose_address(now, interface, address, None);
+        for place in lost {
+            self.lose_address(now, place, None);
         }
         let marked: Vec<Address> = self.facts.marked().cloned().collect();
         marked.iter().for_each(|address| self.notice_address(address));
     }
 
     /// Somebody removed one of our addresses: it is set again at the end of this turn, unless it is a fight.
-    fn lose_address(&mut self, now: Instant, interface: InterfaceIndex, address: IpAddr, by: Option<String>) {
-        for id in self.by_address.get(&address).into_iter().flatten() {
+    fn lose_address(&mut self, now: Instant, lost: Place, by: Option<String>) {
+        for id in self.by_address.get(&lost.address).into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(id) else { continue };
-            let Some(spot) = slot.spots.iter_mut().find(|spot| spot.is_at(interface, address)) else {
-                continue;
-            };
+            // What somebody else had set may have had another prefix.
+            let is_lost = |spot: &&mut Spot| spot.place().is_some_and(|place| place.excludes(&lost));
+            let Some(spot) = slot.spots.iter_mut().find(is_lost) else { continue };
+            let Some(place) = spot.place() else { continue };
             match spot.held {
                 Held::Adding { epoch, .. } => spot.held = Held::Adding { epoch, lost: Some(now) },
                 Held::Present(_) => spot.held = Held::Lost { again_at: now },
@@ -200,22 +178,21 @@ impl Node {
                 Held::Absent | Held::Removing { .. } | Held::Lost { .. } | Held::Refused { .. } => continue,
             }
             self.touched.insert(*id);
-            self.losses.push(Loss { id: *id, interface, address, by: by.clone() });
+            self.losses.push(Loss { id: *id, place, by: by.clone() });
         }
     }
 
     /// Tells what was taken away in this turn, and resigns if it is a fight, now that all facts are in: a link
     /// that goes down takes its IPv6 addresses along, and says so only after them. That is no theft.
     pub(super) fn mourn(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        for Loss { id, interface, address, by } in core::mem::take(&mut self.losses) {
+        for Loss { id, place, by } in core::mem::take(&mut self.losses) {
+            let Place { interface, address, .. } = place;
             let standing = self.facts.link(interface).is_some_and(|link| link.up);
             let Some(slot) = self.slots.get_mut(&id) else { continue };
             if slot.router.role() != Role::Active {
                 continue;
             }
-            let Some(spot) = slot.spots.iter_mut().find(|spot| spot.is_at(interface, address)) else {
-                continue;
-            };
+            let Some(spot) = slot.spots.iter_mut().find(|spot| spot.is_at(place)) else { continue };
             let (Held::Lost { again_at: again } | Held::Adding { lost: Some(again), .. }) = &mut spot.held
             else {
                 continue;

@@ -6,7 +6,7 @@ use crate::election::settled;
 use crate::world::{ETH0, Kept, World, address, adverts, ip, link, ms};
 use model::{Host, VirtualAddress};
 use node::event::{Event, Standing};
-use node::io::{Act, Actor, Address, Effect, Errno, Fact, Order};
+use node::io::{Act, Actor, Address, Effect, Errno, Fact, Link, Order};
 use node::status::AddressState;
 use timeline::Duration;
 
@@ -121,6 +121,69 @@ fn a_fight_is_left_to_a_healthy_peer() {
         world.run(ms(0));
         assert!(world.has(0, "10.0.0.3"), "and at once after a quiet time");
     }
+}
+
+#[test]
+fn a_thief_on_a_link_that_is_down_is_fought_too() {
+    let mut world = World::new(1);
+    world.machines[0].add_link(Link { up: false, carrier: false, ..link(3, "eth1", 9) }, 1);
+    let mut elsewhere = VirtualAddress::host(ip("10.1.0.3"));
+    (elsewhere.device, elsewhere.no_track) = (Some("eth1".into()), true);
+    let mut router = instance(50, 150, &["10.0.0.3"]);
+    router.excluded.push(elsewhere);
+    world.boot(0, host(vec![router]));
+    world.run(ms(10_000));
+    assert!(world.has(0, "10.1.0.3"), "an interface that is down may carry addresses");
+    // Whatever it sets is taken at once, and nothing is told about time: it must not go on for ever.
+    world.machines[0].kernel.thief.insert(ip("10.1.0.3"));
+    world.machines[0].steal("10.1.0.3", "dhcpcd");
+    world.run(ms(0));
+    assert_eq!(world.standing(0), Standing::Fault);
+    let story = world.story(0);
+    assert!(story.contains("because 10.1.0.3 keeps being removed from eth1 (last by dhcpcd)"), "{story}");
+    assert_eq!(
+        world.status(0, "VI_50").counters.lost_addresses,
+        1,
+        "what the link may have taken is no theft"
+    );
+    world.machines[0].kernel.thief.clear();
+    world.run(ms(20_000));
+    assert!(world.has(0, "10.0.0.3") && world.has(0, "10.1.0.3"));
+}
+
+#[test]
+fn an_address_of_the_administrator_with_another_prefix_is_another() {
+    let mut world = alone(&["10.0.0.3"]);
+    world.machines[0].set_address(address(ETH0, "10.0.0.3/24"));
+    world.run(ms(10));
+    world.machines[0].log.clear();
+    let set = world.machines[0].kernel.addresses.len();
+    let place = address(ETH0, "10.0.0.3/24").place();
+    world.machines[0].kernel.addresses.retain(|kept| kept.address.place() != place);
+    assert_eq!(world.machines[0].kernel.addresses.len(), set - 1);
+    world.machines[0].tell(Fact::AddressGone { place, by: Actor::Other(None) });
+    world.run(ms(1_000));
+    assert_eq!(acts(&world), [] as [&str; 0], "ours was left alone");
+    assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 0);
+}
+
+#[test]
+fn an_adopted_ipv6_address_with_another_prefix_is_missed_when_it_goes() {
+    let mut world = World::new(1);
+    world.machines[0].set_address(address(ETH0, "2001:db8::3/64"));
+    world.boot(0, host(vec![instance(50, 150, &["2001:db8::3"])]));
+    world.run(ms(10_000));
+    let state = |world: &World| world.status(0, "VI_50").addresses[0].state;
+    assert_eq!(state(&world), AddressState::Foreign, "the kernel does not set it twice");
+    world.machines[0].log.clear();
+    let everything = world.machines[0].kernel.everything();
+    world.machines[0].tell(everything);
+    world.run(ms(1_000));
+    assert_eq!(acts(&world), [] as [&str; 0], "it is there");
+    world.machines[0].steal("2001:db8::3", "ip");
+    world.run(ms(1_000));
+    assert_eq!(state(&world), AddressState::Held);
+    assert!(world.has(0, "2001:db8::3"));
 }
 
 #[test]
@@ -263,7 +326,7 @@ fn the_notice_of_a_theft_that_comes_before_the_outcome_is_not_lost() {
     world.run(ms(9));
     let by = Actor::Other(None);
     world.machines[0].kernel.refuses.clear();
-    world.machines[0].tell(Fact::AddressGone { interface: ETH0, address: ip("10.0.0.3"), by });
+    world.machines[0].tell(Fact::AddressGone { place: address(ETH0, "10.0.0.3/32").place(), by });
     world.run(ms(200));
     assert!(world.has(0, "10.0.0.3"));
     assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 2);

@@ -339,6 +339,47 @@ proptest! {
     }
 }
 
+/// Neither can tell the other's adverts from its own, and a kernel would drop them: nobody's fault but the
+/// administrator's.
+#[test]
+fn two_that_have_only_the_same_address_to_speak_from() {
+    run(&[
+        Step::Source(1, false),
+        Step::Give(1, 1),
+        Step::Source(0, false),
+        Step::Give(0, 1),
+        Step::Stop(0),
+        Step::Wait(1534),
+        Step::Wait(2466),
+    ]);
+}
+
+#[test]
+fn an_address_with_another_prefix_is_stolen_before_the_end() {
+    run(&[
+        Step::Give(0, 0),
+        Step::Reboot(0, false, 4),
+        Step::Stop(1),
+        Step::Wait(2415),
+        Step::Steal(0, 0),
+        Step::Stop(0),
+    ]);
+}
+
+#[test]
+fn a_fight_over_an_address_that_changes_its_prefix() {
+    run(&[
+        Step::Give(0, 0),
+        Step::Wait(718),
+        Step::Configure(0, 4),
+        Step::Wait(2697),
+        Step::Thief(0, 0, true),
+        Step::Configure(0, 0),
+        Step::Steal(0, 0),
+        Step::Wait(0),
+    ]);
+}
+
 /// Nonsense that no kernel and no hand would tell, as five numbers: what, and four that choose.
 type Nonsense = (u8, u8, u8, u8, u16);
 
@@ -367,17 +408,17 @@ fn feed(node: &mut Node, now: Instant, asked: &[Hold], nonsense: Nonsense, effec
         0 | 1 => Fact::Link(link()),
         2 => Fact::LinkGone(interface),
         3 | 4 => Fact::Address(found),
-        5 => Fact::AddressGone { interface, address, by },
+        5 => Fact::AddressGone { place: found.place(), by },
         6 => Fact::Everything { links: vec![link()], addresses: vec![found] },
         7 => Fact::Deaf,
         8 => {
             // An answer to what was asked, or to what nobody asked.
             let (mut router, mut epoch) = (RouterId(u32::from(a % 4)), u64::from(d % 30));
-            let mut results = vec![(interface, address, settled)];
+            let mut results = vec![(found.place(), settled)];
             if let Some(hold) = asked.get(usize::from(d) % asked.len().max(1)).filter(|_| on(8)) {
                 (router, epoch) = (hold.router, hold.epoch);
                 if let Act::Add { addresses, .. } | Act::Remove { addresses, .. } = &hold.act {
-                    results = addresses.iter().map(|p| (p.interface, p.address.address, settled)).collect();
+                    results = addresses.iter().map(|placed| (placed.place(), settled)).collect();
                 }
             }
             return node.handle(now, Input::Outcome(Outcome { router, epoch, results }), effects);

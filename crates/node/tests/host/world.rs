@@ -258,15 +258,27 @@ impl World {
     fn check_owners(&mut self) {
         let whole =
             self.cuts.is_empty() && self.machines.iter().all(|m| !m.frozen && m.kernel.is_connected());
-        let mut active: BTreeMap<(Arc<str>, u8), u32> = BTreeMap::new();
-        for machine in self.machines.iter().filter(|m| !m.abandoned) {
-            machine.was_active.iter().for_each(|router| *active.entry(router.clone()).or_default() += 1);
+        let mut active: BTreeMap<(Arc<str>, u8), Vec<usize>> = BTreeMap::new();
+        for (n, machine) in self.machines.iter().enumerate().filter(|(_, m)| !m.abandoned) {
+            machine.was_active.iter().for_each(|router| active.entry(router.clone()).or_default().push(n));
         }
-        self.conflicts.retain(|router, _| whole && active.get(router).is_some_and(|n| *n > 1));
-        for (router, _) in active.into_iter().filter(|(_, n)| whole && *n > 1) {
+        active.retain(|_, holders| whole && holders.len() > 1);
+        active.retain(|router, holders| self.hear_each_other(router, holders));
+        self.conflicts.retain(|router, _| active.contains_key(router));
+        for router in active.into_keys() {
             let since = *self.conflicts.entry(router.clone()).or_insert(self.now);
             assert!(self.now.since(since) < CONFLICT, "{router:?} has two owners at {:?}", self.now);
         }
+    }
+
+    /// Whether the machines speak from different addresses: what comes from its own address nobody believes.
+    fn hear_each_other(&self, router: &(Arc<str>, u8), machines: &[usize]) -> bool {
+        let source = |n: &usize| {
+            let status = self.machines[*n].node.status(self.now);
+            let mut instances = status.instances.into_iter();
+            instances.find(|i| (&i.interface, i.vrid.get()) == (&router.0, router.1)).and_then(|i| i.source)
+        };
+        machines.iter().map(source).collect::<BTreeSet<_>>().len() > 1
     }
 }
 
@@ -327,7 +339,7 @@ impl Machine {
 
     /// The administrator, or some program, sets an address.
     pub(crate) fn set_address(&mut self, address: Address) {
-        self.kernel.addresses.retain(|k| k.address.address != address.address);
+        self.kernel.addresses.retain(|k| !k.address.place().excludes(&address.place()));
         self.kernel.addresses.push(Kept { address: address.clone(), ours: false });
         self.facts.push_back(Fact::Address(address));
     }
@@ -336,8 +348,8 @@ impl Machine {
     pub(crate) fn steal(&mut self, address: &str, by: &str) {
         let address = ip(address);
         let kept = self.kernel.addresses.iter().position(|k| k.address.address == address).unwrap();
-        let interface = self.kernel.addresses.remove(kept).address.interface;
-        self.facts.push_back(Fact::AddressGone { interface, address, by: Actor::Other(Some(by.into())) });
+        let place = self.kernel.addresses.remove(kept).address.place();
+        self.facts.push_back(Fact::AddressGone { place, by: Actor::Other(Some(by.into())) });
     }
 
     pub(crate) fn add_link(&mut self, link: Link, lan: u8) {
@@ -365,8 +377,8 @@ impl Machine {
     fn drop_addresses(&mut self, interface: InterfaceIndex, which: impl Fn(IpAddr) -> bool) {
         let goes = |kept: &Kept| kept.address.interface == interface && which(kept.address.address);
         for kept in self.kernel.addresses.iter().filter(|kept| goes(kept)) {
-            let (address, by) = (kept.address.address, Actor::Other(None));
-            self.facts.push_back(Fact::AddressGone { interface, address, by });
+            let (place, by) = (kept.address.place(), Actor::Other(None));
+            self.facts.push_back(Fact::AddressGone { place, by });
         }
         self.kernel.addresses.retain(|kept| !goes(kept));
     }
@@ -512,13 +524,6 @@ impl Machine {
     }
 }
 
-impl Kept {
-    /// What makes it this one and no other, to a kernel.
-    const fn place(&self) -> (InterfaceIndex, IpAddr, u8) {
-        (self.address.interface, self.address.address, self.address.prefix)
-    }
-}
-
 impl Kernel {
     pub(crate) fn has(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|kept| kept.address.address == address)
@@ -557,20 +562,17 @@ impl Kernel {
         let mut notices = Vec::new();
         let results = match &hold.act {
             Act::Add { addresses, .. } if stale => {
-                let each = addresses.iter().map(|p| (p.interface, p.address.address, Settled::Superseded));
-                each.collect()
+                addresses.iter().map(|placed| (placed.place(), Settled::Superseded)).collect()
             }
             Act::Add { addresses, announcements } => {
-                let results: Vec<_> = addresses
-                    .iter()
-                    .map(|placed| (placed.interface, placed.address.address, self.set(placed, &mut notices)))
-                    .collect();
+                let results: Vec<_> =
+                    addresses.iter().map(|placed| (placed.place(), self.set(placed, &mut notices))).collect();
                 announcements.iter().for_each(|a| self.announce(now, a.address, 1));
                 results
             }
             Act::Remove { addresses, all } => {
                 let each = addresses.iter();
-                each.map(|p| (p.interface, p.address.address, self.unset(p, *all, &mut notices))).collect()
+                each.map(|placed| (placed.place(), self.unset(placed, *all, &mut notices))).collect()
             }
             Act::Announce { announcements, rounds, .. } => {
                 if !stale {
@@ -596,9 +598,10 @@ impl Kernel {
         if let Some(errno) = self.refuses.get(&address) {
             return Settled::Refused(*errno);
         }
-        let here = |kept: &&mut Kept| kept.place() == (interface, address, prefix);
+        let place = placed.place();
+        let here = |kept: &&mut Kept| kept.address.place().excludes(&place);
         if let Some(kept) = self.addresses.iter_mut().find(here) {
-            if !kept.address.marked {
+            if !kept.address.marked || kept.address.place() != place {
                 return Settled::Adopted;
             }
             kept.ours = true;
@@ -608,8 +611,8 @@ impl Kernel {
         let address = Address { interface, address, prefix, usable, secondary, marked };
         notices.push(Fact::Address(address.clone()));
         if self.thief.contains(&address.address) {
-            let (address, by) = (address.address, Actor::Other(Some("dhcpcd".into())));
-            notices.push(Fact::AddressGone { interface, address, by });
+            let by = Actor::Other(Some("dhcpcd".into()));
+            notices.push(Fact::AddressGone { place, by });
         } else {
             self.addresses.push(Kept { address, ours: true });
         }
@@ -617,8 +620,8 @@ impl Kernel {
     }
 
     fn unset(&mut self, placed: &Placed, all: bool, notices: &mut Vec<Fact>) -> Settled {
-        let (interface, address) = (placed.interface, placed.address.address);
-        let here = |kept: &Kept| kept.place() == (interface, address, placed.address.prefix);
+        let (address, place) = (placed.address.address, placed.place());
+        let here = |kept: &Kept| kept.address.place() == place;
         let Some(at) = self.addresses.iter().position(here) else { return Settled::Removed };
         let kept = &self.addresses[at];
         if !kept.ours && !all {
@@ -630,7 +633,7 @@ impl Kernel {
             return Settled::Refused(*errno);
         }
         self.addresses.remove(at);
-        notices.push(Fact::AddressGone { interface, address, by: Actor::Ourselves });
+        notices.push(Fact::AddressGone { place, by: Actor::Ourselves });
         Settled::Removed
     }
 }
