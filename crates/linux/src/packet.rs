@@ -184,6 +184,31 @@ impl Teller {
     }
 }
 
+/// Datagrams that could not even be looked at. Anybody may send them: told rarely.
+#[derive(Debug, Default)]
+struct Unreadable {
+    untold: u64,
+    quiet_until: Option<Instant>,
+}
+
+impl Unreadable {
+    const QUIET: Duration = Duration::from_secs(60);
+
+    /// Takes so many more; what is to be told now, if anything.
+    fn note(&mut self, now: Instant, more: u32) -> Option<String> {
+        self.untold += u64::from(more);
+        if self.untold == 0 || self.quiet_until.is_some_and(|at| now < at) {
+            return None;
+        }
+        self.quiet_until = Some(now + Self::QUIET);
+        let text = format!(
+            "{} datagram(s) ignored: longer than any advert, or without the interface that they came in on",
+            std::mem::take(&mut self.untold)
+        );
+        Some(text)
+    }
+}
+
 /// What the kernel refused, by what it is.
 #[derive(Debug, Default)]
 struct Lacking {
@@ -262,6 +287,7 @@ struct Turner {
     again_at: Option<Instant>,
     /// When to look after the hand.
     pulse_at: Instant,
+    unreadable: Unreadable,
     /// Why this cannot go on.
     broken: Option<&'static str>,
     effects: Vec<Effect>,
@@ -303,6 +329,7 @@ impl Turner {
             lacking: Lacking::default(),
             again_at: None,
             pulse_at: Instant::EPOCH,
+            unreadable: Unreadable::default(),
             broken: None,
             effects: Vec::new(),
             transmits: Vec::new(),
@@ -387,14 +414,18 @@ impl Turner {
         {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
-        let mut lost = 0;
+        let (mut lost, mut unreadable) = (0, 0);
         for _ in 0..ROUNDS {
             let Self { node, speaker, effects, .. } = self;
             let drained = speaker.receive(&turn, |frame| node.handle(now, Input::Frame(frame), effects));
             lost += drained.lost;
+            unreadable += drained.unreadable;
             if !drained.more {
                 break;
             }
+        }
+        if let Some(text) = self.unreadable.note(now, unreadable) {
+            self.teller.tell(Report::Problem(Level::Warning, text));
         }
         // After the frames: an old advert among them must not undo the grace.
         if lost > 0 {
@@ -550,6 +581,18 @@ mod tests {
 
     fn missing(family: Family, errno: i32) -> Missing {
         Missing { family, sealed: false, why: Error::refused("open a socket", Refusal::new(errno)) }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_once_a_minute() {
+        let mut unreadable = Unreadable::default();
+        let at = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
+        assert_eq!(unreadable.note(at(1), 0), None);
+        assert!(unreadable.note(at(1), 2).is_some_and(|text| text.starts_with("2 datagram(s) ignored")));
+        assert_eq!(unreadable.note(at(2), 3), None);
+        assert_eq!(unreadable.note(at(60), 1), None);
+        assert!(unreadable.note(at(61), 0).is_some_and(|text| text.starts_with("4 datagram(s) ignored")));
+        assert_eq!(unreadable.note(at(200), 0), None);
     }
 
     #[test]

@@ -367,6 +367,11 @@ fn an_address_with_another_prefix_is_stolen_before_the_end() {
 }
 
 #[test]
+fn a_fight_on_a_link_that_is_down() {
+    run(&[Step::Thief(0, 5, true), Step::Up(0, 3, false), Step::Configure(0, 4), Step::Wait(0)]);
+}
+
+#[test]
 fn a_fight_over_an_address_that_changes_its_prefix() {
     run(&[
         Step::Give(0, 0),
