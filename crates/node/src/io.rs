@@ -272,7 +272,7 @@ pub enum Act {
     Remove {
         /// The addresses.
         addresses: Arc<[Placed]>,
-        /// Also those that were there before us (`--release-vips`, or left by an earlier run).
+        /// Also those that an earlier run left: they carry our mark. What carries none is somebody else's.
         all: bool,
     },
     /// Announce, `rounds` times: every address once before any address twice. An address that an `Add` before

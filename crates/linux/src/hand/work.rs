@@ -3,11 +3,11 @@
 use super::announce::Announcer;
 use super::{Order, Shared};
 use crate::clock;
-use crate::error::Refusal;
+use crate::error::{Refusal, Result};
 use crate::ledger::{Ledger, Slot, State, is_gone, kernel_keeps_marks};
 use crate::mailbox::Mailbox;
 use crate::netlink::{Netlink, Request, SLICE};
-use node::io::{Act, Address, Announcement, Hold, InterfaceIndex, Outcome, Place, Placed, RouterId, Settled};
+use node::io::{Act, Announcement, Hold, InterfaceIndex, Outcome, Place, Placed, RouterId, Settled};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
@@ -92,8 +92,8 @@ pub(super) struct Worker {
     own: HashMap<Place, Option<Slot>>,
     /// What the kernel refused since the router's last `Remove`: it is not announced.
     refused: HashMap<RouterId, HashSet<(InterfaceIndex, IpAddr)>>,
-    /// The marked addresses, asked for when the kernel says `EEXIST`; for one slice.
-    known: Option<HashSet<Place>>,
+    /// The addresses and whether they are marked; asked for when that matters, for one slice.
+    known: Option<HashMap<Place, bool>>,
     /// Whether the kernel stores which addresses are ours.
     marks: bool,
     /// Interfaces on which secondary addresses survive the removal of their primary.
@@ -215,6 +215,7 @@ impl Worker {
         self.answers.clear();
         self.known = None;
         self.gather();
+        self.known = None; // what was known before the slice may not be so after it
         if !self.requests.is_empty() {
             let start = clock::now();
             if let Err(why) = self.netlink.slice(&self.requests, &mut self.answers) {
@@ -260,7 +261,7 @@ impl Worker {
         if self.requests.len() >= self.limit {
             return false;
         }
-        let one = &mut self.jobs[job];
+        let one = &self.jobs[job];
         let at = one.next;
         let (adding, all) = match &one.task {
             Task::Add { .. } => (true, false),
@@ -285,12 +286,13 @@ impl Worker {
                     self.ledger.set(noted, State::Removing);
                 }
             }
-            (false, None) if all => {}
+            // Left by an earlier run, unless somebody has put his own in its place meanwhile.
+            (false, None) if all && !self.is_foreign(place) => {}
             (false, None) => {
                 if self.items.iter().any(|item| item.adding && item.place == place) {
                     return false; // it is being set by this very slice
                 }
-                one.results[at].1 = Settled::NotOurs;
+                self.jobs[job].results[at].1 = Settled::NotOurs;
                 return true;
             }
         }
@@ -395,12 +397,21 @@ impl Worker {
         if !self.marks {
             return set;
         }
+        self.mark_of(place).map_or(set, |mark| mark == Some(true))
+    }
+
+    /// Whether an address that this run did not set is surely somebody else's.
+    fn is_foreign(&mut self, place: Place) -> bool {
+        self.marks && self.mark_of(place).ok() == Some(Some(false))
+    }
+
+    /// Whether an address carries our mark; `None` if it is not there.
+    fn mark_of(&mut self, place: Place) -> Result<Option<bool>> {
         if self.known.is_none() {
-            let Ok(known) = self.netlink.dump_addresses() else { return set };
-            let marked = known.iter().filter(|one| one.marked);
-            self.known = Some(marked.map(Address::place).collect());
+            let known = self.netlink.dump_addresses()?;
+            self.known = Some(known.iter().map(|one| (one.place(), one.marked)).collect());
         }
-        self.known.as_ref().is_some_and(|known| known.contains(&place))
+        Ok(self.known.as_ref().and_then(|known| known.get(&place).copied()))
     }
 
     fn removed(&mut self, item: Item, answer: Result<(), Refusal>) -> Settled {

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Addresses to remove, apart by whether they may have been there before this run: only those of an earlier run
-/// are removed whoever set them, never all because one of them is such.
+/// are removed though this run did not set them, never all because one of them is such.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     ours: Vec<Placed>,

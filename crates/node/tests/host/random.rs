@@ -366,6 +366,20 @@ fn an_address_with_another_prefix_is_stolen_before_the_end() {
     ]);
 }
 
+/// The order to remove what an earlier run left comes too late: it is the administrator's by now.
+#[test]
+fn a_leftover_is_replaced_by_the_administrators_before_it_is_removed() {
+    run(&[
+        Step::Wait(2610),
+        Step::Stop(0),
+        Step::Hand(1, 8, false),
+        Step::Reboot(1, false, 0),
+        Step::Wait(0),
+        Step::Steal(1, 0),
+        Step::Give(1, 0),
+    ]);
+}
+
 #[test]
 fn a_fight_on_a_link_that_is_down() {
     run(&[Step::Thief(0, 5, true), Step::Up(0, 3, false), Step::Configure(0, 4), Step::Wait(0)]);

@@ -624,10 +624,9 @@ impl Kernel {
         let here = |kept: &Kept| kept.address.place() == place;
         let Some(at) = self.addresses.iter().position(here) else { return Settled::Removed };
         let kept = &self.addresses[at];
-        if !kept.ours && !all {
+        if !(kept.ours || all && kept.address.marked) {
             return Settled::NotOurs;
         }
-        assert!(kept.address.marked, "{address} is the administrator's");
         if let Some(errno) = self.clings.get(&address) {
             self.clung.insert(address);
             return Settled::Refused(*errno);
