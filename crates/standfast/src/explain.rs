@@ -59,15 +59,15 @@ fn describe(block: Block, keyword: &Keyword, out: &mut dyn Write) -> io::Result<
     writeln!(out, "{} {}", keyword.name, keyword.arguments)?;
     writeln!(out, "    {place}")?;
     writeln!(out, "    {}", keyword.doc)?;
-    let value = keyword.value.trim_end_matches("; ");
+    let value = keyword.value_text();
     if !matches!(keyword.shape, Shape::Flag) && !value.is_empty() {
         writeln!(out, "    value: {value}")?;
     }
     if !keyword.default.is_empty() {
         writeln!(out, "    default: {}", keyword.default)?;
     }
-    if !keyword.since.is_empty() {
-        writeln!(out, "    since keepalived {}", keyword.since)?;
+    if let Some(since) = keyword.since() {
+        writeln!(out, "    since keepalived {since}")?;
     }
     match keyword.state {
         State::Honoured => Ok(()),

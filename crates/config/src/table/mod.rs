@@ -10,6 +10,12 @@ mod lines;
 mod lvs;
 mod root;
 mod track;
+mod value;
+
+pub use value::{Number, Value};
+
+use alloc::string::String;
+use core::fmt;
 
 /// A keyword of the language.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,16 +26,79 @@ pub struct Keyword {
     pub shape: Shape,
     /// What follows it, as shown to users: `SECS`, `NAME { ... }`; empty for a flag.
     pub arguments: &'static str,
-    /// Type, unit and range of the value.
-    pub value: &'static str,
+    /// What that may be.
+    pub value: Value,
+    /// What else there is to say about the value, for people.
+    pub remark: &'static str,
     /// What holds without it.
     pub default: &'static str,
-    /// The keepalived version that brought it; empty: 2.2.7 or earlier.
-    pub since: &'static str,
+    /// The keepalived version that brought it, as text; empty: 2.2.7 or earlier. See [`Keyword::since`].
+    since: &'static str,
     /// What Standfast does with it.
     pub state: State,
     /// What it is for, in one sentence.
     pub doc: &'static str,
+    /// Whether keepalived only drops the line when the value is missing. It ends for most others.
+    pub lenient: bool,
+}
+
+impl Keyword {
+    /// Adds what the type of the value does not say.
+    const fn but(self, remark: &'static str) -> Self {
+        Self { remark, ..self }
+    }
+
+    /// keepalived drops the line when the value is missing, and goes on.
+    const fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
+    }
+
+    /// The version of keepalived that brought it; `None`: 2.2.7 or earlier.
+    #[must_use]
+    pub fn since(&self) -> Option<Release> {
+        Release::of(self.since)
+    }
+
+    /// Everything about its value in one line: what it may be, and the remark.
+    #[must_use]
+    pub fn value_text(&self) -> String {
+        let mut text = self.value.text();
+        if !text.is_empty() && !self.remark.is_empty() {
+            text.push_str("; ");
+        }
+        text.push_str(self.remark);
+        text
+    }
+}
+
+/// A version of keepalived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release {
+    /// The three numbers: 2, 2, 8.
+    pub numbers: [u16; 3],
+}
+
+impl Release {
+    /// Reads `2.2.8`, `v2.3`, or `2.4.4-dev`.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let text = text.split_once('-').map_or(text, |(numbers, _)| numbers);
+        let mut numbers = [0; 3];
+        let mut count = 0;
+        for (at, part) in text.split('.').enumerate() {
+            *numbers.get_mut(at)? = part.parse().ok()?;
+            count = at;
+        }
+        (count > 0).then_some(Self { numbers })
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = self.numbers;
+        write!(f, "{major}.{minor}.{patch}")
+    }
 }
 
 /// What follows a keyword.
@@ -310,18 +379,19 @@ const fn k(
     name: &'static str,
     shape: Shape,
     arguments: &'static str,
-    value: &'static str,
+    value: Value,
     default: &'static str,
     since: &'static str,
     state: State,
     doc: &'static str,
 ) -> Keyword {
-    Keyword { name, shape, arguments, value, default, since, state, doc }
+    Keyword { name, shape, arguments, value, remark: "", default, since, state, doc, lenient: false }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     #[test]
     fn no_block_has_a_keyword_twice() {
@@ -339,6 +409,44 @@ mod tests {
             for keyword in block.keywords() {
                 assert!(keyword.doc.ends_with('.') && keyword.doc.len() > 4, "{}", keyword.name);
                 assert!(!keyword.doc.contains('\n'), "{}", keyword.name);
+            }
+        }
+    }
+
+    #[test]
+    fn versions_compare() {
+        assert!(Release::of("2.2.7") < Release::of("2.2.8"));
+        assert!(Release::of("2.4") < Release::of("2.4.4-dev"));
+        assert_eq!(Release::of("v2.4.2"), Some(Release { numbers: [2, 4, 2] }));
+        assert_eq!(
+            [Release::of(""), Release::of("3"), Release::of("2.x"), Release::of("2.2.2.2")],
+            [None; 4]
+        );
+        for keyword in Block::ALL.iter().flat_map(|b| b.keywords()) {
+            let since = keyword.since();
+            assert_eq!(since.is_none(), keyword.since.is_empty(), "{}", keyword.name);
+            assert!(since.is_none_or(|s| s > Release { numbers: [2, 2, 7] }), "{}", keyword.name);
+        }
+    }
+
+    /// The shape says how many words there are, the value what they are: both must say the same.
+    #[test]
+    fn shape_and_value_agree() {
+        for (block, keyword) in Block::ALL.iter().flat_map(|b| b.keywords().map(move |k| (b, k))) {
+            let place = format!("{} in {}", keyword.name, block.path());
+            match keyword.shape {
+                Shape::Flag if *block == Block::AnyLine => {}
+                Shape::Flag if matches!(keyword.name, "ADDR[/LEN]") => {}
+                Shape::Flag => assert_eq!(keyword.value, Value::Nothing, "{place}"),
+                Shape::Block(_) | Shape::Lines(_) => assert_eq!(keyword.value, Value::Block, "{place}"),
+                Shape::Value | Shape::Optional | Shape::Words if *block == Block::AnyLine => {}
+                Shape::Value | Shape::Optional | Shape::Words => {
+                    assert_ne!(keyword.value, Value::Nothing, "{place}");
+                    assert_ne!(keyword.value, Value::Block, "{place}");
+                }
+            }
+            if keyword.value == Value::Switch {
+                assert_eq!(keyword.shape, Shape::Optional, "{place}");
             }
         }
     }
