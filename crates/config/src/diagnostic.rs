@@ -1,7 +1,7 @@
 //! What is said about a configuration: one finding with its places, its reason and its next step.
 
 use crate::registry::Id;
-use crate::source::{Sources, Span};
+use crate::source::{FileId, Sources, Span};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -216,6 +216,14 @@ impl Findings {
                 .rev()
                 .take(CAP)
                 .any(|m| m.file == span.file && m.start <= span.start && span.start <= m.end)
+    }
+
+    /// Where lines were found wrong already, sorted. What is only known to do nothing here is not wrong.
+    pub(crate) fn complaints(&self) -> Vec<(FileId, u32)> {
+        let known = |d: &&Diagnostic| !matches!(d.id, Id::NotBuilt | Id::NoEffect);
+        let mut list: Vec<_> = self.list.iter().filter(known).map(|d| (d.span.file, d.span.start)).collect();
+        list.sort_unstable();
+        list
     }
 
     pub(crate) fn has_errors(&self) -> bool {

@@ -71,6 +71,7 @@ ids! {
     Warning UnknownBlock "unknown-block" "a block that is not known here";
     Warning MisplacedKeyword "misplaced-keyword" "a keyword of another block";
     Error MissingValue "missing-value" "a keyword without its value";
+    Warning EmptyValue "empty-value" "a line that is ignored without its value";
     Warning ExtraWords "extra-words" "words that nobody reads";
     Note RepeatedKeyword "repeated-keyword" "a setting that is given twice";
     Warning NotBuilt "not-built" "known, but not built yet";
@@ -81,6 +82,7 @@ ids! {
     Warning BadNumber "bad-number" "not a number";
     Warning OutOfRange "out-of-range" "a number outside its range";
     Warning BadSwitch "bad-switch" "neither on nor off";
+    Warning UnknownWord "unknown-word" "a word that is none of the possible ones";
     Warning BadAddress "bad-address" "not an IP address";
     Warning BadPrefix "bad-prefix" "not a prefix length";
     Warning AddressOption "address-option" "an option of an address that cannot be";
@@ -143,6 +145,7 @@ impl Id {
                 | Self::BadNumber
                 | Self::OutOfRange
                 | Self::BadSwitch
+                | Self::UnknownWord
                 | Self::BadAddress
                 | Self::BadPrefix
                 | Self::AddressOption

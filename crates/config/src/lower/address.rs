@@ -42,6 +42,12 @@ impl Lower<'_> {
         }
     }
 
+    /// Reports what is wrong with an address that is not used.
+    pub(super) fn check_address_line(&mut self, first: &Word<'_>, rest: &[Word<'_>]) {
+        // A dropped line was reported; one that is not says nothing.
+        let _ = self.address_line(first, rest);
+    }
+
     fn address_line(&mut self, first: &Word<'_>, rest: &[Word<'_>]) -> Result<VirtualAddress, Dropped> {
         let (text, prefix) = match first.text.iter().position(|b| *b == b'/') {
             Some(slash) => (first.text.get(..slash).unwrap_or_default(), first.text.get(slash + 1..)),

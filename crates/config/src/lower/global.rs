@@ -261,10 +261,10 @@ impl Lower<'_> {
         let Some(keyword) = at.node.keyword else { return };
         match keyword.name {
             "garp_interval" => {
-                gaps.arp = self.number(at, &Numbers::micros(1..=LONGEST)).map(micros).or(gaps.arp);
+                gaps.arp = self.group_gap(at).or(gaps.arp);
             }
             "gna_interval" => {
-                gaps.na = self.number(at, &Numbers::micros(1..=LONGEST)).map(micros).or(gaps.na);
+                gaps.na = self.group_gap(at).or(gaps.na);
             }
             "interface" => {
                 if let Some(word) = self.value(at) {
@@ -280,6 +280,12 @@ impl Lower<'_> {
             }
             _ => self.passed_over(at),
         }
+    }
+
+    /// A gap of a group; 0 is none.
+    fn group_gap(&mut self, at: At<'_, '_>) -> Option<Duration> {
+        let gap = self.number(at, &Numbers::micros(0..=0x7fff_ffff))?;
+        (gap > 0).then(|| micros(gap))
     }
 
     fn member(&mut self, word: &Word<'_>, members: &mut BTreeMap<InterfaceName, ()>) {

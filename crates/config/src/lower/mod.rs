@@ -3,8 +3,10 @@
 mod address;
 mod entries;
 mod finish;
+mod generic;
 mod global;
 mod instance;
+mod routes;
 mod value;
 
 use crate::Surroundings;
@@ -63,6 +65,7 @@ pub(crate) fn lower(
             _ => lower.unbuilt(keyword, at.node.span),
         }
     }
+    lower.unread(tree);
     if !seen
         && !lower.findings.has_errors()
         && let Some(file) = sources.roots().first()

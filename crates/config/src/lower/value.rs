@@ -48,15 +48,15 @@ impl Numbers {
 }
 
 /// A number at the start of a text.
-struct Leading {
-    value: u64,
+pub(super) struct Leading {
+    pub(super) value: u64,
     /// There was more than a number.
-    garbage: bool,
+    pub(super) garbage: bool,
     /// It had more digits behind the point than count.
-    rounded: bool,
+    pub(super) rounded: bool,
 }
 
-fn leading(text: &[u8], places: u32) -> Option<Leading> {
+pub(super) fn leading(text: &[u8], places: u32) -> Option<Leading> {
     let digits = |bytes: &[u8]| bytes.iter().take_while(|b| b.is_ascii_digit()).count();
     let text = text.strip_prefix(b"+").unwrap_or(text);
     let whole = digits(text);
@@ -100,7 +100,7 @@ pub(super) fn micros(value: u64) -> Duration {
 }
 
 /// A word without the blanks that quotes may have kept.
-fn trimmed<'w>(word: &'w Word<'_>) -> &'w [u8] {
+pub(super) fn trimmed<'w>(word: &'w Word<'_>) -> &'w [u8] {
     let text = &*word.text;
     let start = text.iter().position(|b| !is_blank(*b)).unwrap_or(text.len());
     text.get(start..).unwrap_or_default()
@@ -118,14 +118,19 @@ impl Lower<'_> {
         Some(value)
     }
 
-    fn missing_value(&mut self, at: At<'_, '_>) {
+    /// Reports a keyword without its value. keepalived ends for most, and drops the line for some.
+    pub(super) fn missing_value(&mut self, at: At<'_, '_>) {
         let Some(keyword) = at.node.keyword else { return };
         // A template that marks its places with `#` leaves comments where values should be.
         let bytes = self.sources.bytes(at.node.span.file);
         let behind = bytes.get(at.node.span.end as usize..).unwrap_or_default();
         let next = behind.iter().find(|b| !matches!(b, b' ' | b'\t')).copied();
-        self.findings.add(Id::MissingValue, at.node.span, |d| {
-            let d = d.say(format!("`{}` needs a value", keyword.name));
+        let id = if keyword.lenient { Id::EmptyValue } else { Id::MissingValue };
+        self.findings.add(id, at.node.span, |d| {
+            let d = match keyword.lenient {
+                true => d.say(format!("`{}` needs a value: the line is ignored", keyword.name)),
+                false => d.say(format!("`{}` needs a value", keyword.name)),
+            };
             match next {
                 Some(mark @ (b'#' | b'!')) => d.help(format!(
                     "`{}` begins a comment: the rest of the line does not count",

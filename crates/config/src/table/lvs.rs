@@ -9,10 +9,10 @@ use super::{Block, Keyword, Shape, Value, k};
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     k("ip_family", Shape::Value, "inet|inet6", Value::OneOf(&["inet", "inet6"]), "from address", "", NotBuilt, "Family of a fwmark service."),
     k("retry", Shape::Value, "N", int("1..4294967295"), "1", "", NotBuilt, "Default checker retries."),
-    k("delay_before_retry", Shape::Value, "SECS", secs6("0..4294"), "1", "", NotBuilt, "Default delay between retries."),
-    k("warmup", Shape::Value, "SECS", secs6("0..4294"), "delay_loop", "", NotBuilt, "Default first-check spread."),
-    k("connect_timeout", Shape::Value, "SECS", secs6("0.000001..4294"), "5", "", NotBuilt, "Default connect timeout."),
-    k("delay_loop", Shape::Value, "SECS", secs6("0.000001..4294"), "60", "", NotBuilt, "Default check period."),
+    k("delay_before_retry", Shape::Value, "SECS", secs6("0..4294"), "1", "", NotBuilt, "Default delay between retries.").but("2.2.7 takes more"),
+    k("warmup", Shape::Value, "SECS", secs6("0..4294"), "delay_loop", "", NotBuilt, "Default first-check spread.").but("2.2.7 takes more"),
+    k("connect_timeout", Shape::Value, "SECS", secs6("0.000001..4294"), "5", "", NotBuilt, "Default connect timeout.").but("2.2.7 takes more"),
+    k("delay_loop", Shape::Value, "SECS", secs6("0.000001..4294"), "60", "", NotBuilt, "Default check period.").but("2.2.7 takes more"),
     k("inhibit_on_failure", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Set weight 0 instead of removing a failed server."),
     k("lb_algo", Shape::Value, "rr wrr lc wlc lblc sh mh dh fo ovf lblcr sed nq twos", Value::OneOf(&["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"]), "wlc", "", NotBuilt, "Scheduler."),
     k("lvs_sched", Shape::Value, "rr wrr lc wlc lblc sh mh dh fo ovf lblcr sed nq twos", Value::OneOf(&["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"]), "wlc", "", NotBuilt, "Scheduler."),
@@ -30,7 +30,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     k("persistence_engine", Shape::Value, "NAME", Value::Text, "none", "", NotBuilt, "Persistence engine (sip)."),
     k("persistence_timeout", Shape::Optional, "[SECS]", secs("1..2678400"), "off; 360 when no number", "", NotBuilt, "Persistence timeout."),
     k("persistence_granularity", Shape::Value, "MASK | PREFIX", Value::Text, "full address", "", NotBuilt, "Persistence granularity.").but("an IPv4 mask, or for IPv6 a prefix length 1 to 128"),
-    k("protocol", Shape::Value, "TCP|UDP|SCTP", Value::OneOf(&["TCP", "UDP", "SCTP"]), "UDP when unset", "", NotBuilt, "Transport."),
+    k("protocol", Shape::Value, "TCP|UDP|SCTP", Value::AnyCase(&["TCP", "UDP", "SCTP"]), "UDP when unset", "", NotBuilt, "Transport."),
     k("ha_suspend", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Check only while the VIP is present.").but("not with fwmark"),
     k("smtp_alert", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global smtp_alert_checker (VS false, RS true)", "", NotBuilt, "Mail on state change."),
     k("virtualhost", Shape::Value, "NAME", Value::Text, "none", "", NotBuilt, "Default HTTP Host/SNI name.").lenient(),
@@ -41,7 +41,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     k("quorum_down", Shape::Words, "CMD [USER [GROUP]]", Value::Script, "none", "", NotBuilt, "Run when quorum is lost."),
     k("quorum", Shape::Value, "N", int("1..4294967295"), "1", "", NotBuilt, "Total weight needed."),
     k("hysteresis", Shape::Value, "N", int(U32), "0", "", NotBuilt, "Quorum hysteresis.").but("less than the quorum"),
-    k("weight", Shape::Value, "N", int("1..65535"), "1", "", NotBuilt, "Default server weight."),
+    k("weight", Shape::Value, "N", int("1..65535"), "1", "", NotBuilt, "Default server weight.").but("2.2.7 takes more"),
     k("sorry_server", Shape::Words, "IP [PORT]", Value::Endpoint, "none", "", NotBuilt, "Server used below quorum."),
     k("sorry_server_inhibit", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Apply inhibit_on_failure to it."),
     k("sorry_server_lvs_method", Shape::Words, "as lvs_method", Value::Forwarding, "method of the service", "", NotBuilt, "Forwarding method to it.").lenient(),
@@ -51,7 +51,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
 /// `virtual_server/real_server`.
 #[rustfmt::skip]
 pub(super) const REAL_SERVER: &[Keyword] = &[
-    k("weight", Shape::Value, "N", int("0..65535"), "1 (or service weight)", "", NotBuilt, "IPVS weight."),
+    k("weight", Shape::Value, "N", int("0..65535"), "1 (or service weight)", "", NotBuilt, "IPVS weight.").but("2.2.7 takes more"),
     k("lvs_method", Shape::Words, "as lvs_method", Value::Forwarding, "method of the service", "", NotBuilt, "Per-server method."),
     k("uthreshold", Shape::Value, "N", int(U32), "0 (off)", "", NotBuilt, "Upper connection threshold."),
     k("lthreshold", Shape::Value, "N", int(U32), "0", "", NotBuilt, "Lower connection threshold."),
@@ -60,10 +60,10 @@ pub(super) const REAL_SERVER: &[Keyword] = &[
     k("notify_down", Shape::Words, "CMD [USER [GROUP]]", Value::Script, "none", "", NotBuilt, "Run on down change."),
     k("alpha", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "service value", "", NotBuilt, "Start down until checked."),
     k("retry", Shape::Value, "N", int("1..4294967295"), "service value", "", NotBuilt, "Checker retries."),
-    k("delay_before_retry", Shape::Value, "SECS", secs6("0..4294"), "service value", "", NotBuilt, "Delay between retries."),
-    k("warmup", Shape::Value, "SECS", secs6("0..4294"), "service value", "", NotBuilt, "First-check spread."),
-    k("connect_timeout", Shape::Value, "SECS", secs6("0.000001..4294"), "service value", "", NotBuilt, "Connect timeout."),
-    k("delay_loop", Shape::Value, "SECS", secs6("0.000001..4294"), "service value", "", NotBuilt, "Check period."),
+    k("delay_before_retry", Shape::Value, "SECS", secs6("0..4294"), "service value", "", NotBuilt, "Delay between retries.").but("2.2.7 takes more"),
+    k("warmup", Shape::Value, "SECS", secs6("0..4294"), "service value", "", NotBuilt, "First-check spread.").but("2.2.7 takes more"),
+    k("connect_timeout", Shape::Value, "SECS", secs6("0.000001..4294"), "service value", "", NotBuilt, "Connect timeout.").but("2.2.7 takes more"),
+    k("delay_loop", Shape::Value, "SECS", secs6("0.000001..4294"), "service value", "", NotBuilt, "Check period.").but("2.2.7 takes more"),
     k("smtp_alert", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "service value", "", NotBuilt, "Mail on change."),
     k("virtualhost", Shape::Value, "NAME", Value::Text, "service value", "", NotBuilt, "HTTP Host/SNI name.").lenient(),
     k("snmp_name", Shape::Value, "NAME", Value::Text, "none", "", NotBuilt, "Name shown in SNMP.").lenient(),
@@ -87,7 +87,7 @@ pub(super) const CHECK: &[Keyword] = &[
     k("bindto", Shape::Value, "ADDR", Value::Address, "none", "", NotBuilt, "Local address to bind."),
     k("bind_port", Shape::Value, "PORT", int("1..65535"), "none", "", NotBuilt, "Local port to bind."),
     k("bind_if", Shape::Value, "IF", Value::Interface, "none", "", NotBuilt, "Interface to bind (link-local)."),
-    k("connect_timeout", Shape::Value, "SECS", secs6("0.000001..4294"), "5", "", NotBuilt, "Connect timeout."),
+    k("connect_timeout", Shape::Value, "SECS", secs6("0.000001..4294"), "5", "", NotBuilt, "Connect timeout.").but("2.2.7 takes more"),
     k("fwmark", Shape::Value, "N", int(U32), "none", "", NotBuilt, "Mark of check packets."),
 ];
 
@@ -95,9 +95,9 @@ pub(super) const CHECK: &[Keyword] = &[
 #[rustfmt::skip]
 pub(super) const RETRY: &[Keyword] = &[
     k("retry", Shape::Value, "N", int(U32), "1 (or from server/service)", "", NotBuilt, "Retries before failure."),
-    k("delay_before_retry", Shape::Value, "SECS", secs6("0..4294"), "1 s (or from server/service)", "", NotBuilt, "Pause between retries."),
-    k("warmup", Shape::Value, "SECS", secs6("0..4294"), "delay_loop", "", NotBuilt, "Random delay of the first check."),
-    k("delay_loop", Shape::Value, "SECS", secs6("0.000001..4294"), "60", "", NotBuilt, "Check period."),
+    k("delay_before_retry", Shape::Value, "SECS", secs6("0..4294"), "1 s (or from server/service)", "", NotBuilt, "Pause between retries.").but("2.2.7 takes more"),
+    k("warmup", Shape::Value, "SECS", secs6("0..4294"), "delay_loop", "", NotBuilt, "Random delay of the first check.").but("2.2.7 takes more"),
+    k("delay_loop", Shape::Value, "SECS", secs6("0.000001..4294"), "60", "", NotBuilt, "Check period.").but("2.2.7 takes more"),
     k("alpha", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "server value", "", NotBuilt, "Start failed until checked."),
     k("log_all_failures", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "checker_log_all_failures", "", NotBuilt, "Log each failure."),
 ];
@@ -160,7 +160,7 @@ pub(super) const SSL_GET: &[Keyword] = &[
 /// `DNS_CHECK` only.
 #[rustfmt::skip]
 pub(super) const DNS_CHECK: &[Keyword] = &[
-    k("type", Shape::Value, "A|NS|CNAME|SOA|MX|TXT|AAAA|RRSIG|DNSKEY", Value::OneOf(&["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]), "SOA", "", NotBuilt, "Record type."),
+    k("type", Shape::Value, "A|NS|CNAME|SOA|MX|TXT|AAAA|RRSIG|DNSKEY", Value::AnyCase(&["A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"]), "SOA", "", NotBuilt, "Record type."),
     k("name", Shape::Value, "NAME", Value::Text, "\".\"", "", NotBuilt, "Name to ask for."),
 ];
 
@@ -168,7 +168,7 @@ pub(super) const DNS_CHECK: &[Keyword] = &[
 #[rustfmt::skip]
 pub(super) const MISC_CHECK: &[Keyword] = &[
     k("misc_path", Shape::Value, "CMD", Value::Command, "required", "", NotBuilt, "Script to run.").lenient(),
-    k("misc_timeout", Shape::Value, "SECS", secs(U32), "delay_loop", "", NotBuilt, "Limit of one run."),
+    k("misc_timeout", Shape::Value, "SECS", secs("0..4294"), "delay_loop", "", NotBuilt, "Limit of one run."),
     k("misc_dynamic", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Exit 2..255 sets weight to code minus 2."),
     k("user", Shape::Words, "USER [GROUP]", Value::Account, "script_user", "", NotBuilt, "Account to run as.").lenient(),
 ];
@@ -177,7 +177,7 @@ pub(super) const MISC_CHECK: &[Keyword] = &[
 #[rustfmt::skip]
 pub(super) const FILE_CHECK: &[Keyword] = &[
     k("track_file", Shape::Value, "NAME", Value::Name, "required", "", NotBuilt, "Track_file to follow."),
-    k("weight", Shape::Words, "N [reverse|noreverse]", weight("-65535..65535"), "file weight", "", NotBuilt, "Factor on the file number.").lenient(),
+    k("weight", Shape::Words, "N [reverse|noreverse]", weight("-65535..65535"), "file weight", "", NotBuilt, "Factor on the file number.").but("2.2.7 takes more").lenient(),
 ];
 
 /// `BFD_CHECK` only.

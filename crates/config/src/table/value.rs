@@ -21,6 +21,8 @@ pub enum Value {
     Weight(Number),
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One of these words, in small or capital letters.
+    AnyCase(&'static [&'static str]),
     /// An address.
     Address,
     /// An address, then perhaps a port.
@@ -71,7 +73,7 @@ pub struct Number {
     /// `s`, `ms`, `us`, `bytes`, or nothing for a count.
     pub unit: &'static str,
     /// The range as it was written.
-    range: &'static str,
+    pub(crate) range: &'static str,
 }
 
 impl Number {
@@ -85,6 +87,11 @@ impl Number {
         let max = fixed(bytes, dots + 2, bytes.len(), places);
         assert!(min <= max, "a range begins with its smaller end");
         Self { min, max, places, unit, range }
+    }
+
+    /// A whole number without a unit.
+    pub(crate) const fn count(range: &'static str) -> Self {
+        Self::new(range, 0, "")
     }
 
     /// The smallest and the largest value, as people write them.
@@ -131,7 +138,7 @@ const fn fixed(bytes: &[u8], from: usize, to: usize, places: u8) -> i64 {
 
 /// A whole number without a unit.
 pub(super) const fn int(range: &'static str) -> Value {
-    Value::Number(Number::new(range, 0, ""))
+    Value::Number(Number::count(range))
 }
 
 /// Whole seconds.
@@ -166,17 +173,17 @@ pub(super) const fn bytes(range: &'static str) -> Value {
 
 /// A number or its name.
 pub(super) const fn named(range: &'static str) -> Value {
-    Value::Named(Number::new(range, 0, ""))
+    Value::Named(Number::count(range))
 }
 
 /// Two numbers.
 pub(super) const fn span(range: &'static str) -> Value {
-    Value::Range(Number::new(range, 0, ""))
+    Value::Range(Number::count(range))
 }
 
 /// A weight.
 pub(super) const fn weight(range: &'static str) -> Value {
-    Value::Weight(Number::new(range, 0, ""))
+    Value::Weight(Number::count(range))
 }
 
 /// What 32 bits hold.
@@ -207,6 +214,7 @@ impl Value {
             Self::Range(number) => return format!("two numbers, each {}", number.text()),
             Self::Weight(number) => return format!("{}, then perhaps `reverse`", number.text()),
             Self::OneOf(words) => return words.join(", "),
+            Self::AnyCase(words) => return format!("{} (or in small letters)", words.join(", ")),
             Self::Address => "an address",
             Self::Endpoint => "an address, then perhaps a port",
             Self::Prefix => "an address with a prefix length",
@@ -237,7 +245,7 @@ impl Value {
             Self::Named(_) => "number-or-name",
             Self::Range(_) => "range",
             Self::Weight(_) => "weight",
-            Self::OneOf(_) => "one-of",
+            Self::OneOf(_) | Self::AnyCase(_) => "one-of",
             Self::Address => "address",
             Self::Endpoint => "endpoint",
             Self::Prefix => "prefix",

@@ -1,0 +1,382 @@
+//! The check of every line that nothing reads yet: its value must be what the table says.
+//!
+//! It comes last and keeps quiet about a line that was found wrong already.
+
+use super::Lower;
+use super::value::{fixed, leading, parse_address, trimmed};
+use crate::registry::Id;
+use crate::source::{FileId, Span};
+use crate::suggest::nearest;
+use crate::table::{Block, Keyword, Lines, Number, Shape, State, Value};
+use crate::text::Word;
+use crate::tree::{At, Tree};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// Lines of which something was said before.
+pub(super) struct Complaints(Vec<(FileId, u32)>);
+
+impl Complaints {
+    fn about(&self, span: Span) -> bool {
+        let at = self.0.partition_point(|(file, start)| (*file, *start) < (span.file, span.start));
+        self.0.get(at).is_some_and(|(file, start)| *file == span.file && *start <= span.end)
+    }
+}
+
+impl Lower<'_> {
+    /// Checks what is not honoured, in all blocks.
+    pub(super) fn unread(&mut self, tree: &Tree<'_>) {
+        let complaints = Complaints(self.findings.complaints());
+        for at in tree.roots() {
+            self.unread_node(at, Block::Root, &complaints);
+        }
+    }
+
+    fn unread_node(&mut self, at: At<'_, '_>, block: Block, complaints: &Complaints) {
+        let Some(keyword) = at.node.keyword else { return };
+        let quiet = keyword.state == State::Honoured || complaints.about(at.node.span);
+        match keyword.shape {
+            // Blocks are no deeper than the table is.
+            Shape::Block(inner) => {
+                if !quiet {
+                    self.header(at, keyword);
+                }
+                for child in at.children() {
+                    self.unread_node(child, inner, complaints);
+                }
+            }
+            Shape::Lines(kind) if keyword.state != State::Honoured => {
+                if kind == Lines::ServerGroup && !quiet {
+                    self.needs_name(at);
+                }
+                self.unread_lines(at, kind, complaints);
+            }
+            Shape::Lines(_) => {}
+            Shape::Flag | Shape::Value | Shape::Optional | Shape::Words if !quiet => {
+                self.unread_value(at, keyword, block);
+            }
+            Shape::Flag | Shape::Value | Shape::Optional | Shape::Words => {}
+        }
+    }
+
+    fn unread_lines(&mut self, block: At<'_, '_>, kind: Lines, complaints: &Complaints) {
+        for at in block.children().filter(|at| !complaints.about(at.node.span)) {
+            match kind {
+                Lines::Addresses => self.static_address(at),
+                Lines::Routes => self.route(at),
+                Lines::Rules => self.rule(at),
+                Lines::ServerGroup => self.group_entry(at),
+                Lines::Trackers | Lines::Peers | Lines::Names => {}
+            }
+        }
+    }
+
+    /// What stands between the keyword of a block and its brace.
+    fn header(&mut self, at: At<'_, '_>, keyword: &Keyword) {
+        match keyword.name {
+            "virtual_server" => {
+                let Some(first) = self.needs_name(at) else { return };
+                match &*first.text {
+                    b"group" => {
+                        if at.arguments().len() < 2 {
+                            self.missing_value(at);
+                        }
+                    }
+                    b"fwmark" => match at.arguments().get(1) {
+                        Some(mark) => {
+                            self.number_of("fwmark", mark, MARK, "the service is skipped");
+                            self.extra(at, 2);
+                        }
+                        None => self.missing_value(at),
+                    },
+                    _ => self.endpoint(at, "the service is skipped"),
+                }
+            }
+            "real_server" if self.needs_name(at).is_some() => self.endpoint(at, "the server is skipped"),
+            _ => {}
+        }
+    }
+
+    fn needs_name<'t, 'a>(&mut self, at: At<'t, 'a>) -> Option<&'t Word<'a>> {
+        let first = at.arguments().first();
+        if first.is_none() {
+            self.missing_value(at);
+        }
+        first
+    }
+
+    /// `IP [PORT]`.
+    fn endpoint(&mut self, at: At<'_, '_>, otherwise: &str) {
+        let [address, rest @ ..] = at.arguments() else { return };
+        if parse_address(&address.text).is_none() {
+            return self.no_address(address, otherwise);
+        }
+        if let Some(port) = rest.first() {
+            self.number_of("the port", port, PORT, otherwise);
+        }
+        self.extra(at, 2);
+    }
+
+    fn no_address(&mut self, word: &Word<'_>, otherwise: &str) {
+        self.findings.add(Id::BadAddress, word.span, |d| {
+            let d = d.say(format!("`{}` is not an IP address: {otherwise}", word.shown()));
+            // `10.0.0.3:80`
+            match split_port(&word.text) {
+                Some((address, port)) => d
+                    .help("a blank stands between address and port")
+                    .fix(word.span, format!("{address} {port}")),
+                None => d,
+            }
+        });
+    }
+
+    /// `IP[-N|-IP|/MASK] [PORT] | fwmark N [inet|inet6]` of a `virtual_server_group`.
+    fn group_entry(&mut self, at: At<'_, '_>) {
+        const OTHERWISE: &str = "the line is dropped";
+        let [first, rest @ ..] = at.words() else { return };
+        if *first.text == *b"fwmark" {
+            match rest.first() {
+                Some(mark) => self.number_of("fwmark", mark, MARK, OTHERWISE),
+                None => self.entry(first.span, "`fwmark` needs a number: the line is dropped"),
+            }
+            return;
+        }
+        let text = &*first.text;
+        let end = text.iter().position(|b| matches!(b, b'-' | b'/')).unwrap_or(text.len());
+        if text.get(..end).and_then(parse_address).is_none() {
+            return self.no_address(first, OTHERWISE);
+        }
+        if let Some(port) = rest.first() {
+            self.number_of("the port", port, PORT, OTHERWISE);
+        }
+    }
+
+    pub(super) fn entry(&mut self, span: Span, message: impl Into<String>) {
+        let message = message.into();
+        self.findings.add(Id::EntryOption, span, |d| d.say(message));
+    }
+
+    /// A line of `static_ipaddress`. Its one option of its own is taken out before.
+    fn static_address(&mut self, at: At<'_, '_>) {
+        let words = at.words();
+        let Some(first) = words.first() else { return };
+        let mut rest: Vec<Word<'_>> = Vec::with_capacity(words.len());
+        let mut options = words.iter().skip(1);
+        while let Some(word) = options.next() {
+            match &*word.text {
+                b"track_group" => {
+                    if options.next().is_none() {
+                        self.entry(word.span, "`track_group` needs a value: the address is dropped");
+                    }
+                }
+                b"use_vmac" => {
+                    self.entry(word.span, "`use_vmac` is no option of a static address: it is ignored")
+                }
+                _ => rest.push(word.clone()),
+            }
+        }
+        self.check_address_line(first, &rest);
+    }
+
+    /// The value of a keyword, as its type in the table wants it.
+    fn unread_value(&mut self, at: At<'_, '_>, keyword: &'static Keyword, block: Block) {
+        let [first, rest @ ..] = at.arguments() else {
+            if matches!(keyword.shape, Shape::Value | Shape::Words) {
+                self.missing_value(at);
+            }
+            return;
+        };
+        match keyword.shape {
+            Shape::Flag if !keyword.remark.starts_with("any word") => self.extra(at, 0),
+            Shape::Value | Shape::Optional if single(keyword.value) => self.extra(at, 1),
+            Shape::Flag
+            | Shape::Value
+            | Shape::Optional
+            | Shape::Words
+            | Shape::Block(_)
+            | Shape::Lines(_) => {}
+        }
+        match keyword.value {
+            Value::Switch => _ = self.switch(at),
+            Value::Number(number) => self.unread_number(at, keyword, number, block),
+            Value::Weight(number) => {
+                self.number_of("weight", first, beyond(keyword, number), "the line is ignored");
+                let known = |w: &&Word<'_>| !matches!(&*w.text, b"reverse" | b"noreverse");
+                if let Some(word) = rest.first().filter(known) {
+                    self.one_of(word, &["reverse", "noreverse"], false);
+                }
+            }
+            Value::OneOf(words) if !keyword.remark.starts_with("or ") => self.one_of(first, words, false),
+            Value::AnyCase(words) => self.one_of(first, words, true),
+            Value::Address => _ = self.address(at),
+            Value::Endpoint => self.endpoint(at, "the line is ignored"),
+            Value::Forwarding => self.forwarding(first, rest),
+            Value::OneOf(_)
+            | Value::Nothing
+            | Value::Named(_)
+            | Value::Range(_)
+            | Value::Prefix
+            | Value::Interface
+            | Value::Name
+            | Value::Path
+            | Value::Pattern
+            | Value::Text
+            | Value::Secret
+            | Value::Account
+            | Value::Script
+            | Value::Command
+            | Value::Fifo
+            | Value::Hex
+            | Value::Regex
+            | Value::Words
+            | Value::Block => {}
+        }
+    }
+
+    fn unread_number(&mut self, at: At<'_, '_>, keyword: &Keyword, number: Number, block: Block) {
+        let mut words = at.arguments().iter();
+        let Some(mut word) = words.next() else { return };
+        // `garp_extra_if all 60`
+        if *word.text == *b"all" && keyword.remark.starts_with("`all`") {
+            let Some(next) = words.next() else { return self.missing_value(at) };
+            word = next;
+        }
+        if leading(trimmed(word), u32::from(number.places)).is_some_and(|n| n.value == 0 && !n.garbage) {
+            if keyword.remark.contains("0 is read as 1") {
+                self.findings.add(Id::OutOfRange, word.span, |d| {
+                    d.say(format!("`{}` begins at 1: 1 is read", keyword.name)).fix(word.span, "1")
+                });
+                return;
+            }
+            if keyword.name == "persistence_timeout" {
+                self.findings.add(Id::OutOfRange, word.span, |d| {
+                    d.say("`persistence_timeout` begins at 1: the line is ignored")
+                        .help("without this line nothing persists; remove it")
+                });
+                return;
+            }
+        }
+        let otherwise = if keyword.remark.starts_with("a number outside") {
+            "the nearest one is used"
+        } else if block == Block::VirtualServer && keyword.name == "quorum" {
+            "1 is used"
+        } else {
+            "the line is ignored"
+        };
+        self.number_of(keyword.name, word, beyond(keyword, number), otherwise);
+    }
+
+    /// A number of the table in a word.
+    pub(super) fn number_of(&mut self, name: &str, word: &Word<'_>, number: Number, otherwise: &str) {
+        let text = trimmed(word);
+        let (negative, digits) = match text.strip_prefix(b"-") {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (low, high) = number.ends();
+        let unit = if number.unit.is_empty() { String::new() } else { format!(" {}", number.unit) };
+        let name = if name.starts_with("the ") { Cow::from(name) } else { Cow::from(format!("`{name}`")) };
+        let Some(found) = leading(digits, u32::from(number.places)) else {
+            self.findings.add(Id::BadNumber, word.span, |d| {
+                d.say(format!("`{}` is not a number: {otherwise}", word.shown()))
+                    .help(format!("{name} takes {low} to {high}{unit}"))
+            });
+            return;
+        };
+        let value = i64::try_from(found.value).unwrap_or(i64::MAX);
+        let value = if negative { -value } else { value };
+        if !(number.min..=number.max).contains(&value) {
+            self.findings.add(Id::OutOfRange, word.span, |d| {
+                d.say(format!("{name} takes {low} to {high}{unit}, not {}: {otherwise}", word.shown()))
+            });
+            return;
+        }
+        if found.garbage || found.rounded {
+            let sign = if negative { "-" } else { "" };
+            let used = format!("{sign}{}", fixed(found.value, u32::from(number.places)));
+            self.findings.add(Id::BadNumber, word.span, |d| {
+                let d = if found.garbage {
+                    d.say(format!("`{}` is not a number: {used} is read", word.shown()))
+                } else {
+                    d.say(format!("`{}` has too many digits behind the point: {used} is read", word.shown()))
+                };
+                d.fix(word.span, &*used)
+            });
+        }
+    }
+
+    /// A word that must be one of a few.
+    pub(super) fn one_of(&mut self, word: &Word<'_>, words: &[&'static str], any_case: bool) {
+        let text = core::str::from_utf8(&word.text).unwrap_or_default();
+        let alike = words.iter().find(|w| w.eq_ignore_ascii_case(text));
+        if words.contains(&text) || (any_case && alike.is_some()) {
+            return;
+        }
+        let near = alike.copied().or_else(|| nearest(text, words.iter().copied()));
+        self.findings.add(Id::UnknownWord, word.span, |d| {
+            let d = d.say(format!("`{}` cannot stand here: it is ignored", word.shown()));
+            match near {
+                Some(near) => d.help(format!("did you mean `{near}`?")).fix(word.span, near),
+                None => d.help(format!("write one of {}", words.join(", "))),
+            }
+        });
+    }
+
+    /// `NAT|DR|TUN [type ipip|gue|gre] [port N] [nocsum|csum|remcsum]`.
+    fn forwarding(&mut self, method: &Word<'_>, rest: &[Word<'_>]) {
+        self.one_of(method, &["NAT", "DR", "TUN"], false);
+        let mut rest = rest.iter();
+        while let Some(word) = rest.next() {
+            match &*word.text {
+                b"type" => match rest.next() {
+                    Some(kind) => self.one_of(kind, &["ipip", "gue", "gre"], false),
+                    None => self.entry(word.span, "`type` needs a value: it is ignored"),
+                },
+                b"port" => match rest.next() {
+                    Some(port) => self.number_of("the port", port, PORT, "it is ignored"),
+                    None => self.entry(word.span, "`port` needs a value: it is ignored"),
+                },
+                _ => self.one_of(word, &["type", "port", "nocsum", "csum", "remcsum"], false),
+            }
+        }
+    }
+}
+
+const PORT: Number = Number::count("1..65535");
+const MARK: Number = Number::count("0..4294967295");
+
+/// Newer versions allow less of some numbers than 2.2.7 did: these are not called wrong.
+fn beyond(keyword: &Keyword, number: Number) -> Number {
+    if !keyword.remark.starts_with("2.2.7 takes more") {
+        return number;
+    }
+    Number { min: if number.min < 0 { i64::MIN } else { number.min }, max: i64::MAX, ..number }
+}
+
+/// Whether a value is one word.
+const fn single(value: Value) -> bool {
+    !matches!(
+        value,
+        Value::Words
+            | Value::Weight(_)
+            | Value::Account
+            | Value::Script
+            | Value::Command
+            | Value::Fifo
+            | Value::Endpoint
+            | Value::Forwarding
+            | Value::Switch
+            | Value::Address
+            | Value::Block
+    )
+}
+
+/// `10.0.0.3:80`
+fn split_port(text: &[u8]) -> Option<(IpAddr, u16)> {
+    let (address, port) = core::str::from_utf8(text).ok()?.rsplit_once(':')?;
+    let address = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+    Some((address.parse().ok()?, port.parse().ok()?))
+}

@@ -1,0 +1,151 @@
+//! Lines that nothing reads yet are checked all the same: what keepalived 2.2.7 says about them, and only that.
+#![allow(clippy::unwrap_used, reason = "a test ends where its assumption does")]
+
+mod common;
+
+/// The findings about one line in its block, without those that say what is not built.
+fn about(block: &str, line: &str) -> Vec<String> {
+    let mut text = format!("{line}\n");
+    for part in block.split('/').rev().filter(|p| !p.is_empty()) {
+        let name = match part {
+            "virtual_server" => "virtual_server 10.0.0.3 80",
+            "real_server" => "real_server 10.0.0.11 80",
+            "virtual_server_group" | "vrrp_script" | "track_file" | "bfd_instance" => &format!("{part} A"),
+            other => other,
+        };
+        text = format!("{name} {{\n{text}}}\n");
+    }
+    let (_, outcome) = common::outcome(&text);
+    let of_line = |d: &&config::Diagnostic| !matches!(d.id.name(), "not-built" | "no-effect" | "no-instance");
+    outcome.diagnostics.iter().filter(of_line).map(|d| format!("{}: {}", d.id, d.message)).collect()
+}
+
+fn one(block: &str, line: &str) -> String {
+    let list = about(block, line);
+    assert_eq!(list.len(), 1, "{line}: {list:?}");
+    list.into_iter().next().unwrap()
+}
+
+#[test]
+fn numbers_have_a_range() {
+    assert_eq!(
+        one("virtual_server", "persistence_timeout 0"),
+        "out-of-range: `persistence_timeout` begins at 1: the line is ignored"
+    );
+    assert_eq!(
+        one("global_defs", "smtp_connect_timeout abc"),
+        "bad-number: `abc` is not a number: the line is ignored"
+    );
+    assert_eq!(
+        one("global_defs", "nftables_priority -2147483649"),
+        "out-of-range: `nftables_priority` takes -2147483648 to 2147483647, not -2147483649: the line is ignored"
+    );
+    assert_eq!(
+        one("global_defs", "nftables_ipvs_priority -5x"),
+        "bad-number: `-5x` is not a number: -5 is read"
+    );
+    assert_eq!(
+        one("virtual_server", "quorum 0"),
+        "out-of-range: `quorum` takes 1 to 4294967295, not 0: 1 is used"
+    );
+    for (block, line) in [
+        ("global_defs", "nftables_priority -150"),
+        ("global_defs", "child_wait_time 5"),
+        ("global_defs", "max_auto_priority"),
+        ("virtual_server", "persistence_timeout"),
+        ("virtual_server", "delay_loop 0.5"),
+        ("virtual_server", "delay_loop 5000"),
+        ("virtual_server/real_server", "weight 70000"),
+    ] {
+        let said: Vec<_> = about(block, line).into_iter().filter(|s| !s.starts_with("misplaced")).collect();
+        assert!(said.is_empty(), "{line}: {said:?}");
+    }
+}
+
+#[test]
+fn words_are_known() {
+    assert_eq!(one("virtual_server", "lb_algo RR"), "unknown-word: `RR` cannot stand here: it is ignored");
+    assert_eq!(one("virtual_server", "lb_kind dr"), "unknown-word: `dr` cannot stand here: it is ignored");
+    assert_eq!(
+        one("virtual_server", "protocol http"),
+        "unknown-word: `http` cannot stand here: it is ignored"
+    );
+    assert_eq!(about("virtual_server", "protocol tcp"), [""; 0]);
+    assert_eq!(about("virtual_server", "lb_kind TUN type gre csum"), [""; 0]);
+    assert_eq!(about("virtual_server/real_server/DNS_CHECK", "type soa"), [""; 0]);
+    assert!(one("bfd_instance", "weight 5 foo").starts_with("unknown-word: `foo`"));
+}
+
+#[test]
+fn a_missing_value_is_an_error_only_where_keepalived_ends() {
+    assert_eq!(one("virtual_server", "lb_algo"), "missing-value: `lb_algo` needs a value");
+    assert_eq!(one("", "virtual_server {\n}"), "missing-value: `virtual_server` needs a value");
+    assert_eq!(
+        one("global_defs", "notification_email_from"),
+        "empty-value: `notification_email_from` needs a value: the line is ignored"
+    );
+}
+
+#[test]
+fn addresses_with_ports() {
+    let said = one("", "virtual_server 10.0.0.1:80 {\n}");
+    assert_eq!(said, "bad-address: `10.0.0.1:80` is not an IP address: the service is skipped");
+    assert!(one("virtual_server", "real_server web1 80 {\n}").starts_with("bad-address: `web1`"));
+    assert!(one("virtual_server", "real_server 10.0.0.5 http {\n}").starts_with("bad-number: `http`"));
+    assert!(one("virtual_server", "sorry_server 10.0.0.7 99999").starts_with("out-of-range: the port"));
+    for header in ["10.0.0.1", "10.0.0.1 80", "fwmark 5", "group A", "2001:db8::1 80"] {
+        assert_eq!(about("", &format!("virtual_server {header} {{\n}}")), [""; 0]);
+    }
+    for line in ["10.0.0.1 80", "10.0.0.1-20 80", "10.0.0.30-10.0.0.40", "10.0.1.0/24 80", "fwmark 6 inet6"] {
+        assert_eq!(about("virtual_server_group", line), [""; 0], "{line}");
+    }
+    assert!(one("virtual_server_group", "web 80").starts_with("bad-address: `web`"));
+}
+
+#[test]
+fn routes_and_rules() {
+    for line in [
+        "10.1.0.0/16 via 10.0.0.1 dev eth0",
+        "default via 10.0.0.1 metric 5",
+        "src 10.0.0.100 10.2.0.0/16 via 10.0.0.1",
+        "blackhole 10.3.0.0/16",
+        "10.1.0.0/16 dev eth0 scope link table 100 mtu lock 1400",
+        "0.0.0.0/0 via 10.0.0.1 or 10.0.0.2 dev eth0",
+        "10.1.0.0/16 nexthop via 10.0.0.1 dev eth0 weight 2 nexthop via 10.0.0.2 weight 3",
+        "10.1.0.0/16 via inet 10.0.0.1 dev eth0",
+        "to 10.1.0.0/16 dev eth0 preference 0x10",
+        "2001:db8::/32 dev eth0 pref low",
+        "10.1.0.0/16 encap ip id 5 dst 10.0.0.1 dev eth0",
+    ] {
+        assert_eq!(about("static_routes", line), [""; 0], "{line}");
+    }
+    assert!(one("static_routes", "10.1.0.0/16 via").starts_with("missing-value: `via`"));
+    assert!(one("static_routes", "via 10.0.0.1").starts_with("entry-option: a route needs a destination"));
+    assert!(
+        one("static_routes", "10.1.0.0/16 via 10.0.0.1 foo").starts_with("entry-option: `foo` is no word")
+    );
+    assert!(one("static_routes", "default via gateway").starts_with("bad-address: `gateway`"));
+    assert!(one("static_routes", "10.1.0.0/16 dev eth0 quickack 2").starts_with("out-of-range:"));
+    for line in [
+        "from 10.0.0.0/8 table 100",
+        "table 100 priority 5 from 10.0.0.5",
+        "fwmark 1/0xff table main",
+        "iif eth0 blackhole",
+        "type blackhole from all",
+        "not from 10.0.0.1 prohibit",
+        "sport 80-90 table 5",
+        "goto 100 preference 5",
+    ] {
+        assert_eq!(about("static_rules", line), [""; 0], "{line}");
+    }
+    assert!(one("static_rules", "from 10.0.0.0/8").starts_with("entry-option: a rule needs an action"));
+    assert!(one("static_rules", "from 10.0.0.0/8 tabel 5").starts_with("entry-option: `tabel`"));
+    assert!(one("static_rules", "sport 80 table 5").starts_with("entry-option: `sport` takes two"));
+}
+
+#[test]
+fn static_addresses() {
+    assert_eq!(about("static_ipaddress", "10.0.0.9/24 dev eth0 track_group A"), [""; 0]);
+    assert!(one("static_ipaddress", "somewhere dev eth0").starts_with("bad-address: `somewhere`"));
+    assert!(one("static_ipaddress", "10.0.0.9 use_vmac").starts_with("entry-option: `use_vmac`"));
+}
