@@ -70,6 +70,8 @@ ids! {
     Warning UnknownKeyword "unknown-keyword" "a word that is no keyword here";
     Warning UnknownBlock "unknown-block" "a block that is not known here";
     Warning MisplacedKeyword "misplaced-keyword" "a keyword of another block";
+    Warning ObsoleteKeyword "obsolete-keyword" "a word that keepalived no longer knows";
+    Note DeprecatedKeyword "deprecated-keyword" "an old word that has a successor";
     Error MissingValue "missing-value" "a keyword without its value";
     Warning EmptyValue "empty-value" "a line that is ignored without its value";
     Warning ExtraWords "extra-words" "words that nobody reads";
@@ -141,6 +143,8 @@ impl Id {
             Self::UnknownKeyword
                 | Self::UnknownBlock
                 | Self::MisplacedKeyword
+                | Self::ObsoleteKeyword
+                | Self::DeprecatedKeyword
                 | Self::ExtraWords
                 | Self::BadNumber
                 | Self::OutOfRange

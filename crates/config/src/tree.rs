@@ -9,7 +9,7 @@ use crate::registry::Id;
 use crate::secret::names_secret;
 use crate::source::Span;
 use crate::suggest::nearest;
-use crate::table::{Block, Keyword, Shape, homes};
+use crate::table::{Block, Keyword, Shape, Successor, former, homes, meant};
 use crate::text::Word;
 use alloc::format;
 use alloc::string::String;
@@ -233,6 +233,9 @@ impl<'a> Builder<'a, '_> {
         }
         let is_block = opens.is_some();
         let text = core::str::from_utf8(&first.text).unwrap_or_default();
+        if let Some(old) = former(block, &first.text) {
+            return self.obsolete(old.name, old.successor, first.span);
+        }
         let elsewhere: Vec<Block> = homes(&first.text)
             .map(|(home, _)| home)
             .filter(|home| home.is_block() && *home != block)
@@ -250,7 +253,7 @@ impl<'a> Builder<'a, '_> {
         // `priority=100` and `state: MASTER`: the keyword is there, glued to something.
         let stem = text.split(['=', ':', '<', '{', ';', ',']).next().unwrap_or(text);
         let glued = stem.len() < text.len() && block.keyword(stem.as_bytes()).is_some();
-        let near = if glued { Some(stem) } else { nearest(stem, names).or_else(|| former(stem)) };
+        let near = if glued { Some(stem) } else { nearest(stem, names).or_else(|| meant(stem)) };
         // In a block with a password any unknown word may be the password.
         let hide = matches!(block, Block::Authentication | Block::AuthHmac | Block::Ssl);
         let shown = if (hide || names_secret(&first.text)) && (near.is_none() || glued) {
@@ -267,13 +270,23 @@ impl<'a> Builder<'a, '_> {
                     let d = d.help(format!("did you mean `{near}`?"));
                     if text.len() == stem.len() { d.suggest(first.span, near) } else { d }
                 }
-                None if matches!(text, "nat_mask" | "net_mask") => {
-                    d.help("it went out of use long ago: remove the line")
-                }
                 None if block == Block::Root && looks_like_prose(text) => d.help("begin a comment with `#`"),
                 None => d,
             }
         });
+    }
+
+    /// A word that keepalived no longer knows.
+    fn obsolete(&mut self, name: &'static str, successor: Successor, span: Span) {
+        let text = format!("`{name}` went out of use long ago: the line is ignored");
+        let key = (Id::ObsoleteKeyword, name, String::new());
+        match successor {
+            // Each place has its own fix.
+            Successor::Word(today) => self.findings.add(Id::ObsoleteKeyword, span, |d| {
+                d.say(text).help(format!("write `{today}`")).fix(span, today)
+            }),
+            Successor::Advice(advice) => self.findings.add_once(key, span, |d| d.say(text).help(advice)),
+        }
     }
 
     fn misplaced(&mut self, block: Block, text: &str, span: Span, elsewhere: &[Block], is_block: bool) {
@@ -411,17 +424,6 @@ impl<'a> Builder<'a, '_> {
         self.nodes.push(Node { keyword, words, span, opened: false, end: index(at + 1) });
         at
     }
-}
-
-/// Words of old versions and of other programs, with what is written today.
-fn former(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "lvs_id" => "router_id",
-        "vrid" => "virtual_router_id",
-        "vip" | "virtual_ip" | "virtual_address" => "virtual_ipaddress",
-        "password" | "passwd" => "auth_pass",
-        _ => return None,
-    })
 }
 
 fn looks_like_prose(word: &str) -> bool {

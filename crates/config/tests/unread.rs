@@ -110,7 +110,6 @@ fn routes_and_rules() {
         "src 10.0.0.100 10.2.0.0/16 via 10.0.0.1",
         "blackhole 10.3.0.0/16",
         "10.1.0.0/16 dev eth0 scope link table 100 mtu lock 1400",
-        "0.0.0.0/0 via 10.0.0.1 or 10.0.0.2 dev eth0",
         "10.1.0.0/16 nexthop via 10.0.0.1 dev eth0 weight 2 nexthop via 10.0.0.2 weight 3",
         "10.1.0.0/16 via inet 10.0.0.1 dev eth0",
         "to 10.1.0.0/16 dev eth0 preference 0x10",
@@ -119,6 +118,9 @@ fn routes_and_rules() {
     ] {
         assert_eq!(about("static_routes", line), [""; 0], "{line}");
     }
+    assert!(
+        one("static_routes", "0.0.0.0/0 via 10.0.0.1 or 10.0.0.2 dev eth0").starts_with("deprecated-keyword")
+    );
     assert!(one("static_routes", "10.1.0.0/16 via").starts_with("missing-value: `via`"));
     assert!(one("static_routes", "via 10.0.0.1").starts_with("entry-option: a route needs a destination"));
     assert!(
@@ -148,4 +150,16 @@ fn static_addresses() {
     assert_eq!(about("static_ipaddress", "10.0.0.9/24 dev eth0 track_group A"), [""; 0]);
     assert!(one("static_ipaddress", "somewhere dev eth0").starts_with("bad-address: `somewhere`"));
     assert!(one("static_ipaddress", "10.0.0.9 use_vmac").starts_with("entry-option: `use_vmac`"));
+}
+
+#[test]
+fn old_words_name_their_successor() {
+    assert!(one("global_defs", "lvs_flush_onstop").starts_with("deprecated-keyword: `lvs_flush_onstop`"));
+    assert!(one("virtual_server/real_server/TCP_CHECK", "nb_get_retry 3").starts_with("obsolete-keyword"));
+    assert!(one("virtual_server/real_server/HTTP_GET", "nb_get_retry 3").starts_with("deprecated-keyword"));
+    let text = "virtual_server 10.0.0.3 80 {\n nat_mask 255.255.255.0\n}\n";
+    let (_, outcome) = common::outcome(text);
+    let obsolete = outcome.diagnostics.iter().find(|d| d.id.name() == "obsolete-keyword").unwrap();
+    assert_eq!(obsolete.help.as_deref(), Some("remove the line"));
+    assert!(obsolete.fix.is_none());
 }

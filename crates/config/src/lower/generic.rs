@@ -7,7 +7,7 @@ use super::value::{fixed, leading, parse_address, trimmed};
 use crate::registry::Id;
 use crate::source::{FileId, Span};
 use crate::suggest::nearest;
-use crate::table::{Block, Keyword, Lines, Number, Shape, State, Value};
+use crate::table::{Block, Former, Keyword, Lines, Number, Shape, State, Successor, Value, former};
 use crate::text::Word;
 use crate::tree::{At, Tree};
 use alloc::borrow::Cow;
@@ -37,6 +37,9 @@ impl Lower<'_> {
 
     fn unread_node(&mut self, at: At<'_, '_>, block: Block, complaints: &Complaints) {
         let Some(keyword) = at.node.keyword else { return };
+        if let (Some(old), Some(word)) = (former(block, keyword.name.as_bytes()), at.words().first()) {
+            self.deprecated(old, word.span);
+        }
         let quiet = keyword.state == State::Honoured || complaints.about(at.node.span);
         match keyword.shape {
             // Blocks are no deeper than the table is.
@@ -59,6 +62,19 @@ impl Lower<'_> {
                 self.unread_value(at, keyword, block);
             }
             Shape::Flag | Shape::Value | Shape::Optional | Shape::Words => {}
+        }
+    }
+
+    /// A word that keepalived takes, though another one is written today.
+    pub(super) fn deprecated(&mut self, old: &Former, span: Span) {
+        let text = format!("`{}` is an old word", old.name);
+        let key = (Id::DeprecatedKeyword, old.name, String::new());
+        match old.successor {
+            // Each place has its own fix.
+            Successor::Word(today) => self.findings.add(Id::DeprecatedKeyword, span, |d| {
+                d.say(text).help(format!("today `{today}` is written")).fix(span, today)
+            }),
+            Successor::Advice(advice) => self.findings.add_once(key, span, |d| d.say(text).help(advice)),
         }
     }
 

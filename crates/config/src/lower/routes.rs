@@ -4,7 +4,7 @@ use super::Lower;
 use super::value::parse_address;
 use crate::registry::Id;
 use crate::suggest::nearest;
-use crate::table::{Block, Keyword, Number, Shape, Value};
+use crate::table::{Block, Keyword, Number, Shape, Value, former};
 use crate::text::Word;
 use crate::tree::At;
 use alloc::format;
@@ -50,6 +50,9 @@ impl Lower<'_> {
                 }
                 return self.stranger(word, Block::RouteLine, "a route");
             };
+            if let Some(old) = former(Block::RouteLine, &word.text) {
+                self.deprecated(old, word.span);
+            }
             // Its own grammar is not looked into.
             if keyword.name == "encap" || self.option_of(keyword, word, &mut rest).is_err() {
                 return;

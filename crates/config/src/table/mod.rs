@@ -3,6 +3,7 @@
 //!
 //! The rows stand in the sub-modules, one line each and in the order of the manual.
 
+mod former;
 mod global;
 mod instance;
 mod language;
@@ -12,6 +13,8 @@ mod root;
 mod track;
 mod value;
 
+pub(crate) use former::meant;
+pub use former::{FORMER, Former, Successor, former};
 pub use value::{Number, Value};
 
 use alloc::string::String;
