@@ -284,7 +284,7 @@ impl Lower<'_> {
 
     /// A gap of a group; 0 is none.
     fn group_gap(&mut self, at: At<'_, '_>) -> Option<Duration> {
-        let gap = self.number(at, &Numbers::micros(0..=0x7fff_ffff))?;
+        let gap = self.number(at, &Numbers::micros(0..=LONGEST))?;
         (gap > 0).then(|| micros(gap))
     }
 

@@ -43,8 +43,8 @@ pub(super) const TRACK_GROUP: &[Keyword] = &[
 /// `garp_group`.
 #[rustfmt::skip]
 pub(super) const GARP_GROUP: &[Keyword] = &[
-    k("garp_interval", Shape::Value, "SECS", secs6("0..2147.483647"), "0", "", Honoured, "ARP spacing over the group.").but("0 is no gap"),
-    k("gna_interval", Shape::Value, "SECS", secs6("0..2147.483647"), "0", "", Honoured, "NA spacing over the group.").but("0 is no gap"),
+    k("garp_interval", Shape::Value, "SECS", secs6("0..4294"), "0", "", Honoured, "ARP spacing over the group.").but("0 is no gap"),
+    k("gna_interval", Shape::Value, "SECS", secs6("0..4294"), "0", "", Honoured, "NA spacing over the group.").but("0 is no gap"),
     k("interface", Shape::Value, "IF", Value::Interface, "", "", Honoured, "Single interface of the group."),
     k("interfaces", Shape::Lines(Lines::Names), "{ IF ... }", Value::Block, "", "", Honoured, "Interfaces of the group."),
 ];
