@@ -41,6 +41,7 @@ mod reader;
 mod registry;
 mod reload;
 mod secret;
+mod shell;
 mod source;
 mod suggest;
 pub mod table;

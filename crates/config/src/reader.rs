@@ -7,6 +7,7 @@ use crate::definitions::{condition, definition};
 use crate::diagnostic::Findings;
 use crate::registry::Id;
 use crate::secret::names_secret;
+use crate::shell::{Flaw, Script, ScriptLine, script_line};
 use crate::source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
 use crate::text::{Part, Text, Word, parts, shown, strip, words};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,6 +50,8 @@ pub(crate) enum Event {
 pub(crate) struct Stream<'a> {
     pub(crate) words: Vec<Word<'a>>,
     pub(crate) events: Vec<(Event, Span)>,
+    /// Commands and regular expressions, by the index of their keyword in `words`.
+    pub(crate) scripts: BTreeMap<u32, ScriptLine<'a>>,
     /// The include line that first led to a file.
     pub(crate) chain: BTreeMap<FileId, Span>,
     /// Includes that the caller must resolve first.
@@ -199,7 +202,9 @@ impl<'a> Reader<'a, '_> {
             text = text.slice(3..bytes.len());
         }
         let stripped = strip(&text);
-        if let Some(quote) = stripped.open_quote {
+        // A command is read in its own way and may hold a lone quote.
+        let script = Script::of(first_word(&stripped.text.bytes)).is_some();
+        if let Some(quote) = stripped.open_quote.filter(|_| !script) {
             self.findings.add(Id::UnterminatedQuote, quote, |d| {
                 d.say("nothing closes this quote: the rest of the line is dropped")
                     .help("close it on the same line")
@@ -366,15 +371,36 @@ impl<'a> Reader<'a, '_> {
                 Part::Close(at) => self.out.events.push((Event::Close, text.span(at..at + 1))),
                 Part::Words(range) => {
                     let first = self.out.words.len();
-                    words(text, range, &mut self.out.words);
+                    words(text, range.clone(), &mut self.out.words);
                     let (Some(a), Some(b)) = (self.out.words.get(first), self.out.words.last()) else {
                         continue;
                     };
+                    let script = Script::of(&a.text);
                     let span = a.span.to(b.span);
-                    let range = offset(first)..offset(self.out.words.len());
-                    self.out.events.push((Event::Line(range), span));
+                    let words = offset(first)..offset(self.out.words.len());
+                    if let Some(script) = script {
+                        self.script(text, range, script, words.start);
+                    }
+                    self.out.events.push((Event::Line(words), span));
                 }
             }
+        }
+    }
+
+    /// A line that holds a command or a regular expression.
+    fn script(&mut self, text: &Text<'a>, range: Range<usize>, script: Script, keyword: u32) {
+        match script_line(text, range, script) {
+            Ok(line) => {
+                self.out.scripts.insert(keyword, line);
+            }
+            Err(Flaw::OpenQuote(place)) => self.findings.add(Id::UnterminatedQuote, place, |d| {
+                d.say("nothing closes this quote: the line is ignored").help(
+                    "in a command both \" and ' are quotes; to have one as it is, put a backslash before it",
+                )
+            }),
+            Err(Flaw::Nul(place)) => self.findings.add(Id::NulByte, place, |d| {
+                d.say("this stands for a NUL byte, which no command can hold: the line is ignored")
+            }),
         }
     }
 

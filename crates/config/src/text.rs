@@ -244,8 +244,8 @@ pub(crate) fn parts(bytes: &[u8]) -> Vec<Part> {
 }
 
 /// The words of a text. A quote begins and ends a word, also in its middle; the rest after a quote that is
-/// never closed is dropped.
-pub(crate) fn words<'a>(text: &Text<'a>, range: Range<usize>, out: &mut Vec<Word<'a>>) {
+/// never closed is dropped; the answer is where that quote stands.
+pub(crate) fn words<'a>(text: &Text<'a>, range: Range<usize>, out: &mut Vec<Word<'a>>) -> Option<usize> {
     let bytes = text.bytes.get(..range.end).unwrap_or(&text.bytes);
     let mut at = range.start;
     while at < bytes.len() {
@@ -253,7 +253,7 @@ pub(crate) fn words<'a>(text: &Text<'a>, range: Range<usize>, out: &mut Vec<Word
             at += 1;
         } else if bytes[at] == b'"' {
             let inner = at + 1;
-            let Some(length) = bytes[inner..].iter().position(|b| *b == b'"') else { return };
+            let Some(length) = bytes[inner..].iter().position(|b| *b == b'"') else { return Some(at) };
             out.push(Word {
                 text: text.slice(inner..inner + length).bytes,
                 span: text.span(at..inner + length + 1),
@@ -266,6 +266,7 @@ pub(crate) fn words<'a>(text: &Text<'a>, range: Range<usize>, out: &mut Vec<Word
             at += length;
         }
     }
+    None
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use crate::diagnostic::Findings;
 use crate::reader::{Event, Stream};
 use crate::registry::Id;
 use crate::secret::names_secret;
+use crate::shell::ScriptLine;
 use crate::source::Span;
 use crate::suggest::nearest;
 use crate::table::{Block, Keyword, Shape, Successor, former, homes, meant};
 use crate::text::Word;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,6 +37,7 @@ pub(crate) struct Node {
 pub(crate) struct Tree<'a> {
     nodes: Vec<Node>,
     words: Vec<Word<'a>>,
+    scripts: BTreeMap<u32, ScriptLine<'a>>,
 }
 
 /// One node of a tree.
@@ -61,6 +64,14 @@ impl<'t, 'a> At<'t, 'a> {
     /// The words after the keyword.
     pub(crate) fn arguments(self) -> &'t [Word<'a>] {
         self.words().get(1..).unwrap_or(&[])
+    }
+
+    /// The words behind the keyword of a command (`script`, `notify_master` …) or of a regular expression, as
+    /// [`crate::shell`] reads them; the first one of a command is split once more in `command`. `None` for any
+    /// other line, and for one whose quotes do not match, which was reported.
+    #[allow(dead_code, reason = "the lowering of scripts uses it")]
+    pub(crate) fn script(self) -> Option<&'t ScriptLine<'a>> {
+        self.tree.scripts.get(&self.node.words.start)
     }
 
     /// The lines of its block.
@@ -146,7 +157,7 @@ pub(crate) fn build<'a>(mut stream: Stream<'a>, findings: &mut Findings) -> Tree
         }
     }
     builder.end();
-    Tree { nodes: builder.nodes, words: builder.stream.words }
+    Tree { nodes: builder.nodes, words: builder.stream.words, scripts: builder.stream.scripts }
 }
 
 /// How many `{` are never closed, and how many `}` close nothing.
