@@ -93,6 +93,7 @@ impl Surroundings {
 
 /// How far [`load`] came.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub enum Loaded {
     /// These includes must be resolved first ([`Sources::resolve`]); then call again.
     Missing(Vec<IncludeRequest>),

@@ -124,6 +124,21 @@ ids! {
     Warning AuthTypeUnknown "auth-type-unknown" "an authentication that does not exist";
     Warning AuthWithV3 "auth-with-v3" "authentication in version 3";
     // Scripts, trackers, groups and notifications.
+    Warning CommandCut "command-cut" "a command without its arguments";
+    Warning CommandQuote "command-quote" "a command that cannot be split into words";
+    Note CommandShell "command-shell" "a command for a shell that nobody starts";
+    Warning CommandUser "command-user" "an argument in the place of a user";
+    Warning NotifyTwice "notify-twice" "two programs for one event";
+    Warning TrackerIncomplete "tracker-incomplete" "something to track that says not what";
+    Warning TrackerTwice "tracker-twice" "two things to track of one name";
+    Warning TrackerUnknown "tracker-unknown" "something tracked that is not defined";
+    Warning TrackerLate "tracker-late" "something tracked before it is defined";
+    Warning TrackerUnused "tracker-unused" "something to track that nobody tracks";
+    Warning OwnerWeight "owner-weight" "a weight at the address owner";
+    Warning GroupName "group-name" "a group without a name of its own";
+    Warning GroupMember "group-member" "a member that a group cannot have";
+    Warning GroupSmall "group-small" "a group of fewer than two";
+    Warning GroupWeight "group-weight" "a weight in a group that allows none";
     // Advice about one file.
     // Two nodes of a cluster.
     // Other versions of keepalived.

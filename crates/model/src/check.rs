@@ -1,6 +1,6 @@
 //! What no host may be told: the invariants that single fields cannot express.
 
-use crate::{Authentication, Host, Instance, Transport};
+use crate::{Authentication, Host, Instance, TrackedInterface, Tracking, Transport};
 use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -34,6 +34,26 @@ pub enum Inconsistent {
     PriorityZero(Arc<str>),
     #[error("instance {instance}: peer {peer} is not of its family")]
     PeerOfOtherFamily { instance: Arc<str>, peer: IpAddr },
+    #[error("two {kind} are named {name}")]
+    TrackerTwice { kind: &'static str, name: Arc<str> },
+    #[error("{by} tracks {name}, which does not exist")]
+    TrackedUnknown { by: Arc<str>, name: Arc<str> },
+    #[error("{by} tracks {name} twice")]
+    TrackedTwice { by: Arc<str>, name: Arc<str> },
+    #[error("{by} tracks {name} with the weight {weight}")]
+    WeightOutOfRange { by: Arc<str>, name: Arc<str>, weight: i16 },
+    #[error("script {0} has an interval, a rise or a fall of 0")]
+    ScriptNever(Arc<str>),
+    #[error("process {0} allows fewer than it wants")]
+    ProcessNever(Arc<str>),
+    #[error("group {0} has no member")]
+    GroupEmpty(Arc<str>),
+    #[error("group {group} has the member {member}, which does not exist or is in two groups")]
+    GroupMember { group: Arc<str>, member: Arc<str> },
+    #[error("group {0} does not allow weights, but tracks with one")]
+    GroupWeight(Arc<str>),
+    #[error("the address owner {0} tracks with a weight")]
+    OwnerWeight(Arc<str>),
 }
 
 impl Host {
@@ -42,6 +62,7 @@ impl Host {
     /// # Errors
     /// The [`Inconsistent`] combination.
     pub fn check(&self) -> Result<(), Inconsistent> {
+        let known = self.trackers();
         let mut names = BTreeSet::new();
         let mut identities = BTreeMap::new();
         for instance in &self.instances {
@@ -55,9 +76,99 @@ impl Host {
                 return Err(Inconsistent::IdentityTwice { first, second, identity: text });
             }
             instance.check()?;
+            check_tracking(&known, &instance.name, &instance.tracking)?;
+        }
+        self.check_trackers()?;
+        self.check_groups(&known)
+    }
+
+    /// The names that can be tracked, in the order of [`Tracking::lists`].
+    fn trackers(&self) -> [BTreeSet<&str>; 4] {
+        [
+            self.scripts.iter().map(|s| &*s.name).collect(),
+            self.processes.iter().map(|p| &*p.name).collect(),
+            self.files.iter().map(|f| &*f.name).collect(),
+            self.bfd.iter().map(|b| &*b.name).collect(),
+        ]
+    }
+
+    fn check_trackers(&self) -> Result<(), Inconsistent> {
+        once("scripts", self.scripts.iter().map(|s| &s.name))?;
+        once("processes", self.processes.iter().map(|p| &p.name))?;
+        once("files", self.files.iter().map(|f| &f.name))?;
+        once("BFD sessions", self.bfd.iter().map(|b| &b.name))?;
+        once("groups", self.groups.iter().map(|g| &g.name))?;
+        once("interfaces with delays", self.link_delays.iter().map(|d| &d.interface))?;
+        if let Some(never) = self.scripts.iter().find(|s| s.interval.is_zero() || s.rise == 0 || s.fall == 0)
+        {
+            return Err(Inconsistent::ScriptNever(never.name.clone()));
+        }
+        match self.processes.iter().find(|p| p.most.is_some_and(|most| most < p.fewest)) {
+            Some(never) => Err(Inconsistent::ProcessNever(never.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn check_groups(&self, known: &[BTreeSet<&str>; 4]) -> Result<(), Inconsistent> {
+        let by_name: BTreeMap<&Arc<str>, &Instance> = self.instances.iter().map(|i| (&i.name, i)).collect();
+        let mut taken = BTreeSet::new();
+        for group in &self.groups {
+            if group.members.is_empty() {
+                return Err(Inconsistent::GroupEmpty(group.name.clone()));
+            }
+            let weighted = |interfaces: &[TrackedInterface], tracking: &Tracking| {
+                interfaces.iter().any(|t| t.weight != 0) || tracking.all().any(|t| t.weight.value != 0)
+            };
+            let mut odd = weighted(&group.track_interfaces, &group.tracking);
+            for member in &group.members {
+                let Some(instance) = by_name.get(member).filter(|_| taken.insert(member)) else {
+                    return Err(Inconsistent::GroupMember {
+                        group: group.name.clone(),
+                        member: member.clone(),
+                    });
+                };
+                odd |= weighted(&instance.track_interfaces, &instance.tracking);
+            }
+            if odd && !group.weights {
+                return Err(Inconsistent::GroupWeight(group.name.clone()));
+            }
+            check_tracking(known, &group.name, &group.tracking)?;
         }
         Ok(())
     }
+}
+
+fn check_tracking(
+    known: &[BTreeSet<&str>; 4],
+    by: &Arc<str>,
+    tracking: &Tracking,
+) -> Result<(), Inconsistent> {
+    for ((list, known), limit) in tracking.lists().into_iter().zip(known).zip([253, 254, 254, 253]) {
+        let mut seen = BTreeSet::new();
+        for tracked in list {
+            let (by, name, weight) = (by.clone(), tracked.name.clone(), tracked.weight.value);
+            if !known.contains(&*name) {
+                return Err(Inconsistent::TrackedUnknown { by, name });
+            }
+            if !seen.insert(&tracked.name) {
+                return Err(Inconsistent::TrackedTwice { by, name });
+            }
+            if weight.abs() > limit {
+                return Err(Inconsistent::WeightOutOfRange { by, name, weight });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn once<'a>(kind: &'static str, names: impl Iterator<Item = &'a Arc<str>>) -> Result<(), Inconsistent> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Inconsistent::TrackerTwice { kind, name: name.clone() });
+        }
+    }
+    Ok(())
 }
 
 impl Instance {
@@ -90,6 +201,11 @@ impl Instance {
         }
         if settings.priority.0 == 0 {
             return Err(Inconsistent::PriorityZero(name()));
+        }
+        let weighted = self.track_interfaces.iter().any(|t| t.weight != 0)
+            || self.tracking.all().any(|t| t.weight.value != 0);
+        if settings.priority.is_owner() && weighted {
+            return Err(Inconsistent::OwnerWeight(name()));
         }
         let limit = Self::address_limit(settings.family);
         if self.addresses.len() > limit {

@@ -13,9 +13,18 @@ extern crate alloc;
 
 mod change;
 mod check;
+mod notify;
+mod script;
+mod track;
 
 pub use change::{Change, changes};
 pub use check::Inconsistent;
+pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
+pub use script::{Account, Command, Hook, Scripts, TimedHook};
+pub use track::{
+    Bfd, File, InitialNumber, LinkDelay, ParameterMatch, Process, Script, SyncGroup, Tracked, Tracking,
+    Weight,
+};
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -42,6 +51,24 @@ pub struct Host {
     pub startup_delay: Duration,
     /// The virtual routers, in the order of the file.
     pub instances: Vec<Instance>,
+    /// Groups of instances that change state together, in the order of the file.
+    pub groups: Vec<SyncGroup>,
+    /// Scripts, in the order of the file; each is tracked by something.
+    pub scripts: Vec<Script>,
+    /// Processes, in the order of the file; each is tracked by something.
+    pub processes: Vec<Process>,
+    /// Files, in the order of the file; each is tracked by something.
+    pub files: Vec<File>,
+    /// BFD sessions, in the order of the file.
+    pub bfd: Vec<Bfd>,
+    /// How long changes of links must last, each interface once.
+    pub link_delays: Vec<LinkDelay>,
+    /// What holds for all programs that are run.
+    pub script_settings: Scripts,
+    /// Who is told of all changes.
+    pub notify: HostNotify,
+    /// Mail about changes.
+    pub mail: Mail,
 }
 
 impl Default for Host {
@@ -52,6 +79,15 @@ impl Default for Host {
             group_v6: wire::GROUP_V6,
             startup_delay: Duration::ZERO,
             instances: Vec::new(),
+            groups: Vec::new(),
+            scripts: Vec::new(),
+            processes: Vec::new(),
+            files: Vec::new(),
+            bfd: Vec::new(),
+            link_delays: Vec::new(),
+            script_settings: Scripts::default(),
+            notify: HostNotify::default(),
+            mail: Mail::default(),
         }
     }
 }
@@ -81,8 +117,16 @@ pub struct Instance {
     pub excluded: Vec<VirtualAddress>,
     /// Further interfaces whose link state counts.
     pub track_interfaces: Vec<TrackedInterface>,
+    /// What else is tracked.
+    pub tracking: Tracking,
     /// The own interface's link state does not count (`dont_track_primary`).
     pub ignore_own_link: bool,
+    /// A source address that is written but not there is a fault (`track_src_ip`).
+    pub track_source: bool,
+    /// Who is told of its changes.
+    pub notify: Notify,
+    /// It was asked for what RFC 3768 or RFC 9568 say to the letter (`strict_mode`, `vrrp_strict`).
+    pub strict: bool,
     /// Pause between two gratuitous ARPs on an interface (`vrrp_garp_interval`, `garp_group`).
     pub arp_gap: Duration,
     /// Pause between two unsolicited Neighbor Advertisements on an interface.

@@ -7,6 +7,7 @@ use crate::source::Span;
 use crate::text::Word;
 use crate::tree::At;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use model::{Peer, TrackedInterface};
 
@@ -51,7 +52,7 @@ impl Lower<'_> {
     }
 
     /// Reads tracked interfaces.
-    pub(super) fn trackers(&mut self, block: At<'_, '_>, out: &mut Vec<(TrackedInterface, Span)>) {
+    pub(super) fn tracked_interfaces(&mut self, block: At<'_, '_>, out: &mut Vec<(TrackedInterface, Span)>) {
         for at in block.children() {
             let words = at.words();
             let Some(first) = words.first() else { continue };
@@ -73,7 +74,7 @@ impl Lower<'_> {
                             self.option_without_value(option);
                             break;
                         };
-                        tracked.weight = self.weight(value).unwrap_or(0);
+                        tracked.weight = self.weight(value, 253, 0).unwrap_or(0);
                     }
                     b"reverse" => tracked.reverse = true,
                     b"noreverse" => tracked.reverse = false,
@@ -89,33 +90,39 @@ impl Lower<'_> {
         }
     }
 
-    /// A weight, -253..=253. The next larger one is what people mean who subtract from 255.
-    fn weight(&mut self, word: &Word<'_>) -> Option<i16> {
+    /// A weight, from `-limit` to `limit`; `otherwise` is what counts when it cannot be used. Where the limit is
+    /// 253, the next larger one is what people mean who subtract from 255.
+    pub(super) fn weight(&mut self, word: &Word<'_>, limit: i16, otherwise: i16) -> Option<i16> {
         let text = core::str::from_utf8(&word.text).unwrap_or_default().trim();
+        let counts = if otherwise == 0 {
+            String::from("it counts as 0, so a failure is a fault")
+        } else {
+            format!("{otherwise} is used")
+        };
         let Ok(number) = text.parse::<i64>() else {
             self.findings.add(Id::BadNumber, word.span, |d| {
-                d.say(format!("`{}` is no weight: it counts as 0, so a failure is a fault", word.shown()))
-                    .help("weights go from -253 to 253")
+                d.say(format!("`{}` is no weight: {counts}", word.shown()))
+                    .help(format!("weights go from -{limit} to {limit}"))
             });
             return None;
         };
-        if number.abs() == 254 {
+        let most = i64::from(limit);
+        if number.abs() > 254 {
             self.findings.add(Id::OutOfRange, word.span, |d| {
-                d.say(format!("weights go from -253 to 253: {} is read", number.signum() * 253))
-            });
-        } else if number.abs() > 254 {
-            self.findings.add(Id::OutOfRange, word.span, |d| {
-                d.say(format!(
-                    "weights go from -253 to 253, not {number}: it counts as 0, so a failure is a fault"
-                ))
+                d.say(format!("weights go from -{limit} to {limit}, not {number}: {counts}"))
             });
             return None;
         }
-        i16::try_from(number.clamp(-253, 253)).ok()
+        if number.abs() > most {
+            self.findings.add(Id::OutOfRange, word.span, |d| {
+                d.say(format!("weights go from -{limit} to {limit}: {} is read", number.signum() * most))
+            });
+        }
+        i16::try_from(number.clamp(-most, most)).ok()
     }
 
     /// Reports an option that does not exist; says whether the one that was meant has a value.
-    fn strange_option(&mut self, word: &Word<'_>, of: &str, known: &[&str]) -> bool {
+    pub(super) fn strange_option(&mut self, word: &Word<'_>, of: &str, known: &[&str]) -> bool {
         let shown = word.shown();
         let near = crate::suggest::nearest(&shown, known.iter().copied());
         self.findings.add(Id::EntryOption, word.span, |d| {
@@ -128,7 +135,7 @@ impl Lower<'_> {
         near.is_some_and(|near| near != "reverse")
     }
 
-    fn option_without_value(&mut self, word: &Word<'_>) {
+    pub(super) fn option_without_value(&mut self, word: &Word<'_>) {
         self.findings.add(Id::EntryOption, word.span, |d| {
             d.say(format!("`{}` needs a value: it is ignored", word.shown()))
         });

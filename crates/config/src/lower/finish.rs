@@ -4,12 +4,14 @@ use super::Lower;
 use super::address::Entry;
 use super::global::{Gaps, Globals};
 use super::instance::{AuthType, Draft};
+use super::tracking::{Line, tracking};
 use super::value::fixed;
 use crate::registry::Id;
 use crate::source::Span;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -19,6 +21,49 @@ use model::{
 };
 use wire::{Family, Interval, Priority, Version};
 
+/// An instance with the places of what can be said about it.
+#[allow(dead_code, reason = "the advice about a whole file reads them all")]
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) instance: Instance,
+    /// The line that opens it.
+    pub(crate) header: Span,
+    /// Its priority, if one was written.
+    pub(crate) priority: Option<Span>,
+    /// The places of the listed addresses.
+    pub(crate) addresses: Vec<Span>,
+    /// The places of the other addresses.
+    pub(crate) excluded: Vec<Span>,
+    /// The places of the tracked interfaces.
+    pub(crate) interfaces: Vec<Span>,
+    /// What is tracked by name.
+    pub(crate) lines: Vec<Line>,
+    /// The places of the peers.
+    pub(crate) peers: Vec<Span>,
+    /// The password.
+    pub(crate) password: Option<Span>,
+}
+
+impl Placed {
+    /// Everything tracked with a weight: its name, the weight and its place.
+    pub(crate) fn weighted(&self) -> Vec<(Arc<str>, i16, Span)> {
+        let interfaces = self.instance.track_interfaces.iter().zip(&self.interfaces);
+        let interfaces = interfaces.map(|(t, span)| (t.interface.clone(), t.weight, *span));
+        let lines = self.lines.iter().map(|l| (l.tracked.name.clone(), l.tracked.weight.value, l.span));
+        interfaces.chain(lines).filter(|(_, weight, _)| *weight != 0).collect()
+    }
+
+    /// Drops everything tracked with a weight.
+    pub(crate) fn drop_weighted(&mut self) {
+        let weights = self.instance.track_interfaces.iter().map(|t| t.weight);
+        let kept = self.interfaces.iter().zip(weights).filter(|(_, weight)| *weight == 0);
+        self.interfaces = kept.map(|(span, _)| *span).collect();
+        self.instance.track_interfaces.retain(|t| t.weight == 0);
+        self.lines.retain(|l| l.tracked.weight.value == 0);
+        self.instance.tracking = tracking(&self.lines);
+    }
+}
+
 impl Lower<'_> {
     /// Decides about everything that one line alone cannot say. `None`: the instance cannot be; that was
     /// reported, and so was everything else about it.
@@ -27,18 +72,19 @@ impl Lower<'_> {
         mut draft: Draft,
         globals: &Globals,
         groups: &BTreeMap<InterfaceName, Gaps>,
-    ) -> Option<Instance> {
+    ) -> Option<Placed> {
         let family = self.family(&draft);
         let version = self.chosen_version(&draft, family, globals);
         let priority = self.chosen_priority(&draft);
         let (preempt, preempt_delay) = self.preemption(&draft, priority);
         let interval = self.chosen_interval(&draft, version);
+        let password = draft.auth_pass.as_ref().map(|(_, span)| *span);
         let authentication = self.chosen_authentication(&mut draft, version, family);
-        let transport = self.transport(&mut draft, family);
+        let (transport, peers) = self.transport(&mut draft, family);
         let interface = self.chosen_interface(&draft, &transport);
         let addresses = self.listed(&mut draft, family, version, interface.as_ref());
         let excluded = self.unlisted(&mut draft, &addresses, interface.as_ref());
-        let track_interfaces = self.tracked(&mut draft, interface.as_ref());
+        let (track_interfaces, interfaces) = self.tracked(&mut draft, interface.as_ref());
         let owner_ignores_adverts = self.owner_ignores(&draft, globals, priority);
         if draft.vrid.is_none() && !draft.vrid_refused {
             self.findings.add(Id::VridMissing, draft.header, |d| {
@@ -61,7 +107,7 @@ impl Lower<'_> {
             ..Settings::new(version, family, vrid)
         };
         let message_checksum = draft.message_checksum.unwrap_or(globals.message_checksum);
-        Some(Instance {
+        let instance = Instance {
             name: draft.name,
             interface,
             settings,
@@ -69,15 +115,52 @@ impl Lower<'_> {
             transport,
             authentication,
             checksum: if message_checksum { ChecksumForm::Message } else { ChecksumForm::PseudoHeader },
-            addresses: addresses.into_iter().map(|entry| entry.address).collect(),
-            excluded,
+            addresses: addresses.iter().map(|entry| entry.address.clone()).collect(),
+            excluded: excluded.iter().map(|entry| entry.address.clone()).collect(),
             track_interfaces,
+            tracking: tracking(&draft.lines),
             ignore_own_link: draft.ignore_own_link,
+            track_source: draft.track_source.is_some(),
+            notify: draft.notify,
+            strict: draft.strict.map_or(globals.strict, |(strict, _)| strict),
             arp_gap: gaps.arp.unwrap_or(globals.arp_gap),
             na_gap: gaps.na.unwrap_or(globals.na_gap),
             skip_check_known_leader: draft.skip_check.unwrap_or(globals.skip_check),
             check_unicast_source: draft.check_unicast_source || globals.check_unicast_source,
-        })
+        };
+        let mut placed = Placed {
+            instance,
+            header: draft.header,
+            priority: draft.priority.map(|(_, span)| span),
+            addresses: addresses.iter().map(|entry| entry.span).collect(),
+            excluded: excluded.iter().map(|entry| entry.span).collect(),
+            interfaces,
+            lines: draft.lines,
+            peers,
+            password,
+        };
+        self.owner_weights(&mut placed);
+        Some(placed)
+    }
+
+    /// The priority of an owner never changes, so keepalived drops what would change it.
+    fn owner_weights(&mut self, placed: &mut Placed) {
+        if !placed.instance.settings.priority.is_owner() {
+            return;
+        }
+        for (name, weight, span) in placed.weighted() {
+            self.findings.add(Id::OwnerWeight, span, |d| {
+                let d = d.say(format!(
+                    "priority 255 never changes, so the weight {weight} of `{name}` cannot count: the line is dropped"
+                ));
+                let d = match placed.priority {
+                    Some(place) => d.label(place, "the address owner"),
+                    None => d,
+                };
+                d.help("write a priority below 255, or track without a weight: a failure is a fault then")
+            });
+        }
+        placed.drop_weighted();
     }
 
     /// The first address decides; without one, whatever else has a family.
@@ -259,13 +342,14 @@ impl Lower<'_> {
         None
     }
 
-    fn transport(&mut self, draft: &mut Draft, family: Family) -> Transport {
+    fn transport(&mut self, draft: &mut Draft, family: Family) -> (Transport, Vec<Span>) {
         let unicast_source = self.of_family(draft.unicast_source, family);
         let multicast_source = self.of_family(draft.multicast_source, family);
-        let peers = self.chosen_peers(core::mem::take(&mut draft.peers), family);
+        let (peers, places) = self.chosen_peers(core::mem::take(&mut draft.peers), family);
         if !peers.is_empty() {
             let source = unicast_source.or(multicast_source);
-            return Transport::Unicast { source, peers, ttl: draft.unicast_ttl.unwrap_or(wire::HOP_LIMIT) };
+            let ttl = draft.unicast_ttl.unwrap_or(wire::HOP_LIMIT);
+            return (Transport::Unicast { source, peers, ttl }, places);
         }
         if let Some(span) = draft.unicast.or(draft.unicast_source.map(|(_, span)| span)) {
             self.findings.add(Id::NoPeers, span, |d| {
@@ -281,10 +365,10 @@ impl Lower<'_> {
             });
             group = None;
         }
-        Transport::Multicast { group, source: multicast_source.or(unicast_source) }
+        (Transport::Multicast { group, source: multicast_source.or(unicast_source) }, Vec::new())
     }
 
-    fn chosen_peers(&mut self, peers: Vec<(Peer, Span)>, family: Family) -> Vec<Peer> {
+    fn chosen_peers(&mut self, peers: Vec<(Peer, Span)>, family: Family) -> (Vec<Peer>, Vec<Span>) {
         let mut seen: BTreeMap<IpAddr, Span> = BTreeMap::new();
         let mut kept = Vec::with_capacity(peers.len());
         for (peer, span) in peers {
@@ -298,10 +382,10 @@ impl Lower<'_> {
                 });
             } else {
                 seen.insert(peer.address, span);
-                kept.push(peer);
+                kept.push((peer, span));
             }
         }
-        kept
+        kept.into_iter().unzip()
     }
 
     fn chosen_interface(&mut self, draft: &Draft, transport: &Transport) -> Option<InterfaceName> {
@@ -385,7 +469,7 @@ impl Lower<'_> {
         draft: &mut Draft,
         listed: &[Entry],
         interface: Option<&InterfaceName>,
-    ) -> Vec<VirtualAddress> {
+    ) -> Vec<Entry> {
         let mut seen: BTreeMap<(IpAddr, Option<InterfaceName>), Span> = BTreeMap::new();
         for entry in listed {
             seen.insert((entry.address.address, entry.address.device.clone()), entry.span);
@@ -398,7 +482,7 @@ impl Lower<'_> {
                 self.duplicate_address(&entry, *first);
             } else {
                 seen.insert(key, entry.span);
-                kept.push(entry.address);
+                kept.push(entry);
             }
         }
         kept
@@ -411,7 +495,11 @@ impl Lower<'_> {
         });
     }
 
-    fn tracked(&mut self, draft: &mut Draft, interface: Option<&InterfaceName>) -> Vec<TrackedInterface> {
+    fn tracked(
+        &mut self,
+        draft: &mut Draft,
+        interface: Option<&InterfaceName>,
+    ) -> (Vec<TrackedInterface>, Vec<Span>) {
         let mut seen: BTreeSet<InterfaceName> = BTreeSet::new();
         let mut kept = Vec::with_capacity(draft.trackers.len());
         for (tracker, span) in core::mem::take(&mut draft.trackers) {
@@ -426,14 +514,14 @@ impl Lower<'_> {
                     }
                 });
             } else if seen.insert(tracker.interface.clone()) {
-                kept.push(tracker);
+                kept.push((tracker, span));
             } else {
                 self.findings.add(Id::DuplicateEntry, span, |d| {
                     d.say(format!("`{}` is tracked already: the line is dropped", tracker.interface))
                 });
             }
         }
-        kept
+        kept.into_iter().unzip()
     }
 
     fn owner_ignores(&mut self, draft: &Draft, globals: &Globals, priority: Priority) -> bool {

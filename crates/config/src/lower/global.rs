@@ -1,5 +1,6 @@
 //! `global_defs` and `garp_group`: settings of the host and defaults of its instances.
 
+use super::notify::Telling;
 use super::value::{LONGEST, Numbers, micros};
 use super::{Given, Lower};
 use crate::registry::Id;
@@ -44,6 +45,8 @@ pub(super) struct Globals {
     pub(super) skip_check: bool,
     pub(super) owner_ignores: bool,
     pub(super) message_checksum: bool,
+    pub(super) strict: bool,
+    telling: Telling,
 }
 
 impl Globals {
@@ -52,6 +55,9 @@ impl Globals {
             Host { router_id: self.router_id.clone(), startup_delay: self.startup_delay, ..Host::default() };
         host.group_v4 = self.group_v4.unwrap_or(host.group_v4);
         host.group_v6 = self.group_v6.unwrap_or(host.group_v6);
+        host.script_settings = self.telling.scripts.clone();
+        host.notify = self.telling.notify.clone();
+        host.mail = self.telling.mail.clone();
         host
     }
 }
@@ -74,6 +80,7 @@ impl Lower<'_> {
                 self.global(at, &mut globals);
             }
         }
+        globals.telling.finish();
         globals
     }
 
@@ -115,6 +122,11 @@ impl Lower<'_> {
                 self.flag(at);
                 globals.check_unicast_source = true;
             }
+            "vrrp_strict" => {
+                self.set(at, &mut globals.strict);
+                self.passed_over(at);
+            }
+            name if self.telling(at, name, &mut globals.telling) => self.passed_over(at),
             name => match name.strip_prefix("vrrp_").filter(|name| name.starts_with("garp_")) {
                 Some(name) if self.announcing(at, name, &mut globals.announcing) => {}
                 _ => self.passed_over(at),

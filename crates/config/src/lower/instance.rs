@@ -2,6 +2,8 @@
 
 use super::address::Entry;
 use super::global::Announcing;
+use super::trackers::{Kind, Trackers};
+use super::tracking::Line;
 use super::value::Numbers;
 use super::{Given, Lower, PLACEHOLDER};
 use crate::registry::Id;
@@ -13,7 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
-use model::{InterfaceName, Peer, Secret, TrackedInterface};
+use model::{InterfaceName, Notify, Peer, Secret, TrackedInterface};
 use wire::{Version, Vrid};
 
 /// The two kinds of version 2 authentication.
@@ -60,7 +62,11 @@ pub(super) struct Draft {
     pub(super) multicast_source: Option<(IpAddr, Span)>,
     pub(super) multicast_group: Option<(IpAddr, Span)>,
     pub(super) trackers: Vec<(TrackedInterface, Span)>,
+    pub(super) lines: Vec<Line>,
     pub(super) ignore_own_link: bool,
+    pub(super) track_source: Option<Span>,
+    pub(super) notify: Notify,
+    pub(super) strict: Option<(bool, Span)>,
     pub(super) message_checksum: Option<bool>,
     pub(super) skip_check: Option<bool>,
     pub(super) lower_no_advert: Option<bool>,
@@ -103,7 +109,11 @@ impl Draft {
             multicast_source: None,
             multicast_group: None,
             trackers: Vec::new(),
+            lines: Vec::new(),
             ignore_own_link: false,
+            track_source: None,
+            notify: Notify::default(),
+            strict: None,
             message_checksum: None,
             skip_check: None,
             lower_no_advert: None,
@@ -116,13 +126,26 @@ impl Draft {
 }
 
 impl Lower<'_> {
-    /// Reads all lines of an instance.
-    pub(super) fn instance(&mut self, block: At<'_, '_>, name: Arc<str>) -> Draft {
+    /// Reads all lines of an instance. `index`: its place among the blocks of the file.
+    pub(super) fn instance(
+        &mut self,
+        block: At<'_, '_>,
+        name: Arc<str>,
+        index: usize,
+        trackers: &mut Trackers,
+    ) -> Draft {
         let mut draft = Draft::new(name, block.node.span);
         let mut given = Given::default();
         for at in block.children() {
             self.given(&mut given, at);
-            self.instance_line(at, &mut draft);
+            let kind = at.node.keyword.and_then(|k| Kind::of_list(k.name));
+            match kind {
+                Some(kind) => {
+                    self.track(at, kind, index, trackers, &mut draft.lines);
+                    self.passed_over(at);
+                }
+                None => self.instance_line(at, &mut draft),
+            }
         }
         draft
     }
@@ -160,7 +183,7 @@ impl Lower<'_> {
             }
             "track_interface" => {
                 self.extra(at, 0);
-                self.trackers(at, &mut draft.trackers);
+                self.tracked_interfaces(at, &mut draft.trackers);
             }
             "preempt_delay" => self.preempt_delay(at, draft),
             "v3_checksum_as_v2" => draft.message_checksum = self.switch(at).or(draft.message_checksum),
@@ -173,6 +196,16 @@ impl Lower<'_> {
                 draft.owner_ignores = self.switch(at).map(|on| (on, at.node.span)).or(draft.owner_ignores);
             }
             "down_timer_adverts" => draft.down_adverts = self.down_adverts(at).or(draft.down_adverts),
+            "track_src_ip" => {
+                self.flag(at);
+                draft.track_source = Some(at.node.span);
+                self.passed_over(at);
+            }
+            "strict_mode" => {
+                draft.strict = self.switch(at).map(|on| (on, at.node.span)).or(draft.strict);
+                self.passed_over(at);
+            }
+            name if self.notify(at, name, &mut draft.notify) => self.passed_over(at),
             name if self.instance_flag(at, name, draft) => {}
             name if self.announcing(at, name, &mut draft.announcing) => {}
             _ => self.passed_over(at),

@@ -1,12 +1,17 @@
 //! From the tree to [`model::Host`]: values, defaults, and the rules that hold between lines.
 
 mod address;
+mod command;
 mod entries;
 mod finish;
 mod generic;
 mod global;
+mod group;
 mod instance;
 mod routes;
+mod notify;
+mod trackers;
+mod tracking;
 mod value;
 
 use crate::Surroundings;
@@ -23,6 +28,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use model::{Host, Identity, Instance, InterfaceName};
+use trackers::{Kind, Trackers, What};
 
 /// Signs by which a template marks what is to be replaced.
 const PLACEHOLDER: [char; 8] = ['<', '>', '[', ']', '{', '}', '$', '|'];
@@ -45,27 +51,48 @@ pub(crate) fn lower(
     // Instances take their defaults from these two blocks, wherever in the file they stand.
     let globals = lower.globals(tree);
     let groups = lower.garp_groups(tree);
+    let mut trackers = lower.trackers(tree);
     let mut host = globals.host();
     let mut names: BTreeMap<Arc<str>, Span> = BTreeMap::new();
+    let mut group_names: BTreeMap<Arc<str>, Span> = BTreeMap::new();
     let mut identities: BTreeMap<Identity, (Span, Arc<str>)> = BTreeMap::new();
+    let mut instances = Vec::new();
+    let mut sync_groups = Vec::new();
+    let mut delays = Vec::new();
     let mut seen = false;
-    for at in tree.roots() {
+    for (index, at) in tree.roots().enumerate() {
         let Some(keyword) = at.node.keyword else { continue };
         match keyword.name {
             "global_defs" | "garp_group" => {}
             "vrrp_instance" => {
                 seen = true;
                 let Some(name) = lower.instance_name(at, &mut names) else { continue };
-                let draft = lower.instance(at, name);
-                if let Some(instance) = lower.finish(draft, &globals, &groups) {
-                    lower.identity(at.node.span, &instance, &mut identities);
-                    host.instances.push(instance);
+                let draft = lower.instance(at, name, index, &mut trackers);
+                if let Some(placed) = lower.finish(draft, &globals, &groups) {
+                    lower.identity(at.node.span, &placed.instance, &mut identities);
+                    instances.push(placed);
                 }
             }
-            _ => lower.unbuilt(keyword, at.node.span),
+            name => {
+                match name {
+                    "vrrp_sync_group" => {
+                        sync_groups.extend(lower.sync_group(at, index, &mut trackers, &mut group_names));
+                    }
+                    "interface_up_down_delays" => lower.link_delays(at, &mut delays),
+                    _ => {}
+                }
+                lower.unbuilt(keyword, at.node.span);
+            }
         }
     }
     lower.unread(tree);
+    host.groups = lower.finish_groups(sync_groups, &mut instances, &names);
+    host.link_delays = delays.iter().map(|(delay, _)| delay.clone()).collect();
+    for defined in trackers.list.iter().filter(|d| !d.used && !d.meant && d.kind != Kind::Bfd) {
+        lower.unused(defined);
+    }
+    take(&mut host, trackers);
+    host.instances = instances.into_iter().map(|placed| placed.instance).collect();
     if !seen
         && !lower.findings.has_errors()
         && let Some(file) = sources.roots().first()
@@ -76,6 +103,19 @@ pub(crate) fn lower(
             .add(Id::NoInstance, start, |d| d.say("there is no `vrrp_instance`: no address is kept"));
     }
     host
+}
+
+/// Moves what something tracks into the host.
+fn take(host: &mut Host, trackers: Trackers) {
+    for defined in trackers.list.into_iter().filter(|d| d.used || d.kind == Kind::Bfd) {
+        match defined.what {
+            Some(What::Script(script)) => host.scripts.push(script),
+            Some(What::Process(process)) => host.processes.push(process),
+            Some(What::File(file)) => host.files.push(file),
+            Some(What::Bfd(bfd)) => host.bfd.push(bfd),
+            None => {}
+        }
+    }
 }
 
 impl Lower<'_> {
@@ -181,7 +221,10 @@ struct Given {
 impl Lower<'_> {
     fn given(&mut self, given: &mut Given, at: At<'_, '_>) {
         let Some(keyword) = at.node.keyword else { return };
-        if keyword.shape != Shape::Value || keyword.state != State::Honoured || at.arguments().is_empty() {
+        // Of programs that are told, the first one counts; that is said where they are read.
+        let first_counts = keyword.arguments.starts_with("CMD [") || keyword.name.ends_with("notify_fifo");
+        let noted = keyword.shape == Shape::Value && !matches!(keyword.state, State::NoEffect(_));
+        if !noted || first_counts || at.arguments().is_empty() {
             return;
         }
         let name = keyword.name;

@@ -1,0 +1,106 @@
+//! Who is told of a change of state: programs, pipes, mail.
+
+use crate::{Account, Hook};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Who is told of the changes of one instance or group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// `notify_master`.
+    pub active: Option<Hook>,
+    /// `notify_backup`.
+    pub backup: Option<Hook>,
+    /// `notify_fault`.
+    pub fault: Option<Hook>,
+    /// `notify_stop`.
+    pub stop: Option<Hook>,
+    /// `notify`: every change, told by arguments.
+    pub any: Option<Hook>,
+    /// `notify_master_rx_lower_pri`: an advert of lower priority was heard while Active. Instances only.
+    pub lower_advert: Option<Hook>,
+    /// `notify_deleted`: a reload removed it. Instances only.
+    pub deleted: Deleted,
+    /// Send mail; `None`: as the host says.
+    pub mail: Option<bool>,
+    /// Write changes of the priority to the pipes; `None`: as the host says.
+    pub priority_changes: Option<bool>,
+}
+
+/// What is told when a reload removes an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Deleted {
+    /// That it is in FAULT.
+    #[default]
+    AsFault,
+    /// That it is deleted; and this program is run.
+    Told(Option<Hook>),
+}
+
+/// A pipe that changes are written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fifo {
+    /// Its path.
+    pub path: String,
+    /// Who owns it.
+    pub account: Option<Account>,
+    /// The program that reads it.
+    pub script: Option<Hook>,
+}
+
+/// Who is told of the changes of all instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostNotify {
+    /// `notify_fifo`.
+    pub fifo: Option<Fifo>,
+    /// `vrrp_notify_fifo`.
+    pub vrrp_fifo: Option<Fifo>,
+    /// Changes of priorities are written to the pipes.
+    pub priority_changes: bool,
+    /// After a reload all states are written again.
+    pub states_on_reload: bool,
+}
+
+/// Mail about changes of state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Who gets it.
+    pub to: Vec<Arc<str>>,
+    /// Who sends it; `None`: the user at the host.
+    pub from: Option<String>,
+    /// The relay; `None`: no mail is sent.
+    pub server: Option<MailServer>,
+    /// How the host greets the relay; `None`: with its name.
+    pub helo: Option<String>,
+    /// How long the relay may take to answer.
+    pub connect_timeout: Duration,
+    /// Whether instances send mail that do not say it themselves.
+    pub default: bool,
+    /// `no_email_faults`.
+    pub no_faults: bool,
+}
+
+/// A mail relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailServer {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            to: Vec::new(),
+            from: None,
+            server: None,
+            helo: None,
+            connect_timeout: Duration::from_secs(30),
+            default: false,
+            no_faults: false,
+        }
+    }
+}
