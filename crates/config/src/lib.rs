@@ -34,6 +34,7 @@ extern crate std;
 
 mod definitions;
 mod diagnostic;
+mod lint;
 mod lower;
 mod places;
 mod print;

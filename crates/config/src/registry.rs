@@ -125,7 +125,7 @@ ids! {
     Warning AuthWithV3 "auth-with-v3" "authentication in version 3";
     // Scripts, trackers, groups and notifications.
     Warning CommandCut "command-cut" "a command without its arguments";
-    Warning CommandQuote "command-quote" "a command that cannot be split into words";
+    Warning CommandEmpty "command-empty" "a command of no words";
     Note CommandShell "command-shell" "a command for a shell that nobody starts";
     Warning CommandUser "command-user" "an argument in the place of a user";
     Warning NotifyTwice "notify-twice" "two programs for one event";
@@ -140,6 +140,18 @@ ids! {
     Warning GroupSmall "group-small" "a group of fewer than two";
     Warning GroupWeight "group-weight" "a weight in a group that allows none";
     // Advice about one file.
+    Note KnownPassword "known-password" "a password that everybody knows";
+    Note AddressShared "address-shared" "an address of two instances";
+    Note AddressTaken "address-taken" "a virtual address that a machine has for itself";
+    Note AddressUnreachable "address-unreachable" "an address outside every subnet of its interface";
+    Note OwnerWithoutAddress "owner-without-address" "priority 255 without the address";
+    Note OwnPeer "own-peer" "a node that is its own partner";
+    Note WeightWithoutEffect "weight-without-effect" "a weight that changes nothing";
+    Note TimeoutBeyondInterval "timeout-beyond-interval" "a timeout longer than the interval";
+    Note SlowCheck "slow-check" "a check that notices late";
+    Note AnnouncementFlood "announcement-flood" "thousands of announcements at once";
+    Warning LinkDelayCut "link-delay-cut" "a link delay that the partners do not wait for";
+    Warning StrictMode "strict-mode" "what strict mode does not allow";
     // Two nodes of a cluster.
     // Other versions of keepalived.
 }

@@ -45,7 +45,6 @@ impl Script {
 
 /// A line that was read in this way.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "the lowering of scripts uses it")]
 pub(crate) struct ScriptLine<'a> {
     /// The words behind the keyword, quotes and escapes resolved.
     pub(crate) words: Vec<Word<'a>>,

@@ -69,7 +69,6 @@ impl<'t, 'a> At<'t, 'a> {
     /// The words behind the keyword of a command (`script`, `notify_master` …) or of a regular expression, as
     /// [`crate::shell`] reads them; the first one of a command is split once more in `command`. `None` for any
     /// other line, and for one whose quotes do not match, which was reported.
-    #[allow(dead_code, reason = "the lowering of scripts uses it")]
     pub(crate) fn script(self) -> Option<&'t ScriptLine<'a>> {
         self.tree.scripts.get(&self.node.words.start)
     }

@@ -111,7 +111,11 @@ fn includes_are_asked_for_and_read_in_place() {
     assert_eq!((requests.len(), requests[0].pattern.as_str()), (1, "parts/*.conf"));
     let part = sources.add(
         "parts/a.conf",
-        GOOD.replace('8', "9").replace(" B ", " A ").replace("priority", "prio").into_bytes(),
+        GOOD.replace('8', "9")
+            .replace("10.0.0.4", "10.0.0.5")
+            .replace(" B ", " A ")
+            .replace("priority", "prio")
+            .into_bytes(),
     );
     let refused =
         Found::Refused { name: "parts/b.conf".into(), why: Refusal::Unreadable("Permission denied".into()) };

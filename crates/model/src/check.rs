@@ -1,6 +1,6 @@
 //! What no host may be told: the invariants that single fields cannot express.
 
-use crate::{Authentication, Host, Instance, TrackedInterface, Tracking, Transport};
+use crate::{Authentication, Host, Instance, Tracking, Transport};
 use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -50,8 +50,8 @@ pub enum Inconsistent {
     GroupEmpty(Arc<str>),
     #[error("group {group} has the member {member}, which does not exist or is in two groups")]
     GroupMember { group: Arc<str>, member: Arc<str> },
-    #[error("group {0} does not allow weights, but tracks with one")]
-    GroupWeight(Arc<str>),
+    #[error("group {group} allows no weights, and {member} tracks with one")]
+    GroupWeight { group: Arc<str>, member: Arc<str> },
     #[error("the address owner {0} tracks with a weight")]
     OwnerWeight(Arc<str>),
 }
@@ -116,10 +116,6 @@ impl Host {
             if group.members.is_empty() {
                 return Err(Inconsistent::GroupEmpty(group.name.clone()));
             }
-            let weighted = |interfaces: &[TrackedInterface], tracking: &Tracking| {
-                interfaces.iter().any(|t| t.weight != 0) || tracking.all().any(|t| t.weight.value != 0)
-            };
-            let mut odd = weighted(&group.track_interfaces, &group.tracking);
             for member in &group.members {
                 let Some(instance) = by_name.get(member).filter(|_| taken.insert(member)) else {
                     return Err(Inconsistent::GroupMember {
@@ -127,10 +123,12 @@ impl Host {
                         member: member.clone(),
                     });
                 };
-                odd |= weighted(&instance.track_interfaces, &instance.tracking);
-            }
-            if odd && !group.weights {
-                return Err(Inconsistent::GroupWeight(group.name.clone()));
+                if !group.weights && instance.has_weights() {
+                    return Err(Inconsistent::GroupWeight {
+                        group: group.name.clone(),
+                        member: member.clone(),
+                    });
+                }
             }
             check_tracking(known, &group.name, &group.tracking)?;
         }
@@ -181,6 +179,12 @@ impl Instance {
         }
     }
 
+    /// Whether it tracks something that changes its priority.
+    fn has_weights(&self) -> bool {
+        self.track_interfaces.iter().any(|t| t.weight != 0)
+            || self.tracking.all().any(|t| t.weight.value != 0)
+    }
+
     fn check(&self) -> Result<(), Inconsistent> {
         let name = || self.name.clone();
         let settings = &self.settings;
@@ -202,9 +206,7 @@ impl Instance {
         if settings.priority.0 == 0 {
             return Err(Inconsistent::PriorityZero(name()));
         }
-        let weighted = self.track_interfaces.iter().any(|t| t.weight != 0)
-            || self.tracking.all().any(|t| t.weight.value != 0);
-        if settings.priority.is_owner() && weighted {
+        if settings.priority.is_owner() && self.has_weights() {
             return Err(Inconsistent::OwnerWeight(name()));
         }
         let limit = Self::address_limit(settings.family);

@@ -157,7 +157,7 @@ pub struct SyncGroup {
     pub name: Arc<str>,
     /// The names of its instances, in the order of the file; 1 or more, each in this group only.
     pub members: Vec<Arc<str>>,
-    /// `sync_group_tracking_weight`: trackers with a weight count; else there are none in it or its members.
+    /// `sync_group_tracking_weight`: its instances may track with a weight of their own; else none does.
     pub weights: bool,
     /// Interfaces tracked for all members.
     pub track_interfaces: Vec<TrackedInterface>,

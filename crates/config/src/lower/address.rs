@@ -306,15 +306,17 @@ impl Lower<'_> {
         let keyword = Block::VrrpInstance.keyword(&word.text).is_some();
         let option = Block::AddressLine.keyword(&word.text).is_some();
         self.findings.add(Id::BadAddress, word.span, |d| {
-            let d = d.say(format!("`{shown}` is not an IP address: the line is dropped"));
+            let placeholder = !keyword && !option && whole.is_none() && is_placeholder(&shown);
+            let what = if placeholder { "stands in the place of an address" } else { "is not an IP address" };
+            let d = d.say(format!("`{shown}` {what}: the line is dropped"));
             if keyword {
                 d.help(format!("`{shown}` is a keyword of `vrrp_instance`: is a `}}` missing above?"))
             } else if option {
                 d.help("options stand on the line of their address")
             } else if let Some(whole) = whole {
                 d.help("a peer is written without a prefix length").fix(word.span, format!("{whole}"))
-            } else if is_placeholder(&shown) {
-                d.help(format!("put the real address in its place, for example {example}"))
+            } else if placeholder {
+                d.help(format!("write the address itself, for example {example}"))
             } else if shown.starts_with(|c: char| c.is_ascii_digit()) {
                 d.help(format!("write one whole address on a line, for example {example}"))
             } else {
@@ -329,6 +331,8 @@ fn is_placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     text.contains(['<', '>', '*', '$', '_', '['])
         || lower.contains("vip")
+        || lower.contains("your")
+        || lower.contains("address")
         || lower.contains(".x")
         || lower.contains("x.")
         || lower.contains("xx")

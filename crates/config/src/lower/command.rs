@@ -2,6 +2,7 @@
 
 use super::Lower;
 use crate::registry::Id;
+use crate::shell::ScriptLine;
 use crate::source::Span;
 use crate::text::Word;
 use crate::tree::At;
@@ -18,41 +19,37 @@ const SHELL: [&str; 12] =
 impl Lower<'_> {
     /// The command of a `script` line; whatever stands behind its first word does not count.
     pub(super) fn script_command(&mut self, at: At<'_, '_>) -> Option<Command> {
-        let arguments = at.arguments();
-        let Some(first) = arguments.first() else {
+        if at.arguments().is_empty() {
             self.value(at);
-            return None;
-        };
-        if let (Some(second), Some(last)) = (arguments.get(1), arguments.last()) {
-            let whole = first.span.to(last.span);
+        }
+        let line = at.script()?;
+        let rest = line.words.get(1..).unwrap_or_default();
+        if let (Some(first), Some(second), Some(last)) = (line.words.first(), rest.first(), rest.last()) {
             let name = at.node.keyword.map_or("script", |k| k.name);
             self.findings.add(Id::CommandCut, second.span.to(last.span), |d| {
-                let rest = joined(arguments.get(1..).unwrap_or_default());
+                let text = crate::text::shown(joined(rest).as_bytes());
                 let d = d
-                    .say(format!(
-                        "`{}` is no part of the command: it is ignored",
-                        crate::text::shown(rest.as_bytes())
-                    ))
+                    .say(format!("`{text}` is no part of the command: it is ignored"))
                     .help(format!("put the whole command in double quotes: `{name} \"...\"`"));
-                match quoted(arguments) {
-                    Some(text) => d.fix(whole, text),
+                match quoted(&line.words) {
+                    Some(text) => d.suggest(first.span.to(last.span), text),
                     None => d,
                 }
             });
         }
-        self.command(first)
+        self.command(line)
     }
 
     /// A program that is told of something: `CMD [USER [GROUP]]`.
     pub(super) fn hook(&mut self, at: At<'_, '_>) -> Option<Hook> {
-        let arguments = at.arguments();
-        let Some(first) = arguments.first() else {
+        if at.arguments().is_empty() {
             self.value(at);
-            return None;
-        };
-        let rest = arguments.get(1..).unwrap_or_default();
-        if let Some(odd) = rest.iter().find(|word| !may_be_account(&word.text)) {
-            let whole = rest.last().map_or(odd.span, |last| first.span.to(last.span));
+        }
+        let line = at.script()?;
+        let rest = line.words.get(1..).unwrap_or_default();
+        if let Some(odd) = rest.iter().take(2).find(|word| !may_be_account(&word.text)) {
+            let first = line.words.first().map_or(odd.span, |first| first.span);
+            let whole = rest.last().map_or(first, |last| first.to(last.span));
             self.findings.add(Id::CommandUser, odd.span, |d| {
                 let d = d
                     .say(format!(
@@ -60,15 +57,15 @@ impl Lower<'_> {
                         odd.shown()
                     ))
                     .help("arguments belong into the double quotes of the command");
-                match quoted(arguments) {
-                    Some(text) => d.fix(whole, text),
+                match quoted(&line.words) {
+                    Some(text) => d.suggest(whole, text),
                     None => d,
                 }
             });
             return None;
         }
         self.extra(at, 3);
-        Some(Hook { command: self.command(first)?, account: account(rest) })
+        Some(Hook { command: self.command(line)?, account: account(rest) })
     }
 
     /// `USER [GROUP]` behind a keyword.
@@ -80,24 +77,19 @@ impl Lower<'_> {
         account(at.arguments())
     }
 
-    fn command(&mut self, word: &Word<'_>) -> Option<Command> {
-        let text = String::from_utf8_lossy(&word.text);
-        if text.starts_with("</") {
-            return Some(Command::Readable { path: String::from(text.trim_start_matches('<').trim()) });
+    fn command(&mut self, line: &ScriptLine<'_>) -> Option<Command> {
+        let whole = line.words.first()?;
+        let text = String::from_utf8_lossy(&whole.text);
+        if let Some(file) = text.strip_prefix('<').filter(|file| file.starts_with('/')) {
+            return Some(Command::Readable { path: String::from(file.trim()) });
         }
-        let Some(words) = split(&text) else {
-            self.findings.add(Id::CommandQuote, word.span, |d| {
-                d.say("a quote in this command is never closed: the program is not run")
-            });
-            return None;
-        };
-        let mut words = words.into_iter();
+        let mut words = line.command.iter().map(|w| String::from_utf8_lossy(&w.text).into_owned());
         let Some(path) = words.next().filter(|path| !path.is_empty()) else {
-            self.findings.add(Id::CommandQuote, word.span, |d| d.say("there is no command: nothing is run"));
+            self.findings.add(Id::CommandEmpty, whole.span, |d| d.say("there is no command: nothing is run"));
             return None;
         };
         let arguments: Vec<String> = words.collect();
-        self.shell_syntax(&path, &arguments, word.span);
+        self.shell_syntax(&path, &arguments, whole.span);
         Some(Command::Run { path, arguments })
     }
 
@@ -138,27 +130,4 @@ fn joined(words: &[Word<'_>]) -> String {
 fn quoted(words: &[Word<'_>]) -> Option<String> {
     let text = joined(words);
     (!text.contains('"')).then(|| format!("\"{text}\""))
-}
-
-/// The words of a command: blanks separate; quotes of both kinds and backslashes keep together.
-fn split(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut signs = text.chars();
-    while let Some(sign) = signs.next() {
-        match (sign, quote) {
-            ('\\', _) => word.get_or_insert_default().push(signs.next()?),
-            (sign, Some(open)) if sign == open => quote = None,
-            (sign, Some(_)) => word.get_or_insert_default().push(sign),
-            ('"' | '\'', None) => {
-                quote = Some(sign);
-                word.get_or_insert_default();
-            }
-            (sign, None) if sign.is_ascii_whitespace() => words.extend(word.take()),
-            (sign, None) => word.get_or_insert_default().push(sign),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
 }

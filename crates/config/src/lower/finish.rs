@@ -4,6 +4,7 @@ use super::Lower;
 use super::address::Entry;
 use super::global::{Gaps, Globals};
 use super::instance::{AuthType, Draft};
+use super::strict::{Loose, is_strict};
 use super::tracking::{Line, tracking};
 use super::value::fixed;
 use crate::registry::Id;
@@ -22,7 +23,6 @@ use model::{
 use wire::{Family, Interval, Priority, Version};
 
 /// An instance with the places of what can be said about it.
-#[allow(dead_code, reason = "the advice about a whole file reads them all")]
 #[derive(Debug)]
 pub(crate) struct Placed {
     pub(crate) instance: Instance,
@@ -42,6 +42,8 @@ pub(crate) struct Placed {
     pub(crate) peers: Vec<Span>,
     /// The password.
     pub(crate) password: Option<Span>,
+    /// The line with the source of adverts.
+    pub(crate) source: Option<Span>,
 }
 
 impl Placed {
@@ -59,6 +61,11 @@ impl Placed {
         let kept = self.interfaces.iter().zip(weights).filter(|(_, weight)| *weight == 0);
         self.interfaces = kept.map(|(span, _)| *span).collect();
         self.instance.track_interfaces.retain(|t| t.weight == 0);
+        self.drop_weighted_lines();
+    }
+
+    /// Drops everything tracked by name with a weight.
+    pub(crate) fn drop_weighted_lines(&mut self) {
         self.lines.retain(|l| l.tracked.weight.value == 0);
         self.instance.tracking = tracking(&self.lines);
     }
@@ -76,13 +83,24 @@ impl Lower<'_> {
         let family = self.family(&draft);
         let version = self.chosen_version(&draft, family, globals);
         let priority = self.chosen_priority(&draft);
-        let (preempt, preempt_delay) = self.preemption(&draft, priority);
+        let (preempt, mut preempt_delay) = self.preemption(&draft, priority);
         let interval = self.chosen_interval(&draft, version);
+        let source = draft.unicast_source.or(draft.multicast_source).map(|(_, span)| span);
         let password = draft.auth_pass.as_ref().map(|(_, span)| *span);
-        let authentication = self.chosen_authentication(&mut draft, version, family);
+        let mut authentication = self.chosen_authentication(&mut draft, version, family);
         let (transport, peers) = self.transport(&mut draft, family);
+        let loose = Loose {
+            version,
+            priority,
+            transport: &transport,
+            authentication: &mut authentication,
+            preempt_delay: &mut preempt_delay,
+        };
+        self.strict(&draft, globals, loose);
         let interface = self.chosen_interface(&draft, &transport);
-        let addresses = self.listed(&mut draft, family, version, interface.as_ref());
+        let strict = is_strict(&draft, globals);
+        let required = version == Version::V3 || strict;
+        let addresses = self.listed(&mut draft, family, required, interface.as_ref());
         let excluded = self.unlisted(&mut draft, &addresses, interface.as_ref());
         let (track_interfaces, interfaces) = self.tracked(&mut draft, interface.as_ref());
         let owner_ignores_adverts = self.owner_ignores(&draft, globals, priority);
@@ -111,7 +129,7 @@ impl Lower<'_> {
             name: draft.name,
             interface,
             settings,
-            wants_active: draft.wants_active.is_some(),
+            wants_active: draft.wants_active.is_some() && (!strict || priority.is_owner()),
             transport,
             authentication,
             checksum: if message_checksum { ChecksumForm::Message } else { ChecksumForm::PseudoHeader },
@@ -122,7 +140,7 @@ impl Lower<'_> {
             ignore_own_link: draft.ignore_own_link,
             track_source: draft.track_source.is_some(),
             notify: draft.notify,
-            strict: draft.strict.map_or(globals.strict, |(strict, _)| strict),
+            strict,
             arp_gap: gaps.arp.unwrap_or(globals.arp_gap),
             na_gap: gaps.na.unwrap_or(globals.na_gap),
             skip_check_known_leader: draft.skip_check.unwrap_or(globals.skip_check),
@@ -138,6 +156,7 @@ impl Lower<'_> {
             lines: draft.lines,
             peers,
             password,
+            source,
         };
         self.owner_weights(&mut placed);
         Some(placed)
@@ -415,7 +434,7 @@ impl Lower<'_> {
         &mut self,
         draft: &mut Draft,
         family: Family,
-        version: Version,
+        required: bool,
         interface: Option<&InterfaceName>,
     ) -> Vec<Entry> {
         let mut seen: BTreeMap<IpAddr, Span> = BTreeMap::new();
@@ -450,7 +469,7 @@ impl Lower<'_> {
             draft.excluded.splice(..0, rest);
         }
         if kept.is_empty() && !draft.no_address {
-            let id = if version == Version::V3 { Id::NoAddress } else { Id::NoAddressV2 };
+            let id = if required { Id::NoAddress } else { Id::NoAddressV2 };
             self.findings.add(id, draft.list.unwrap_or(draft.header), |d| {
                 let d = d.say(format!("`{}` has no address to keep", draft.name));
                 if id == Id::NoAddress {

@@ -4,6 +4,7 @@ use super::notify::Telling;
 use super::value::{LONGEST, Numbers, micros};
 use super::{Given, Lower};
 use crate::registry::Id;
+use crate::source::Span;
 use crate::table::Shape;
 use crate::text::Word;
 use crate::tree::{At, Tree};
@@ -45,7 +46,8 @@ pub(super) struct Globals {
     pub(super) skip_check: bool,
     pub(super) owner_ignores: bool,
     pub(super) message_checksum: bool,
-    pub(super) strict: bool,
+    /// `vrrp_strict`.
+    pub(super) strict: Option<Span>,
     telling: Telling,
 }
 
@@ -123,7 +125,9 @@ impl Lower<'_> {
                 globals.check_unicast_source = true;
             }
             "vrrp_strict" => {
-                self.set(at, &mut globals.strict);
+                if let Some(strict) = self.switch(at) {
+                    globals.strict = strict.then_some(at.node.span);
+                }
                 self.passed_over(at);
             }
             name if self.telling(at, name, &mut globals.telling) => self.passed_over(at),

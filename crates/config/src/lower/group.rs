@@ -120,7 +120,7 @@ impl Lower<'_> {
             instances.iter().enumerate().map(|(n, placed)| (placed.instance.name.clone(), n)).collect();
         let mut taken: BTreeMap<Arc<str>, (Arc<str>, Span)> = BTreeMap::new();
         let mut groups = Vec::with_capacity(drafts.len());
-        for mut draft in drafts {
+        for draft in drafts {
             let members = self.members(&draft, written, &mut taken);
             let count = members.len();
             let place = draft.list.unwrap_or(draft.header);
@@ -143,7 +143,6 @@ impl Lower<'_> {
             let members: Vec<Arc<str>> =
                 members.into_iter().filter(|name| index.contains_key(name)).collect();
             if !draft.weights {
-                self.drop_group_weights(&mut draft);
                 for placed in members.iter().filter_map(|name| index.get(name)) {
                     if let Some(placed) = instances.get_mut(*placed) {
                         self.drop_weights(placed, &draft);
@@ -179,7 +178,7 @@ impl Lower<'_> {
                     let shown = crate::text::shown(name.as_bytes());
                     let d = d.say(format!("there is no instance `{shown}`: it is left out of the group"));
                     match near {
-                        Some(near) => d.help(format!("did you mean `{near}`?")).fix(*span, near),
+                        Some(near) => d.help(format!("did you mean `{near}`?")).suggest(*span, near),
                         None => d,
                     }
                 });
@@ -205,41 +204,28 @@ impl Lower<'_> {
         members
     }
 
-    fn drop_group_weights(&mut self, draft: &mut GroupDraft) {
-        let interfaces = draft.interfaces.iter().filter(|(t, _)| t.weight != 0);
-        let spans: Vec<(Arc<str>, i16, Span)> = interfaces
-            .map(|(t, span)| (t.interface.clone(), t.weight, *span))
-            .chain(
-                draft
-                    .lines
-                    .iter()
-                    .filter(|l| l.tracked.weight.value != 0)
-                    .map(|l| (l.tracked.name.clone(), l.tracked.weight.value, l.span)),
-            )
-            .collect();
-        for (name, weight, span) in spans {
-            self.group_weight(&name, weight, span, draft);
-        }
-        draft.interfaces.retain(|(t, _)| t.weight == 0);
-        draft.lines.retain(|l| l.tracked.weight.value == 0);
-    }
-
+    /// What a member tracks with a weight: keepalived drops it, but an interface keeps its line without the weight.
     fn drop_weights(&mut self, placed: &mut Placed, draft: &GroupDraft) {
         for (name, weight, span) in placed.weighted() {
-            self.group_weight(&name, weight, span, draft);
+            let interface = placed.interfaces.contains(&span);
+            self.findings.add(Id::GroupWeight, span, |d| {
+                let fate = if interface {
+                    "only the weight is dropped: a failure is a fault"
+                } else {
+                    "the line is dropped"
+                };
+                d.say(format!(
+                    "`{name}` has the weight {weight}, and the group `{}` allows its members none: {fate}",
+                    draft.name
+                ))
+                .label(draft.header, "this group")
+                .help("track it in the group, or write `sync_group_tracking_weight` there")
+            });
         }
-        placed.drop_weighted();
-    }
-
-    fn group_weight(&mut self, name: &str, weight: i16, span: Span, draft: &GroupDraft) {
-        self.findings.add(Id::GroupWeight, span, |d| {
-            d.say(format!(
-                "`{name}` has the weight {weight}, and the group `{}` allows none: the line is dropped",
-                draft.name
-            ))
-            .label(draft.header, "this group")
-            .help("write `sync_group_tracking_weight` in the group, or track without a weight: a failure is a fault then")
-        });
+        placed.drop_weighted_lines();
+        for tracked in &mut placed.instance.track_interfaces {
+            tracked.weight = 0;
+        }
     }
 
     /// `interface_up_down_delays`.

@@ -67,6 +67,8 @@ pub(super) struct Draft {
     pub(super) track_source: Option<Span>,
     pub(super) notify: Notify,
     pub(super) strict: Option<(bool, Span)>,
+    /// `accept` was written.
+    pub(super) accept: Option<Span>,
     pub(super) message_checksum: Option<bool>,
     pub(super) skip_check: Option<bool>,
     pub(super) lower_no_advert: Option<bool>,
@@ -114,6 +116,7 @@ impl Draft {
             track_source: None,
             notify: Notify::default(),
             strict: None,
+            accept: None,
             message_checksum: None,
             skip_check: None,
             lower_no_advert: None,
@@ -222,7 +225,7 @@ impl Lower<'_> {
             "dont_track_primary" => draft.ignore_own_link = true,
             "check_unicast_src" => draft.check_unicast_source = true,
             // What it asks for is what always happens.
-            "accept" => {}
+            "accept" => draft.accept = Some(at.node.span),
             _ => return false,
         }
         self.flag(at);
@@ -391,9 +394,10 @@ impl Lower<'_> {
                     .help("shorten it on every node; the partners cut it at the same place meanwhile")
             });
         }
-        // A `#` or `!` right behind the word was once part of it, as people see it.
+        // A `#` or `!` right behind the word was once part of it, as people see it. What a long word lost
+        // there would not count anyway.
         let next = self.sources.bytes(word.span.file).get(word.span.end as usize);
-        if let Some(mark @ (b'#' | b'!')) = next.copied() {
+        if let Some(mark @ (b'#' | b'!')) = next.copied().filter(|_| length <= 8) {
             let mark_span = Span { start: word.span.end, end: word.span.end + 1, ..word.span };
             let mark = char::from(mark);
             self.findings.add(Id::AuthPassCut, mark_span, |d| {

@@ -8,14 +8,16 @@ mod generic;
 mod global;
 mod group;
 mod instance;
-mod routes;
 mod notify;
+mod routes;
+mod strict;
 mod trackers;
 mod tracking;
 mod value;
 
 use crate::Surroundings;
 use crate::diagnostic::Findings;
+use crate::lint::Advice;
 use crate::registry::Id;
 use crate::source::{Sources, Span};
 use crate::table::{Keyword, Shape, State};
@@ -29,6 +31,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use model::{Host, Identity, Instance, InterfaceName};
 use trackers::{Kind, Trackers, What};
+
+pub(crate) use finish::Placed;
+pub(crate) use trackers::ScriptPlaces;
 
 /// Signs by which a template marks what is to be replaced.
 const PLACEHOLDER: [char; 8] = ['<', '>', '[', ']', '{', '}', '$', '|'];
@@ -91,7 +96,11 @@ pub(crate) fn lower(
     for defined in trackers.list.iter().filter(|d| !d.used && !d.meant && d.kind != Kind::Bfd) {
         lower.unused(defined);
     }
-    take(&mut host, trackers);
+    let scripts = take(&mut host, trackers);
+    crate::lint::shorten(&mut host.link_delays, &instances);
+    let advice =
+        Advice { host: &host, instances: &instances, delays: &delays, scripts: &scripts, surroundings };
+    advice.give(lower.findings);
     host.instances = instances.into_iter().map(|placed| placed.instance).collect();
     if !seen
         && !lower.findings.has_errors()
@@ -105,17 +114,22 @@ pub(crate) fn lower(
     host
 }
 
-/// Moves what something tracks into the host.
-fn take(host: &mut Host, trackers: Trackers) {
+/// Moves what something tracks into the host; tells the places of the scripts.
+fn take(host: &mut Host, trackers: Trackers) -> Vec<ScriptPlaces> {
+    let mut places = Vec::new();
     for defined in trackers.list.into_iter().filter(|d| d.used || d.kind == Kind::Bfd) {
         match defined.what {
-            Some(What::Script(script)) => host.scripts.push(script),
+            Some(What::Script(script, lines)) => {
+                host.scripts.push(script);
+                places.push(lines);
+            }
             Some(What::Process(process)) => host.processes.push(process),
             Some(What::File(file)) => host.files.push(file),
             Some(What::Bfd(bfd)) => host.bfd.push(bfd),
             None => {}
         }
     }
+    places
 }
 
 impl Lower<'_> {

@@ -106,10 +106,20 @@ pub(crate) struct Defined {
 
 #[derive(Debug)]
 pub(super) enum What {
-    Script(Script),
+    Script(Script, ScriptPlaces),
     Process(Process),
     File(File),
     Bfd(Bfd),
+}
+
+/// The places of a script.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScriptPlaces {
+    /// Its name.
+    pub(crate) name: Span,
+    pub(crate) interval: Option<Span>,
+    pub(crate) timeout: Option<Span>,
+    pub(crate) fall: Option<Span>,
 }
 
 /// Everything that can be tracked.
@@ -160,7 +170,7 @@ impl Lower<'_> {
                 });
             }
             let (what, weight) = match kind {
-                Kind::Script => self.script(at, &name),
+                Kind::Script => self.script(at, &name, word.span),
                 Kind::Process => self.process(at, &name),
                 Kind::File => self.file(at, &name),
                 Kind::Bfd => self.bfd(at, &name),
@@ -193,8 +203,9 @@ impl Lower<'_> {
         });
     }
 
-    fn script(&mut self, block: At<'_, '_>, name: &Arc<str>) -> (Option<What>, Weight) {
+    fn script(&mut self, block: At<'_, '_>, name: &Arc<str>, span: Span) -> (Option<What>, Weight) {
         let mut command = None;
+        let mut places = ScriptPlaces { name: span, interval: None, timeout: None, fall: None };
         let mut script = Script {
             name: name.clone(),
             command: model::Command::Readable { path: String::new() },
@@ -210,6 +221,12 @@ impl Lower<'_> {
         for at in block.children() {
             let Some(keyword) = at.node.keyword else { continue };
             self.given(&mut given, at);
+            match keyword.name {
+                "interval" => places.interval = Some(at.node.span),
+                "timeout" => places.timeout = Some(at.node.span),
+                "fall" => places.fall = Some(at.node.span),
+                _ => {}
+            }
             match keyword.name {
                 "script" => command = self.script_command(at).or(command),
                 "interval" => script.interval = self.period(at).unwrap_or(script.interval),
@@ -230,7 +247,7 @@ impl Lower<'_> {
             self.lacks(block, Kind::Script, "script");
             return (None, weight);
         };
-        (Some(What::Script(Script { command, ..script })), weight)
+        (Some(What::Script(Script { command, ..script }, places)), weight)
     }
 
     /// A time between runs; 0 is read as 1 s.
@@ -260,13 +277,9 @@ impl Lower<'_> {
             return;
         };
         weight.value = self.weight(number, kind.limit(), weight.value).unwrap_or(weight.value);
-        match arguments.get(1) {
-            Some(word) if &*word.text == b"reverse" => {
-                weight.reverse = true;
-                self.extra(at, 2);
-            }
-            _ => self.extra(at, 1),
-        }
+        // Another word in this place is found by the check of unread lines.
+        weight.reverse |= arguments.get(1).is_some_and(|word| &*word.text == b"reverse");
+        self.extra(at, 2);
     }
 
     fn process(&mut self, block: At<'_, '_>, name: &Arc<str>) -> (Option<What>, Weight) {

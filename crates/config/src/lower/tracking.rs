@@ -123,7 +123,7 @@ impl Lower<'_> {
                 (Some(other), _) => {
                     d.help(format!("`{shown}` is a {}: track it in `{}`", other.noun(), other.list()))
                 }
-                (None, Some(near)) => d.help(format!("did you mean `{near}`?")).fix(span, &*near),
+                (None, Some(near)) => d.help(format!("did you mean `{near}`?")).suggest(span, &*near),
                 (None, None) => d.help(format!("define it with `{} {shown} {{ ... }}` above", kind.block())),
             }
         });

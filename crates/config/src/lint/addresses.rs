@@ -1,0 +1,199 @@
+//! Virtual addresses that are somebody's own, that two instances want, or that nobody on the link can reach.
+
+use super::Advice;
+use crate::diagnostic::Findings;
+use crate::lower::Placed;
+use crate::registry::Id;
+use crate::source::Span;
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use model::{Transport, VirtualAddress};
+
+impl Advice<'_> {
+    pub(super) fn addresses(&self, findings: &mut Findings) {
+        self.shared(findings);
+        for placed in self.instances {
+            self.peers(placed, findings);
+            self.taken(placed, findings);
+            self.unreachable(placed, findings);
+            self.owner(placed, findings);
+        }
+    }
+
+    /// One address in two instances: the one that resigns takes it from the other.
+    fn shared(&self, findings: &mut Findings) {
+        let mut first: BTreeMap<(Arc<str>, IpAddr), (Span, &Placed)> = BTreeMap::new();
+        for placed in self.instances {
+            for (address, span) in held(placed) {
+                let key = (placed.instance.device_of(address).clone(), address.address);
+                match first.entry(key) {
+                    Entry::Vacant(free) => {
+                        free.insert((span, placed));
+                    }
+                    Entry::Occupied(taken) => {
+                        let (place, other) = *taken.get();
+                        let (this, other) = (&placed.instance, &other.instance);
+                        // One virtual router that speaks in two ways, or one that was written twice.
+                        if (this.settings.vrid, &this.interface) == (other.settings.vrid, &other.interface) {
+                            continue;
+                        }
+                        let (name, other, address) = (&this.name, &other.name, address.address);
+                        findings.add(Id::AddressShared, span, |d| {
+                            d.say(format!("{address} is an address of `{other}` too: whichever resigns takes it from the other"))
+                                .label(place, format!("`{other}` has it"))
+                                .help(format!("let `{other}` or `{name}` have it"))
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// A node that lists itself as its partner.
+    fn peers(&self, placed: &Placed, findings: &mut Findings) {
+        let Transport::Unicast { source, peers, .. } = &placed.instance.transport else { return };
+        for (peer, span) in peers.iter().zip(&placed.peers) {
+            let own = *source == Some(peer.address)
+                || self.own(placed, &placed.instance.interface).any(|(own, _)| own == peer.address);
+            if own {
+                let label = placed.source.filter(|_| *source == Some(peer.address));
+                findings.add(Id::OwnPeer, *span, |d| {
+                    let d = d.say(format!("{} is this node itself: adverts to it tell nobody", peer.address));
+                    let d = match label {
+                        Some(place) => d.label(place, "the source of its adverts"),
+                        None => d,
+                    };
+                    d.help("list the addresses of the partners only")
+                });
+            }
+        }
+    }
+
+    /// A virtual address that a node has for itself, as it seems.
+    fn taken(&self, placed: &Placed, findings: &mut Findings) {
+        let instance = &placed.instance;
+        let (source, peers) = match &instance.transport {
+            Transport::Unicast { source, peers, .. } => (*source, &peers[..]),
+            Transport::Multicast { source, .. } => (*source, &[][..]),
+        };
+        for (address, span) in held(placed) {
+            let ip = address.address;
+            let peer = peers.iter().position(|p| p.address == ip).and_then(|n| placed.peers.get(n));
+            let source = placed.source.filter(|_| source == Some(ip));
+            let own = self.own(placed, instance.device_of(address)).any(|(own, _)| own == ip);
+            let owner = instance.settings.priority.is_owner();
+            let (what, place) = match (peer, source) {
+                (Some(place), _) => ("a partner's own", Some((*place, "this partner has it"))),
+                (None, Some(place)) if !owner => ("this node's own", Some((place, "adverts come from it"))),
+                (None, None) if own && !owner => ("this node's own", None),
+                (None, _) => continue,
+            };
+            findings.add(Id::AddressTaken, span, |d| {
+                let d = d.say(format!("{ip} is {what} address: it cannot move to the others and back"));
+                let d = match place {
+                    Some((place, label)) => d.label(place, label),
+                    None => d,
+                };
+                d.help("choose an address that no machine has for itself")
+            });
+        }
+    }
+
+    /// A single address in no subnet of its interface: nobody on the link asks for it there.
+    fn unreachable(&self, placed: &Placed, findings: &mut Findings) {
+        for (address, span) in held(placed) {
+            let device = placed.instance.device_of(address);
+            let Some(own) = self.on(device) else { continue };
+            let ip = address.address;
+            let whole = if ip.is_ipv4() { 32 } else { 128 };
+            if address.prefix != whole || address.peer.is_some() {
+                continue;
+            }
+            let subnets: Vec<_> = own
+                .iter()
+                .filter(|(own, prefix)| {
+                    own.is_ipv4() == ip.is_ipv4() && *prefix < whole && !is_link_local(*own)
+                })
+                .collect();
+            if subnets.is_empty() || subnets.iter().any(|(own, prefix)| within(ip, *own, *prefix)) {
+                continue;
+            }
+            let list: Vec<String> = subnets.iter().map(|(own, prefix)| format!("{own}/{prefix}")).collect();
+            findings.add(Id::AddressUnreachable, span, |d| {
+                d.say(format!(
+                    "{ip} is in no subnet of {device} ({}): others reach it by a route only",
+                    list.join(", ")
+                ))
+                .help("choose an address of the subnet, or name the interface with `dev`")
+            });
+        }
+    }
+
+    /// Priority 255 says that the node has the addresses for itself.
+    fn owner(&self, placed: &Placed, findings: &mut Findings) {
+        let instance = &placed.instance;
+        let Some(span) = placed.priority.filter(|_| instance.settings.priority.is_owner()) else { return };
+        let has = |address: &VirtualAddress| {
+            self.on(instance.device_of(address))
+                .is_none_or(|list| list.iter().any(|(own, _)| *own == address.address))
+        };
+        if instance.addresses.is_empty() || instance.addresses.iter().any(has) {
+            return;
+        }
+        findings.add(Id::OwnerWithoutAddress, span, |d| {
+            d.say("priority 255 is for the machine that has the address for itself, and this one has none of them")
+                .help("write 254 or less: an owner always takes the address back, and no weight can move it")
+        });
+    }
+
+    /// The addresses that are on an interface now; `None`: not known.
+    fn on(&self, device: &str) -> Option<&[(IpAddr, u8)]> {
+        let interface = self.surroundings.interfaces.as_ref()?.get(device)?;
+        Some(&interface.addresses)
+    }
+
+    /// The addresses that an interface has for itself. One that was put there for an instance looks like the
+    /// configuration says, and stands behind the primary one.
+    fn own(&self, placed: &Placed, device: &str) -> impl Iterator<Item = (IpAddr, u8)> {
+        let list = self.on(device).unwrap_or_default();
+        list.iter().enumerate().filter_map(move |(n, (address, prefix))| {
+            let same_family = |(a, _): &&(IpAddr, u8)| a.is_ipv4() == address.is_ipv4();
+            let primary = list.iter().take(n).find(same_family).is_none();
+            let alone = list.iter().filter(same_family).count() == 1;
+            let held = placed.instance.held_addresses().any(|a| a.address == *address && a.prefix == *prefix);
+            (!held || (primary && !alone)).then_some((*address, *prefix))
+        })
+    }
+}
+
+/// The addresses of an instance with their places.
+fn held(placed: &Placed) -> impl Iterator<Item = (&VirtualAddress, Span)> {
+    placed.instance.held_addresses().zip(placed.addresses.iter().chain(&placed.excluded).copied())
+}
+
+const fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// Whether `ip` is in the subnet of `own`.
+fn within(ip: IpAddr, own: IpAddr, prefix: u8) -> bool {
+    match (ip, own) {
+        (IpAddr::V4(ip), IpAddr::V4(own)) => {
+            let host = 32_u32.saturating_sub(u32::from(prefix));
+            (u32::from(ip) ^ u32::from(own)).checked_shr(host).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(ip), IpAddr::V6(own)) => {
+            let host = 128_u32.saturating_sub(u32::from(prefix));
+            (u128::from(ip) ^ u128::from(own)).checked_shr(host).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
+}

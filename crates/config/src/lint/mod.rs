@@ -1,0 +1,39 @@
+//! Advice: what nobody drops or alters, and what all the same will not do what it was written for.
+//!
+//! Each piece of advice is true for every reader of the file. What may be meant is not mentioned.
+
+mod addresses;
+mod password;
+mod scripts;
+mod timing;
+mod weights;
+
+pub(crate) use timing::shorten;
+
+use crate::Surroundings;
+use crate::diagnostic::Findings;
+use crate::lower::{Placed, ScriptPlaces};
+use crate::source::Span;
+use model::{Host, LinkDelay};
+
+/// What advice is given about.
+pub(crate) struct Advice<'a> {
+    /// The host; its instances stand beside it, with their places.
+    pub(crate) host: &'a Host,
+    pub(crate) instances: &'a [Placed],
+    pub(crate) delays: &'a [(LinkDelay, Span)],
+    /// The places of the host's scripts, in the same order.
+    pub(crate) scripts: &'a [ScriptPlaces],
+    pub(crate) surroundings: &'a Surroundings,
+}
+
+impl Advice<'_> {
+    /// Adds all advice.
+    pub(crate) fn give(&self, findings: &mut Findings) {
+        self.passwords(findings);
+        self.addresses(findings);
+        self.weights(findings);
+        self.scripts(findings);
+        self.timing(findings);
+    }
+}
