@@ -27,7 +27,7 @@ pub(crate) fn host() -> impl Strategy<Value = Host> {
                 let (arp, na) = gaps.get(&*instance.interface).copied().unwrap_or_default();
                 (instance.arp_gap, instance.na_gap) = (arp, na);
             }
-            Host { router_id, group_v4, group_v6, startup_delay, instances }
+            Host { router_id, group_v4, group_v6, startup_delay, instances, ..Host::default() }
         },
     )
 }
@@ -228,6 +228,8 @@ fn built((name, (transport, authentication), lists, flags, (mut settings, interf
     let mut tracked: Vec<TrackedInterface> = Vec::new();
     for (name, weight, reverse) in trackers {
         if name != interface && tracked.iter().all(|t| t.interface != name) {
+            // Nothing changes the priority of the owner.
+            let weight = if settings.priority.is_owner() { 0 } else { weight };
             tracked.push(TrackedInterface { interface: name, weight, reverse });
         }
     }
@@ -250,7 +252,11 @@ fn built((name, (transport, authentication), lists, flags, (mut settings, interf
         addresses,
         excluded,
         track_interfaces: tracked,
+        tracking: model::Tracking::default(),
         ignore_own_link,
+        track_source: false,
+        notify: model::Notify::default(),
+        strict: false,
         arp_gap: Duration::ZERO,
         na_gap: Duration::ZERO,
         skip_check_known_leader: skip_check,
