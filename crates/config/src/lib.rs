@@ -36,6 +36,7 @@ mod definitions;
 mod diagnostic;
 mod lint;
 mod lower;
+pub mod pair;
 mod places;
 mod print;
 mod reader;
@@ -58,6 +59,7 @@ pub use secret::{Masked, masked};
 pub use source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
 pub use suggest::nearest;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -107,6 +109,8 @@ pub enum Loaded {
 pub struct Outcome {
     /// The configuration; `None` when an error forbids to run it. [`model::Host::check`] accepts it.
     pub host: Option<model::Host>,
+    /// What was understood in spite of an error that forbids to run it: only to be looked at.
+    pub partial: Option<Box<model::Host>>,
     /// Where its parts were written; also of what was not understood.
     pub places: Places,
     /// The findings, in the order of the text; at most [`CAP`] of a kind.
@@ -127,7 +131,8 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
     let chain = core::mem::take(&mut stream.chain);
     let tree = tree::build(stream, &mut findings);
     let host = lower::lower(&tree, sources, surroundings, &mut findings);
-    let host = (!findings.has_errors()).then_some(host);
+    let (host, partial) =
+        if findings.has_errors() { (None, Some(Box::new(host))) } else { (Some(host), None) };
     let places = places::Places::of(&tree);
     let (mut diagnostics, omitted) = findings.finish();
     for diagnostic in &mut diagnostics {
@@ -140,5 +145,5 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
             file = span.file;
         }
     }
-    Loaded::Done(Outcome { host, places, diagnostics, omitted })
+    Loaded::Done(Outcome { host, partial, places, diagnostics, omitted })
 }

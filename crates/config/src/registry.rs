@@ -153,6 +153,30 @@ ids! {
     Warning LinkDelayCut "link-delay-cut" "a link delay that the partners do not wait for";
     Warning StrictMode "strict-mode" "what strict mode does not allow";
     // Two nodes of a cluster.
+    Note PairSameText "pair-same-text" "two nodes with one text";
+    Note PairStrangers "pair-strangers" "files that are no cluster";
+    Note PairAlone "pair-alone" "an instance without a partner";
+    Warning PairVrid "pair-vrid" "nodes with different VRIDs";
+    Warning PairFamily "pair-family" "nodes with different address families";
+    Warning PairVersion "pair-version" "nodes with different versions";
+    Warning PairInterval "pair-interval" "version 2 nodes with different intervals";
+    Note PairIntervalLearnt "pair-interval-learnt" "version 3 nodes with different intervals";
+    Warning PairAuthentication "pair-authentication" "nodes with different authentication";
+    Warning PairChecksum "pair-checksum" "nodes with different checksums";
+    Warning PairTransport "pair-transport" "one node by unicast, the other by multicast";
+    Warning PairGroup "pair-group" "nodes in different multicast groups";
+    Warning PairPeer "pair-peer" "a partner that is no unicast peer";
+    Warning PairSameSource "pair-same-source" "two nodes that send from one address";
+    Warning PairAddresses "pair-addresses" "nodes with different addresses";
+    Note PairPrefix "pair-prefix" "one address with two prefix lengths";
+    Note PairPriority "pair-priority" "nodes of the same priority";
+    Warning PairOwners "pair-owners" "two owners of one address";
+    Note PairStateBoth "pair-state-both" "state MASTER on more than one node";
+    Note PairStateLower "pair-state-lower" "state MASTER with the lower priority";
+    Note PairNopreempt "pair-nopreempt" "nopreempt on some nodes only";
+    Warning PairWeight "pair-weight" "weights that never move the address";
+    Note PairWeightAlone "pair-weight-alone" "a weight that alone does not move the address";
+    Warning PairWeightNopreempt "pair-weight-nopreempt" "weights that nopreempt makes useless";
     // Other versions of keepalived.
 }
 

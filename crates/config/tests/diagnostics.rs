@@ -4,12 +4,17 @@
 //! A page holds fenced blocks. `keepalived` is a main file; the first one is wrong, each further one is
 //! right (it may use keywords that are not built yet). A `text` block holds the findings of the one before. Words behind `keepalived` say more:
 //! `file=NAME` is a file for includes (`executable`: a refused one), `escaped` resolves `\xHH` and
-//! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64` are those of the host, `missing` is a main file that is not there,
-//! `chain=N` adds files `a1.conf` to `aN.conf` that include each other.
+//! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64` are those of the host, `missing` is a main file
+//! that is not there, `chain=N` adds files `a1.conf` to `aN.conf` that include each other. Fences with
+//! `node=NAME` are the files `NAME.conf` of several nodes that are compared: those up to a name that was
+//! there already are one example.
 //! With `BLESS=1` in the environment the `text` blocks are rewritten.
 #![allow(clippy::unwrap_used, reason = "a test ends where its assumption does")]
 
-use config::{Found, Id, IncludeRequest, Interface, Loaded, Outcome, Refusal, Sources, Surroundings, load};
+use config::pair::{Comparison, Node, compare};
+use config::{
+    Diagnostic, Found, Id, IncludeRequest, Interface, Loaded, Outcome, Refusal, Sources, Surroundings, load,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -72,19 +77,21 @@ fn interface(text: &str) -> (String, Interface) {
     (name.to_string(), Interface { addresses })
 }
 
-fn run(main: &Fence, files: &BTreeMap<String, Fence>) -> (Sources, Outcome) {
+fn run(main: &Fence, files: &BTreeMap<String, Fence>, mut sources: Sources) -> (Sources, Outcome) {
     let words: Vec<&str> = main.info.split(' ').collect();
-    let mut surroundings = Surroundings { host_name: "lb01.example.net".into(), ..Surroundings::default() };
+    let node = words.iter().find_map(|w| w.strip_prefix("node="));
+    let host_name = format!("{}.example.net", node.unwrap_or("lb01"));
+    let main_name = node.map_or("keepalived.conf".into(), |node| format!("{node}.conf"));
+    let mut surroundings = Surroundings { host_name, ..Surroundings::default() };
     if let Some(list) = words.iter().find_map(|w| w.strip_prefix("interfaces=")) {
         surroundings.interfaces = Some(list.split(',').map(interface).collect());
     }
-    let mut sources = Sources::new();
     let bytes =
         if words.contains(&"escaped") { unescape(&main.text) } else { main.text.clone().into_bytes() };
     if words.contains(&"missing") {
-        sources.add_refused_root("keepalived.conf", Refusal::Missing);
+        sources.add_refused_root(&*main_name, Refusal::Missing);
     } else {
-        sources.add_root("keepalived.conf", bytes);
+        sources.add_root(&*main_name, bytes);
     }
     let mut ids = BTreeMap::new();
     for (name, file) in files {
@@ -95,7 +102,7 @@ fn run(main: &Fence, files: &BTreeMap<String, Fence>) -> (Sources, Outcome) {
         let text = format!("include a{}.conf\n", n + 1).into_bytes();
         ids.insert(format!("a{n}.conf"), sources.add(format!("a{n}.conf"), text));
     }
-    ids.insert("keepalived.conf".into(), sources.roots()[0]);
+    ids.insert(main_name, sources.roots()[0]);
     let answer = |request: &IncludeRequest| match (ids.get(&request.pattern), files.get(&request.pattern)) {
         (_, Some(file)) if file.info.contains("executable") => {
             vec![Found::Refused { name: request.pattern.clone(), why: Refusal::Executable }]
@@ -121,6 +128,61 @@ fn is_main(fence: &Fence) -> bool {
     fence.info.split(' ').next() == Some("keepalived") && !fence.info.contains("file=")
 }
 
+fn node(fence: &Fence) -> Option<&str> {
+    fence.info.split(' ').find_map(|w| w.strip_prefix("node="))
+}
+
+/// The examples of a page: the main files of each, and the fence behind them.
+fn examples(all: &[Fence]) -> Vec<(Vec<&Fence>, Option<&Fence>)> {
+    let mut list: Vec<(Vec<&Fence>, Option<&Fence>)> = Vec::new();
+    for (index, fence) in all.iter().enumerate().filter(|(_, f)| is_main(f)) {
+        let behind = all.get(index + 1);
+        match list.last_mut() {
+            Some((nodes, last))
+                if node(fence).is_some()
+                    && last.is_some_and(|f| std::ptr::eq(f, fence))
+                    && nodes.iter().all(|n| node(n) != node(fence)) =>
+            {
+                nodes.push(fence);
+                *last = behind;
+            }
+            _ => list.push((vec![fence], behind)),
+        }
+    }
+    list
+}
+
+/// Everything that is said about an example.
+fn said(nodes: &[&Fence], files: &BTreeMap<String, Fence>) -> (Vec<Id>, String) {
+    let mut outcomes: Vec<(Sources, Outcome)> = Vec::new();
+    for fence in nodes {
+        let sources = Sources::apart_from(outcomes.iter().map(|(sources, _)| sources));
+        outcomes.push(run(fence, files, sources));
+    }
+    let mut ids = Vec::new();
+    let mut text = String::new();
+    let mut tell = |diagnostics: &[Diagnostic], omitted: &[(Id, usize)]| {
+        for d in diagnostics {
+            ids.push(d.id);
+            let (sources, _) = outcomes.iter().find(|(sources, _)| sources.contains(d.span.file)).unwrap();
+            text.push_str(&(d.concise(sources) + "\n"));
+        }
+        for (kind, count) in omitted {
+            text.push_str(&format!("... and {count} more {kind}\n"));
+        }
+    };
+    for (_, outcome) in &outcomes {
+        tell(&outcome.diagnostics, &outcome.omitted);
+        if let Some(host) = &outcome.host {
+            host.check().unwrap();
+        }
+    }
+    let nodes: Vec<Node<'_>> = outcomes.iter().filter_map(|(s, outcome)| Node::of(s, outcome)).collect();
+    let Comparison { diagnostics, omitted } = compare(&nodes);
+    tell(&diagnostics, &omitted);
+    (ids, text)
+}
+
 /// What a page claims, and what is true.
 fn check(id: Id, page: &str) -> Vec<(String, String)> {
     let all = fences(page);
@@ -132,19 +194,11 @@ fn check(id: Id, page: &str) -> Vec<(String, String)> {
         }
     }
     let mut results = Vec::new();
-    let mut first = true;
-    for (index, fence) in all.iter().enumerate().filter(|(_, f)| is_main(f)) {
-        let (sources, outcome) = run(fence, &files);
-        let mut said: String = outcome.diagnostics.iter().map(|d| d.concise(&sources) + "\n").collect();
-        for (kind, count) in &outcome.omitted {
-            said.push_str(&format!("... and {count} more {kind}\n"));
-        }
-        if first {
-            let claimed = all.get(index + 1).filter(|f| f.info == "text").map_or("", |f| &f.text);
-            assert!(
-                outcome.diagnostics.iter().any(|d| d.id == id),
-                "{id}: its example does not show it:\n{said}"
-            );
+    for (nodes, behind) in examples(&all) {
+        let (ids, said) = said(&nodes, &files);
+        if results.is_empty() {
+            assert!(ids.contains(&id), "{id}: its example does not show it:\n{said}");
+            let claimed = behind.filter(|f| f.info == "text").map_or("", |f| &f.text);
             results.push((claimed.to_string(), said));
         } else {
             // What is right stays right while a part of it is not built.
@@ -152,10 +206,6 @@ fn check(id: Id, page: &str) -> Vec<(String, String)> {
             let said = said.lines().filter(|l| id == Id::NotBuilt || !l.contains(&unbuilt));
             results.push((String::new(), said.map(|l| format!("{l}\n")).collect()));
         }
-        if let Some(host) = &outcome.host {
-            host.check().unwrap();
-        }
-        first = false;
     }
     assert!(results.len() >= 2, "{id}: a wrong and a right example are wanted");
     results

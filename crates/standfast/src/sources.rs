@@ -2,8 +2,8 @@
 //! includes ask for.
 
 use config::{
-    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Refusal, Severity, Sources,
-    Surroundings, load,
+    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Places, Refusal, Severity, Sources,
+    Surroundings, load, pair,
 };
 use node::event::Level;
 use std::collections::BTreeMap;
@@ -22,6 +22,10 @@ pub enum Read {
     Done {
         /// What it means; `None` when an error forbids to run it.
         host: Option<model::Host>,
+        /// What was understood in spite of such an error: only to be looked at.
+        partial: Option<Box<model::Host>>,
+        /// Where its parts were written.
+        places: Places,
         /// What there is to say, in the order of the text.
         diagnostics: Vec<Diagnostic>,
         /// How many findings of a kind were left out.
@@ -61,6 +65,18 @@ impl Read {
         match self {
             Self::Done { omitted, .. } => omitted,
             Self::Absent { .. } => &[],
+        }
+    }
+
+    /// The configuration as a node to compare with others; `None` when it is not there.
+    #[must_use]
+    pub fn node(&self) -> Option<pair::Node<'_>> {
+        match self {
+            Self::Done { host, partial, places, sources, .. } => {
+                let host = host.as_ref().or(partial.as_deref())?;
+                Some(pair::Node { sources, host, places })
+            }
+            Self::Absent { .. } => None,
         }
     }
 
@@ -130,7 +146,14 @@ fn complete(path: &Path, surroundings: &Surroundings, mut files: Files) -> Read 
                 return if absent {
                     Read::Absent { diagnostics, sources }
                 } else {
-                    Read::Done { host: outcome.host, diagnostics, omitted: outcome.omitted, sources }
+                    Read::Done {
+                        host: outcome.host,
+                        partial: outcome.partial,
+                        places: outcome.places,
+                        diagnostics,
+                        omitted: outcome.omitted,
+                        sources,
+                    }
                 };
             }
         }

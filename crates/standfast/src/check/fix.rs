@@ -434,6 +434,8 @@ mod tests {
             let before = State::of(&sources, &surroundings).unwrap();
             let read = Read::Done {
                 host: None,
+                partial: None,
+                places: config::Places::default(),
                 diagnostics: before.diagnostics.clone(),
                 omitted: before.omitted.clone(),
                 sources: sources.clone(),

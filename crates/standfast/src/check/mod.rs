@@ -7,6 +7,7 @@ mod text;
 use crate::daemon::{Invocation, exit};
 use crate::report::{self, Document, Format, Reporter, Tally, counted};
 use crate::sources::{self, Read};
+use config::pair::{self, Comparison};
 use config::{Diagnostic, Id, Surroundings};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
     standfast explain ID tells more about a finding."
 )]
 pub struct Args {
-    /// Configurations, each checked by itself [default: the one that `run` would read]
+    /// Configurations; two and more are also compared, as nodes of one cluster [default: the one that `run`
+    /// would read]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// How to show findings
@@ -84,8 +86,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
         return 2;
     }
     let reads = sources::read_each(files, &surroundings);
-    let parts: Vec<Part<'_>> =
+    let comparison = compared(&reads);
+    let mut parts: Vec<Part<'_>> =
         reads.iter().zip(files).map(|(read, file)| Part::of(read, file, &surroundings)).collect();
+    parts.extend(comparison.as_ref().map(|comparison| Part::together(comparison, files)));
     let mut reporter = Reporter::new(reads.iter().map(Read::sources), args.color.wanted());
     let code = parts.iter().map(|part| verdict(part.tally())).max().unwrap_or_default();
     // Nobody is left to tell when writing fails; the exit code still says it all.
@@ -130,6 +134,12 @@ fn mend_each(files: &[PathBuf], surroundings: &Surroundings, args: &Args, out: &
     done
 }
 
+/// The files against each other, if there are at least two to compare.
+fn compared(reads: &[Read]) -> Option<Comparison> {
+    let nodes: Vec<pair::Node<'_>> = reads.iter().filter_map(Read::node).collect();
+    (nodes.len() > 1).then(|| pair::compare(&nodes))
+}
+
 /// What belongs together in the report: the findings about one configuration, or about several together.
 /// Their places may be in any file that was read.
 struct Part<'a> {
@@ -152,6 +162,12 @@ impl<'a> Part<'a> {
         let files = vec![file.display().to_string()];
         let mendable = fix::mend(read, surroundings).findings;
         Self { files, diagnostics: read.diagnostics(), omitted: read.omitted(), host, mendable }
+    }
+
+    fn together(comparison: &'a Comparison, files: &[PathBuf]) -> Self {
+        let files = files.iter().map(|file| file.display().to_string()).collect();
+        let (diagnostics, omitted) = (&comparison.diagnostics, &comparison.omitted);
+        Self { files, diagnostics, omitted, host: None, mendable: 0 }
     }
 
     fn tally(&self) -> Tally {

@@ -51,7 +51,8 @@ fn end(part: &Part<'_>, out: &mut dyn Write) -> io::Result<()> {
         let instances = counted(host.instances.len(), "instance");
         format!(": {instances}, {}", counted(addresses, "address"))
     });
-    writeln!(out, "{}: {found}{unbuilt}{size}", part.files.join(", "))
+    let compared = if part.files.len() > 1 { " compared" } else { "" };
+    writeln!(out, "{}{compared}: {found}{unbuilt}{size}", part.files.join(", "))
 }
 
 /// What to do now.

@@ -1,0 +1,104 @@
+//! Who holds the address: priorities, initial states and preemption.
+
+use super::group::{Group, files};
+use super::node::Member;
+use super::weights::Standing;
+use crate::diagnostic::Findings;
+use crate::registry::Id;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+
+/// Compares what decides about the holder while everything is well.
+pub(super) fn compare(group: &Group<'_>, findings: &mut Findings) {
+    let owners = owners(group, findings);
+    same_priority(group, findings);
+    if !owners {
+        states(group, findings);
+    }
+    preemption(group, findings);
+}
+
+/// More than one node with priority 255.
+fn owners(group: &Group<'_>, findings: &mut Findings) -> bool {
+    let is_owner = |m: &&Member<'_>| m.instance.settings.priority.is_owner();
+    let owners: Vec<&Member<'_>> = group.members.iter().filter(is_owner).collect();
+    let [first, .., last] = &*owners else { return false };
+    findings.add(Id::PairOwners, last.line("priority"), |d| {
+        d.say(format!("priority 255 here and in {}: each takes the address as soon as it starts", files(&owners[..owners.len() - 1])))
+            .label(first.line("priority"), "255 here too")
+            .help("255 is for the one router whose interface has the address itself: write less, and different priorities")
+    });
+    true
+}
+
+fn same_priority(group: &Group<'_>, findings: &mut Findings) {
+    let mut by_value: BTreeMap<u8, Vec<&Member<'_>>> = BTreeMap::new();
+    for member in &group.members {
+        by_value.entry(Standing::of(member).well()).or_default().push(member);
+    }
+    for (value, members) in by_value.into_iter().filter(|(value, _)| *value != 255) {
+        let Some((last, rest)) = members.split_last() else { continue };
+        let Some(first) = rest.first() else { continue };
+        findings.add(Id::PairPriority, last.line("priority"), |d| {
+            let d = d.say(format!(
+                "priority {value} here and in {}: none is preferred, and of two that start together the higher IP address wins",
+                files(rest)
+            ));
+            d.label(first.line("priority"), format!("{} here", Standing::of(first).sum()))
+                .help("give the node that shall hold the address the higher priority")
+        });
+    }
+}
+
+fn states(group: &Group<'_>, findings: &mut Findings) {
+    let actives: Vec<&Member<'_>> = group.members.iter().filter(|m| m.instance.wants_active).collect();
+    if let [first, .., last] = &*actives {
+        findings.add(Id::PairStateBoth, last.line("state"), |d| {
+            d.say(format!(
+                "`state MASTER` here and in {}: the priority decides all the same",
+                files(&actives[..actives.len() - 1])
+            ))
+            .label(first.line("state"), "MASTER here too")
+            .help("write `state BACKUP` on all nodes but the one with the highest priority")
+        });
+        return;
+    }
+    let [active] = &*actives else { return };
+    let well = |m: &Member<'_>| Standing::of(m).well();
+    let higher = group.members.iter().filter(|m| well(m) > well(active)).max_by_key(|m| well(m));
+    let Some(higher) = higher else { return };
+    findings.add(Id::PairStateLower, active.line("state"), |d| {
+        let (low, high) = (Standing::of(active).sum(), Standing::of(higher).sum());
+        d.say(format!(
+            "`state MASTER` with priority {low}, but {} has {high}: the address goes there",
+            higher.file_name
+        ))
+        .label(active.line("priority"), format!("{low} here"))
+        .label(higher.line("priority"), format!("{high} here"))
+        .help("the priority decides, not the state: give this node the higher one, or write `state BACKUP`")
+    });
+}
+
+fn preemption(group: &Group<'_>, findings: &mut Findings) {
+    let (without, with): (Vec<&Member<'_>>, Vec<&Member<'_>>) =
+        group.members.iter().partition(|m| m.instance.settings.preempt);
+    let (Some(stays), Some(takes)) = (with.first(), without.first()) else { return };
+    findings.add(Id::PairNopreempt, stays.line("nopreempt"), |d| {
+        let well = |m: &Member<'_>| Standing::of(m).well();
+        let rival = without.iter().find(|m| well(m) > well(stays));
+        let place = |m: &Member<'_>| m.find("nopreempt").unwrap_or_else(|| m.line("priority"));
+        let d = match rival {
+            Some(rival) => d
+                .say(format!(
+                    "`nopreempt` here, but not in {}, which has the higher priority and takes the address back",
+                    rival.file_name
+                ))
+                .label(place(rival), "this node preempts"),
+            None => d
+                .say(format!("`nopreempt` here, but not in {}", files(&without)))
+                .label(place(takes), "this node preempts"),
+        };
+        d.help("write `state BACKUP` and `nopreempt` on all nodes, or on none")
+    });
+}

@@ -1,0 +1,156 @@
+//! Nodes against each other, beyond what the pages of the findings show.
+#![allow(clippy::unwrap_used, reason = "a test ends where its assumption does")]
+
+mod common;
+
+use common::outcome;
+use config::pair::{Node, compare};
+use config::{Loaded, Outcome, Sources, Surroundings, load};
+use std::fmt::Write as _;
+
+const LB01: &str = include_str!("data/lb01.conf");
+const LB02: &str = include_str!("data/lb02.conf");
+
+fn loaded(files: &[(&str, &str)]) -> Vec<(Sources, Outcome)> {
+    let mut list: Vec<(Sources, Outcome)> = Vec::new();
+    for (name, text) in files {
+        let mut sources = Sources::apart_from(list.iter().map(|(sources, _)| sources));
+        sources.add_root(*name, text.as_bytes().to_vec());
+        let Loaded::Done(outcome) = load(&sources, &Surroundings::default()) else { panic!("includes") };
+        list.push((sources, outcome));
+    }
+    list
+}
+
+/// Everything that is said about these files together, with the second places.
+fn said(files: &[(&str, &str)]) -> Vec<String> {
+    let loaded = loaded(files);
+    let nodes: Vec<Node<'_>> = loaded.iter().filter_map(|(sources, o)| Node::of(sources, o)).collect();
+    let comparison = compare(&nodes);
+    let place = |span: config::Span| {
+        let (sources, _) = loaded.iter().find(|(sources, _)| sources.contains(span.file)).unwrap();
+        let (line, _) = sources.position(span);
+        format!("{}:{line}", sources.name(span.file))
+    };
+    let tell = |d: &config::Diagnostic| {
+        let labels: Vec<String> = d.labels.iter().map(|(span, _)| place(*span)).collect();
+        format!("{} {} [{}]", place(d.span), d.id, labels.join(" "))
+    };
+    comparison.diagnostics.iter().map(tell).collect()
+}
+
+fn node(vrid: u8, priority: u8, more: &str) -> String {
+    format!(
+        "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id {vrid}\npriority {priority}\n{more}\n\
+         virtual_ipaddress {{\n10.0.0.3/24\n}}\n}}\n"
+    )
+}
+
+#[test]
+fn the_scenario_is_right() {
+    assert!(said(&[("lb01", LB01), ("lb02", LB02)]).is_empty());
+    // By itself a file is compared with nothing.
+    assert!(said(&[("lb01", LB01)]).is_empty() && said(&[]).is_empty());
+}
+
+#[test]
+fn every_finding_shows_both_places() {
+    let (a, b) = (node(50, 150, ""), node(51, 100, "advert_int 3"));
+    assert_eq!(
+        said(&[("a", &a), ("b", &b)]),
+        ["b:3 pair-vrid [a:3]", "b:5 pair-interval [a:1]"],
+        "a line that is not there is shown by its block"
+    );
+}
+
+#[test]
+fn the_odd_one_of_three_is_told_once() {
+    let (a, b, c) = (node(51, 150, ""), node(50, 100, ""), node(50, 50, ""));
+    assert_eq!(said(&[("a", &a), ("b", &b), ("c", &c)]), ["a:3 pair-vrid [b:3 c:3]"]);
+    let c = node(51, 50, "advert_int 2");
+    assert_eq!(
+        said(&[("a", &a), ("b", &b), ("c", &c)]),
+        ["b:3 pair-vrid [a:3 c:3]", "c:5 pair-interval [a:1 b:1]"]
+    );
+}
+
+#[test]
+fn a_broken_file_is_compared_as_far_as_it_goes() {
+    let broken = format!("{}vrrp_instance VI_2 {{\n}}\n", node(51, 100, ""));
+    let whole = format!(
+        "{}vrrp_instance VI_2 {{\ninterface eth0\nvirtual_router_id 9\npriority 9\n\
+         virtual_ipaddress {{\n10.0.0.9\n}}\n}}\n",
+        node(50, 150, "")
+    );
+    assert!(loaded(&[("b", &broken)])[0].1.host.is_none());
+    // Nothing of a missing partner: VI_2 is there, and what it lacks was told.
+    assert_eq!(said(&[("a", &whole), ("b", &broken)]), ["b:3 pair-vrid [a:3]"]);
+}
+
+#[test]
+fn one_name_alone_makes_no_cluster() {
+    let a = node(50, 150, "");
+    let b = node(51, 150, "").replace("10.0.0.3", "192.0.2.3");
+    assert_eq!(said(&[("a", &a), ("b", &b)]), ["b:1 pair-strangers []"]);
+    let c = b.replace("51", "52").replace("192.0.2.3", "198.51.100.3");
+    assert_eq!(said(&[("a", &a), ("b", &b), ("c", &c)]), ["b:1 pair-strangers []"], "one note says it");
+    let a2 = node(50, 100, "");
+    assert_eq!(said(&[("a", &a), ("a2", &a2), ("b", &b)]), ["b:1 pair-strangers []"]);
+}
+
+#[test]
+fn instances_find_their_partners_whatever_is_wrong() {
+    // Both VRIDs are swapped; the addresses say who belongs to whom.
+    let pair = |first: u8, second: u8, priority: u8| {
+        format!(
+            "vrrp_instance A {{\ninterface eth0\nvirtual_router_id {first}\npriority {priority}\n\
+             virtual_ipaddress {{\n10.0.0.3\n}}\n}}\n\
+             vrrp_instance B {{\ninterface eth0\nvirtual_router_id {second}\npriority {priority}\n\
+             virtual_ipaddress {{\n10.0.0.4\n}}\n}}\n"
+        )
+    };
+    let (a, b) = (pair(50, 51, 150), pair(51, 50, 100));
+    assert_eq!(said(&[("a", &a), ("b", &b)]), ["b:3 pair-vrid [a:3]", "b:11 pair-vrid [a:11]"]);
+    // One VRID on two links: the names decide.
+    let links = |priority: u8| {
+        pair(50, 50, priority).replacen("eth0", "eth1", 1).replace("10.0.0.4", &format!("10.0.{priority}.4"))
+    };
+    let (a, b) = (links(150), links(100));
+    assert_eq!(said(&[("a", &a), ("b", &b)]), ["b:14 pair-addresses [a:14]"]);
+}
+
+#[test]
+fn passwords_are_not_shown() {
+    let auth = |pass: &str| format!("authentication {{\nauth_type PASS\nauth_pass {pass}\n}}");
+    let (a, b) = (node(50, 150, &auth("hushhush")), node(50, 100, &auth("silence")));
+    let loaded = loaded(&[("a", &a), ("b", &b)]);
+    let nodes: Vec<_> = loaded.iter().filter_map(|(sources, o)| Node::of(sources, o)).collect();
+    let comparison = compare(&nodes);
+    let text = format!("{:?}", comparison.diagnostics);
+    assert_eq!(comparison.diagnostics.len(), 1);
+    assert!(!text.contains("hush") && !text.contains("silence"), "{text}");
+}
+
+#[test]
+fn ten_thousand_instances_are_matched_in_time() {
+    let file = |priority: u8| {
+        let mut text = String::new();
+        for n in 0..10_000 {
+            let (vrid, link, a, b) = (n % 250 + 1, n / 250, n / 250, n % 250);
+            writeln!(
+                text,
+                "vrrp_instance V{n} {{\ninterface e{link}\nvirtual_router_id {vrid}\npriority {priority}\n\
+                 virtual_ipaddress {{\n10.1.{a}.{b}/16\n}}\n}}"
+            )
+            .unwrap();
+        }
+        text
+    };
+    let (a, b) = (file(150), file(100));
+    let start = std::time::Instant::now();
+    assert_eq!(said(&[("a", &a), ("b", &b)]), Vec::<String>::new());
+    // A tenth of that is usual; matching each with each takes minutes.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    let (_, whole) = outcome(&a);
+    assert_eq!(whole.host.unwrap().instances.len(), 10_000);
+}
