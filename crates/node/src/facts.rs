@@ -168,6 +168,12 @@ impl Facts {
         own.iter().find(|known| known.address == address).map(|known| known.prefix)
     }
 
+    /// Whether it is there with this program's mark.
+    pub(crate) fn is_marked(&self, place: Place) -> bool {
+        let known = self.links.get(&place.interface);
+        known.is_some_and(|known| known.marked.contains_key(&(place.address, place.prefix)))
+    }
+
     /// Whether it is there, or another that would keep the kernel from setting it.
     pub(crate) fn is_taken(&self, place: Place) -> bool {
         let Some(known) = self.links.get(&place.interface) else { return false };

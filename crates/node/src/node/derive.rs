@@ -19,12 +19,13 @@ impl Node {
         if self.touched.is_empty() {
             return;
         }
-        // First what is nobody's: it may stand in the way of what is somebody's.
-        if self.touched.remove(&NOBODY) {
-            self.remove_leftovers(effects);
-        }
-        // One by one: a router may leave an address to another, which is then looked at (again).
-        while let Some(id) = self.touched.pop_first() {
+        // One by one: a router may leave an address to another, or to nobody, which is then looked at (again).
+        loop {
+            // First what is nobody's: it may stand in the way of what is somebody's.
+            if self.touched.remove(&NOBODY) {
+                self.remove_leftovers(effects);
+            }
+            let Some(id) = self.touched.pop_first() else { return };
             self.derive_one(now, id, effects);
         }
     }
@@ -92,6 +93,9 @@ impl Node {
                 } else if spot.step(false, Instant::NEVER) == Step::Remove {
                     self.departing.note(id, epoch, placed.iter());
                     gone.take(spot);
+                } else if placed.is_some_and(|placed| self.facts.is_marked(placed.place())) {
+                    // It was thought lost, and is there.
+                    self.touched.insert(NOBODY);
                 }
                 spot.held = Held::Absent;
                 spot.at = here;

@@ -104,14 +104,18 @@ impl Node {
                 let here = self.facts.link_named(&spot.device).is_some_and(|l| l.index == address.interface);
                 let here = here && spot.address.prefix == address.prefix;
                 known |= here;
+                // The interface may have another name by now.
+                if let Held::Adding { lost, .. } = &mut spot.held
+                    && spot.at == Some(address.interface)
+                    && spot.address.prefix == address.prefix
+                {
+                    // It is there again: what was removed was another one, before ours was set.
+                    *lost = None;
+                }
                 if !here {
                     continue;
                 }
-                if let Held::Adding { lost, .. } = &mut spot.held {
-                    // It is there again: what was removed was another one, before ours was set.
-                    *lost = None;
-                } else if address.marked && !claimed && matches!(spot.held, Held::Absent | Held::Lost { .. })
-                {
+                if address.marked && !claimed && matches!(spot.held, Held::Absent | Held::Lost { .. }) {
                     claimed = true;
                     spot.at = Some(address.interface);
                     spot.held = Held::Present(Whose::Leftover);

@@ -380,6 +380,23 @@ fn a_leftover_is_replaced_by_the_administrators_before_it_is_removed() {
     ]);
 }
 
+/// The hand has just set it; an older look at everything said that it was not there.
+#[test]
+fn an_interface_is_renamed_while_its_addresses_are_set() {
+    run(&[
+        Step::Hand(0, 85, false),
+        Step::Wait(1916),
+        Step::Wait(499),
+        Step::Stop(1),
+        Step::Freeze(0, true),
+        Step::Rename(0, true),
+        Step::Resync(0),
+        Step::Wait(85),
+        Step::Freeze(0, false),
+        Step::Wait(85),
+    ]);
+}
+
 #[test]
 fn a_fight_on_a_link_that_is_down() {
     run(&[Step::Thief(0, 5, true), Step::Up(0, 3, false), Step::Configure(0, 4), Step::Wait(0)]);
