@@ -17,6 +17,7 @@ pub(crate) use former::meant;
 pub use former::{FORMER, Former, Successor, former};
 pub use value::{Number, Value};
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -230,6 +231,39 @@ pub enum Block {
     BfdCheck,
 }
 
+/// Rows of the table with their long texts. Several blocks may share one.
+struct Slice {
+    rows: &'static [Keyword],
+    /// A section `## KEYWORD` for each row.
+    long: &'static str,
+}
+
+macro_rules! slice {
+    ($rows:path, $file:literal) => {
+        Slice { rows: $rows, long: include_str!(concat!("long/", $file, ".md")) }
+    };
+}
+
+const CHECK: Slice = slice!(lvs::CHECK, "check");
+const RETRY: Slice = slice!(lvs::RETRY, "retry");
+const HTTP: Slice = slice!(lvs::HTTP, "http");
+const URL: Slice = slice!(lvs::URL, "url");
+
+impl Slice {
+    /// The section of a keyword, in Markdown.
+    fn section(&self, keyword: &str) -> Option<&'static str> {
+        let heading = format!("## {keyword}\n");
+        let start = if self.long.starts_with(&heading) {
+            heading.len()
+        } else {
+            self.long.find(&format!("\n{heading}"))? + 1 + heading.len()
+        };
+        let text = self.long.get(start..)?;
+        let end = text.find("\n## ").unwrap_or(text.len());
+        text.get(..end).map(str::trim)
+    }
+}
+
 impl Block {
     /// Every block, outermost first.
     pub const ALL: &'static [Self] = &[
@@ -269,41 +303,41 @@ impl Block {
     ];
 
     /// The keywords of this block, in slices that several blocks may share.
-    const fn slices(self) -> &'static [&'static [Keyword]] {
+    const fn slices(self) -> &'static [Slice] {
         match self {
-            Self::AnyLine => &[language::ANY_LINE],
-            Self::Root => &[root::ROOT],
-            Self::GlobalDefs => &[global::GLOBAL_DEFS],
-            Self::TrackGroup => &[root::TRACK_GROUP],
-            Self::VrrpSyncGroup => &[instance::VRRP_SYNC_GROUP],
-            Self::GarpGroup => &[root::GARP_GROUP],
-            Self::VrrpInstance => &[instance::VRRP_INSTANCE],
-            Self::Authentication => &[instance::AUTHENTICATION],
-            Self::AuthHmac => &[instance::AUTH_HMAC],
-            Self::AddressLine => &[lines::ADDRESS_LINE],
-            Self::RouteLine => &[lines::ROUTE_LINE],
-            Self::RuleLine => &[lines::RULE_LINE],
-            Self::VrrpScript => &[track::VRRP_SCRIPT],
-            Self::VrrpTrackProcess => &[track::VRRP_TRACK_PROCESS],
-            Self::TrackFile => &[track::TRACK_FILE],
-            Self::VrrpTrackFile => &[track::VRRP_TRACK_FILE],
-            Self::BfdInstance => &[track::BFD_INSTANCE],
-            Self::Ssl => &[root::SSL],
-            Self::VirtualServer => &[lvs::VIRTUAL_SERVER],
-            Self::RealServer => &[lvs::REAL_SERVER],
-            Self::TcpCheck => &[lvs::CHECK, lvs::RETRY],
-            Self::UdpCheck => &[lvs::CHECK, lvs::RETRY, lvs::UDP_CHECK],
-            Self::SmtpCheck => &[lvs::CHECK, lvs::RETRY, lvs::SMTP_CHECK],
-            Self::SmtpHost => &[lvs::CHECK, lvs::RETRY],
-            Self::PingCheck => &[lvs::CHECK, lvs::RETRY],
-            Self::HttpGet => &[lvs::CHECK, lvs::RETRY, lvs::HTTP, lvs::HTTP_GET],
-            Self::SslGet => &[lvs::CHECK, lvs::RETRY, lvs::HTTP, lvs::SSL_GET],
-            Self::DnsCheck => &[lvs::CHECK, lvs::RETRY, lvs::DNS_CHECK],
-            Self::MiscCheck => &[lvs::RETRY, lvs::MISC_CHECK],
-            Self::HttpUrl => &[lvs::URL],
-            Self::SslUrl => &[lvs::URL, lvs::SSL_URL],
-            Self::FileCheck => &[lvs::FILE_CHECK],
-            Self::BfdCheck => &[lvs::BFD_CHECK],
+            Self::AnyLine => &[slice!(language::ANY_LINE, "any_line")],
+            Self::Root => &[slice!(root::ROOT, "root")],
+            Self::GlobalDefs => &[slice!(global::GLOBAL_DEFS, "global_defs")],
+            Self::TrackGroup => &[slice!(root::TRACK_GROUP, "track_group")],
+            Self::VrrpSyncGroup => &[slice!(instance::VRRP_SYNC_GROUP, "vrrp_sync_group")],
+            Self::GarpGroup => &[slice!(root::GARP_GROUP, "garp_group")],
+            Self::VrrpInstance => &[slice!(instance::VRRP_INSTANCE, "vrrp_instance")],
+            Self::Authentication => &[slice!(instance::AUTHENTICATION, "authentication")],
+            Self::AuthHmac => &[slice!(instance::AUTH_HMAC, "auth_hmac")],
+            Self::AddressLine => &[slice!(lines::ADDRESS_LINE, "address_line")],
+            Self::RouteLine => &[slice!(lines::ROUTE_LINE, "route_line")],
+            Self::RuleLine => &[slice!(lines::RULE_LINE, "rule_line")],
+            Self::VrrpScript => &[slice!(track::VRRP_SCRIPT, "vrrp_script")],
+            Self::VrrpTrackProcess => &[slice!(track::VRRP_TRACK_PROCESS, "vrrp_track_process")],
+            Self::TrackFile => &[slice!(track::TRACK_FILE, "track_file")],
+            Self::VrrpTrackFile => &[slice!(track::VRRP_TRACK_FILE, "vrrp_track_file")],
+            Self::BfdInstance => &[slice!(track::BFD_INSTANCE, "bfd_instance")],
+            Self::Ssl => &[slice!(root::SSL, "ssl")],
+            Self::VirtualServer => &[slice!(lvs::VIRTUAL_SERVER, "virtual_server")],
+            Self::RealServer => &[slice!(lvs::REAL_SERVER, "real_server")],
+            Self::TcpCheck => &[CHECK, RETRY],
+            Self::UdpCheck => &[CHECK, RETRY, slice!(lvs::UDP_CHECK, "udp_check")],
+            Self::SmtpCheck => &[CHECK, RETRY, slice!(lvs::SMTP_CHECK, "smtp_check")],
+            Self::SmtpHost => &[CHECK, RETRY],
+            Self::PingCheck => &[CHECK, RETRY],
+            Self::HttpGet => &[CHECK, RETRY, HTTP, slice!(lvs::HTTP_GET, "http_get")],
+            Self::SslGet => &[CHECK, RETRY, HTTP, slice!(lvs::SSL_GET, "ssl_get")],
+            Self::DnsCheck => &[CHECK, RETRY, slice!(lvs::DNS_CHECK, "dns_check")],
+            Self::MiscCheck => &[RETRY, slice!(lvs::MISC_CHECK, "misc_check")],
+            Self::HttpUrl => &[URL],
+            Self::SslUrl => &[URL, slice!(lvs::SSL_URL, "ssl_url")],
+            Self::FileCheck => &[slice!(lvs::FILE_CHECK, "file_check")],
+            Self::BfdCheck => &[slice!(lvs::BFD_CHECK, "bfd_check")],
         }
     }
 
@@ -361,7 +395,14 @@ impl Block {
 
     /// The keywords that may stand here.
     pub fn keywords(self) -> impl Iterator<Item = &'static Keyword> {
-        self.slices().iter().copied().flatten()
+        self.slices().iter().flat_map(|slice| slice.rows)
+    }
+
+    /// The long text of a keyword of this block, in Markdown; examples are fences named `keepalived`.
+    #[must_use]
+    pub fn long(self, keyword: &str) -> Option<&'static str> {
+        let slice = self.slices().iter().find(|slice| slice.rows.iter().any(|k| k.name == keyword))?;
+        slice.section(keyword)
     }
 
     /// The keyword `name` of this block. The words of keepalived are case-sensitive.
@@ -394,7 +435,6 @@ const fn k(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
 
     #[test]
     fn no_block_has_a_keyword_twice() {
@@ -414,6 +454,16 @@ mod tests {
                 assert!(!keyword.doc.contains('\n'), "{}", keyword.name);
             }
         }
+    }
+
+    #[test]
+    fn every_keyword_has_its_long_text() {
+        for (block, keyword) in Block::ALL.iter().flat_map(|b| b.keywords().map(move |k| (b, k))) {
+            let text = block.long(keyword.name).unwrap_or_default();
+            assert!(text.len() > 20, "{} in {}", keyword.name, block.path());
+            assert!(!text.contains("\n## "), "{} in {}", keyword.name, block.path());
+        }
+        assert_eq!(Block::Root.long("priority"), None);
     }
 
     #[test]
