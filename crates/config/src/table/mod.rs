@@ -6,15 +6,18 @@
 mod former;
 mod global;
 mod instance;
+pub mod json;
 mod language;
 mod lines;
 mod lvs;
+mod pages;
 mod root;
 mod track;
 mod value;
 
 pub(crate) use former::meant;
 pub use former::{FORMER, Former, Successor, former};
+pub use pages::{Page, facts, pages};
 pub use value::{Number, Value};
 
 use alloc::format;
