@@ -311,6 +311,11 @@ impl<'a> Builder<'a, '_> {
         };
         let around = self.stack.last().filter(|o| !o.name.is_empty()).map(|o| (o.header, o.name));
         let extra = self.extra_close > 0 && block == Block::Root;
+        // `interfaces eth0`: a word of another block, and one letter too many of a word of this one.
+        let slip = nearest(text, block.keywords().map(|k| k.name)).filter(|near| {
+            let (long, short) = if near.len() > text.len() { (*near, text) } else { (text, *near) };
+            short.len() + 1 == long.len() && long.starts_with(short)
+        });
         let key = (Id::MisplacedKeyword, block.path(), String::from(text));
         self.findings.add_once(key, span, |d| {
             let fate = if is_block { "the whole block is skipped" } else { "the line is ignored" };
@@ -318,7 +323,11 @@ impl<'a> Builder<'a, '_> {
             if let Some((header, name)) = around {
                 d = d.label(header, format!("`{name}` begins here"));
             }
-            if extra { d.help("is there a `}` too many above?") } else { d }
+            match slip {
+                _ if extra => d.help("is there a `}` too many above?"),
+                Some(near) => d.help(format!("did you mean `{near}`?")).suggest(span, near),
+                None => d,
+            }
         });
     }
 

@@ -1,6 +1,7 @@
 //! Reads configuration files for `config`, which only sees their bytes: the main file, and whatever its
 //! includes ask for.
 
+use crate::report::Reporter;
 use config::{
     Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Places, Refusal, Severity, Sources,
     Surroundings, load, pair,
@@ -80,9 +81,10 @@ impl Read {
         }
     }
 
-    /// The findings as lines of a log, with their help.
+    /// The findings as lines of a log, with their help. How bad each is, the log shows by its level.
     #[must_use]
     pub fn lines(&self) -> Vec<(Level, String)> {
+        let mut reporter = Reporter::new([self.sources()], false);
         let mut lines = Vec::new();
         for d in self.diagnostics() {
             let level = match d.severity {
@@ -92,7 +94,9 @@ impl Read {
             };
             let mut help = d.help.as_deref().unwrap_or_default().lines();
             let first = help.next().map(|first| format!("; {first}")).unwrap_or_default();
-            lines.push((level, d.concise(self.sources()) + &first));
+            let (line, column) = reporter.position(d.span);
+            let name = reporter.name(d.span.file);
+            lines.push((level, format!("{name}:{line}:{column}: {}{first} [{}]", d.message, d.id)));
             lines.extend(help.map(|more| (level, more.to_owned())));
         }
         let rest = |(id, count): &(Id, usize)| (Level::Warning, format!("and {count} more findings [{id}]"));

@@ -193,6 +193,21 @@ impl Lower<'_> {
         let unit = allowed.unit;
         let range = format!("{} to {}{unit}", fixed(low, allowed.places), fixed(high, allowed.places));
         let otherwise = allowed.otherwise;
+        let decimal = decimal_comma(text).and_then(|text| leading(&text, allowed.places));
+        if let Some(meant) = decimal.filter(|n| !n.garbage && allowed.range.contains(&n.value)) {
+            let read = leading(text, allowed.places).map(|n| n.value).filter(|n| allowed.range.contains(n));
+            let fate = read.map_or_else(
+                || otherwise.into(),
+                |value| format!("{} is read", fixed(value, allowed.places)),
+            );
+            let meant = fixed(meant.value, allowed.places);
+            self.findings.add(Id::BadNumber, word.span, |d| {
+                d.say(format!("`{shown}` has a comma for a decimal point: {fate}"))
+                    .help(format!("write {meant}"))
+                    .suggest(word.span, meant)
+            });
+            return read;
+        }
         let negative = text.strip_prefix(b"-").and_then(|rest| leading(rest, allowed.places)).is_some();
         let Some(number) = leading(text, allowed.places) else {
             if negative {
@@ -287,6 +302,14 @@ impl Lower<'_> {
             }),
         }
     }
+}
+
+/// `0,5` as `0.5`: digits, one comma, digits.
+fn decimal_comma(text: &[u8]) -> Option<Vec<u8>> {
+    let at = text.iter().position(|b| *b == b',')?;
+    let (whole, rest) = (text.get(..at)?, text.get(at + 1..)?);
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    (digits(whole) && digits(rest)).then(|| [whole, b".", rest].concat())
 }
 
 /// An address, as the C library reads one.

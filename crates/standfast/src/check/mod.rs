@@ -202,9 +202,15 @@ fn sarif(parts: &[Part<'_>], code: u8, reporter: &mut Reporter<'_>, out: &mut dy
 /// which does not exist is in order.
 pub fn run_as_keepalived(path: &Path, config_id: &str, out: &mut dyn Write) -> u8 {
     let read = sources::read(path, &here::surroundings(Some(config_id.to_owned()), true));
-    for (_, line) in read.lines() {
+    let mut reporter = Reporter::new([read.sources()], false);
+    for diagnostic in read.diagnostics() {
         // As above: the exit code says it all.
-        let _ = writeln!(out, "{line}");
+        let line = reporter.concise(diagnostic);
+        let help = diagnostic.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
+        let _ = writeln!(out, "{}{help}", line.trim_end());
+    }
+    for (id, count) in read.omitted() {
+        let _ = writeln!(out, "... and {count} more of {id}");
     }
     let tally = Tally::of(read.diagnostics(), read.omitted());
     let ids: Vec<Id> = read.diagnostics().iter().map(|d| d.id).collect();
