@@ -41,6 +41,7 @@ mod places;
 mod print;
 mod reader;
 mod registry;
+mod releases;
 mod reload;
 mod secret;
 mod shell;
@@ -76,6 +77,9 @@ pub struct Surroundings {
     pub config_id: Option<String>,
     /// The interfaces that exist, by name; `None`: not known, nothing is said about them.
     pub interfaces: Option<BTreeMap<String, Interface>>,
+    /// The file is for this version of keepalived: words that are newer are reported, and what Standfast does
+    /// differently, or cannot do yet, is not.
+    pub keepalived: Option<table::Release>,
 }
 
 /// What is known of an interface of the host.
@@ -129,12 +133,20 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
         return Loaded::Missing(stream.missing.into_iter().collect());
     }
     let chain = core::mem::take(&mut stream.chain);
-    let tree = tree::build(stream, &mut findings);
+    let tree = tree::build(stream, surroundings, &mut findings);
+    if let Some(release) = surroundings.keepalived {
+        releases::newer(&tree, release, &mut findings);
+    }
     let host = lower::lower(&tree, sources, surroundings, &mut findings);
     let (host, partial) =
         if findings.has_errors() { (None, Some(Box::new(host))) } else { (Some(host), None) };
     let places = places::Places::of(&tree);
-    let (mut diagnostics, omitted) = findings.finish();
+    let (mut diagnostics, mut omitted) = findings.finish();
+    if surroundings.keepalived.is_some() {
+        let of_standfast = |id: Id| matches!(id, Id::NotBuilt | Id::NoEffect);
+        diagnostics.retain(|d| !of_standfast(d.id));
+        omitted.retain(|(id, _)| !of_standfast(*id));
+    }
     for diagnostic in &mut diagnostics {
         let mut file = diagnostic.span.file;
         while let Some(span) = chain.get(&file) {

@@ -178,6 +178,7 @@ ids! {
     Note PairWeightAlone "pair-weight-alone" "a weight that alone does not move the address";
     Warning PairWeightNopreempt "pair-weight-nopreempt" "weights that nopreempt makes useless";
     // Other versions of keepalived.
+    Warning TooNew "too-new" "a keyword that this keepalived does not know";
 }
 
 impl Id {

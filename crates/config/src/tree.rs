@@ -3,6 +3,7 @@
 //! The tree is one array in the order of the text; a node knows where its contents end. Nothing here is
 //! recursive, so no depth of nesting can exhaust the stack.
 
+use crate::Surroundings;
 use crate::diagnostic::Findings;
 use crate::reader::{Event, Stream};
 use crate::registry::Id;
@@ -124,6 +125,8 @@ struct Builder<'a, 'f> {
     nodes: Vec<Node>,
     stream: Stream<'a>,
     findings: &'f mut Findings,
+    /// What happens to an unknown block.
+    block_fate: &'static str,
     stack: Vec<Open>,
     /// `{` without a `}` in the rest of the text, and the reverse: what recovery may assume.
     missing_close: usize,
@@ -133,13 +136,22 @@ struct Builder<'a, 'f> {
 }
 
 /// Builds the tree, reports everything about its shape and every word that is not known.
-pub(crate) fn build<'a>(mut stream: Stream<'a>, findings: &mut Findings) -> Tree<'a> {
+pub(crate) fn build<'a>(
+    mut stream: Stream<'a>,
+    surroundings: &Surroundings,
+    findings: &mut Findings,
+) -> Tree<'a> {
+    let block_fate = match surroundings.keepalived {
+        Some(_) => "keepalived reads its lines as part of what is around it, whose end is then its `}`",
+        None => "the whole block is skipped",
+    };
     let (missing_close, extra_close) = balance(&stream);
     let events = core::mem::take(&mut stream.events);
     let mut builder = Builder {
         nodes: Vec::new(),
         stream,
         findings,
+        block_fate,
         stack: Vec::new(),
         missing_close,
         extra_close,
@@ -271,8 +283,9 @@ impl<'a> Builder<'a, '_> {
         } else {
             format!("`{}`", first.shown())
         };
+        let block_fate = self.block_fate;
         self.findings.add_once(key, first.span, |d| {
-            let fate = if is_block { "the whole block is skipped" } else { "the line is ignored" };
+            let fate = if is_block { block_fate } else { "the line is ignored" };
             let d = d.say(format!("{shown} is not known {}: {fate}", place(block)));
             match near {
                 Some(_) if glued => d.help(format!("a blank stands between `{stem}` and its value")),
@@ -293,7 +306,7 @@ impl<'a> Builder<'a, '_> {
         match successor {
             // Each place has its own fix.
             Successor::Word(today) => self.findings.add(Id::ObsoleteKeyword, span, |d| {
-                d.say(text).help(format!("write `{today}`")).fix(span, today)
+                d.say(text).help(format!("write `{today}`")).suggest(span, today)
             }),
             Successor::Advice(advice) => self.findings.add_once(key, span, |d| d.say(text).help(advice)),
         }
@@ -309,6 +322,7 @@ impl<'a> Builder<'a, '_> {
         } else {
             names.join(" or ")
         };
+        let block_fate = self.block_fate;
         let around = self.stack.last().filter(|o| !o.name.is_empty()).map(|o| (o.header, o.name));
         let extra = self.extra_close > 0 && block == Block::Root;
         // `interfaces eth0`: a word of another block, and one letter too many of a word of this one.
@@ -318,7 +332,7 @@ impl<'a> Builder<'a, '_> {
         });
         let key = (Id::MisplacedKeyword, block.path(), String::from(text));
         self.findings.add_once(key, span, |d| {
-            let fate = if is_block { "the whole block is skipped" } else { "the line is ignored" };
+            let fate = if is_block { block_fate } else { "the line is ignored" };
             let mut d = d.say(format!("`{text}` belongs {names}, not {}: {fate}", place(block)));
             if let Some((header, name)) = around {
                 d = d.label(header, format!("`{name}` begins here"));

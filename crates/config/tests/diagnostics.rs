@@ -4,10 +4,10 @@
 //! A page holds fenced blocks. `keepalived` is a main file; the first one is wrong, each further one is
 //! right (it may use keywords that are not built yet). A `text` block holds the findings of the one before. Words behind `keepalived` say more:
 //! `file=NAME` is a file for includes (`executable`: a refused one), `escaped` resolves `\xHH` and
-//! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64` are those of the host, `missing` is a main file
-//! that is not there, `chain=N` adds files `a1.conf` to `aN.conf` that include each other. Fences with
-//! `node=NAME` are the files `NAME.conf` of several nodes that are compared: those up to a name that was
-//! there already are one example.
+//! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64` are those of the host, `for=VERSION` is a file
+//! for that keepalived, `missing` is a main file that is not there, `chain=N` adds files `a1.conf` to `aN.conf`
+//! that include each other. Fences with `node=NAME` are the files `NAME.conf` of several nodes that are
+//! compared: those up to a name that was there already are one example.
 //! With `BLESS=1` in the environment the `text` blocks are rewritten.
 #![allow(clippy::unwrap_used, reason = "a test ends where its assumption does")]
 
@@ -85,6 +85,9 @@ fn run(main: &Fence, files: &BTreeMap<String, Fence>, mut sources: Sources) -> (
     let mut surroundings = Surroundings { host_name, ..Surroundings::default() };
     if let Some(list) = words.iter().find_map(|w| w.strip_prefix("interfaces=")) {
         surroundings.interfaces = Some(list.split(',').map(interface).collect());
+    }
+    if let Some(release) = words.iter().find_map(|w| w.strip_prefix("for=")) {
+        surroundings.keepalived = Some(config::table::Release::of(release).unwrap());
     }
     let bytes =
         if words.contains(&"escaped") { unescape(&main.text) } else { main.text.clone().into_bytes() };

@@ -106,6 +106,7 @@ fn surroundings(invocation: &Invocation) -> config::Surroundings {
         host_name: host_name(),
         config_id: Some(invocation.id()),
         interfaces: here::interfaces().ok(),
+        keepalived: None,
     }
 }
 

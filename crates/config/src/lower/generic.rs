@@ -335,7 +335,8 @@ impl Lower<'_> {
         self.findings.add(Id::UnknownWord, word.span, |d| {
             let d = d.say(format!("`{}` cannot stand here: it is ignored", word.shown()));
             match near {
-                Some(near) => d.help(format!("did you mean `{near}`?")).fix(word.span, near),
+                Some(near) if alike.is_some() => d.help(format!("write `{near}`")).fix(word.span, near),
+                Some(near) => d.help(format!("did you mean `{near}`?")).suggest(word.span, near),
                 None => d.help(format!("write one of {}", words.join(", "))),
             }
         });

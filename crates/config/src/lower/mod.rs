@@ -208,8 +208,11 @@ impl Lower<'_> {
         }
         let near = crate::suggest::nearest(name, known.keys().map(String::as_str).filter(|n| *n != "lo"));
         self.findings.add_once((Id::InterfaceAbsent, "", String::from(&**name)), span, |d| {
-            let d =
-                d.say(format!("there is no interface `{name}` now: what needs it waits until it appears"));
+            let fate = match self.surroundings.keepalived {
+                Some(_) => "without `dynamic_interfaces` keepalived does not start",
+                None => "what needs it waits until it appears",
+            };
+            let d = d.say(format!("there is no interface `{name}` now: {fate}"));
             match near {
                 Some(near) => d.help(format!("did you mean `{near}`?")),
                 None => d.help("`ip link` lists the interfaces"),

@@ -165,7 +165,7 @@ impl Lower<'_> {
         self.findings.add(Id::EntryOption, word.span, |d| {
             let d = d.say(format!("`{shown}` is no word of {of}: {DROPPED}"));
             match near {
-                Some(near) => d.help(format!("did you mean `{near}`?")).fix(word.span, near),
+                Some(near) => d.help(format!("did you mean `{near}`?")).suggest(word.span, near),
                 None => d,
             }
         });

@@ -12,6 +12,7 @@ pub fn surroundings(config_id: Option<String>, with_interfaces: bool) -> Surroun
         host_name: host_name(),
         config_id,
         interfaces: with_interfaces.then(interfaces).and_then(Result::ok),
+        keepalived: None,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::daemon::{Invocation, exit};
 use crate::report::{self, Document, Format, Reporter, Tally, counted};
 use crate::sources::{self, Read};
 use config::pair::{self, Comparison};
+use config::table::Release;
 use config::{Diagnostic, Id, Surroundings};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,11 @@ pub struct Args {
     /// With --fix: only show them
     #[arg(long, requires = "fix")]
     pub dry_run: bool,
+    /// Who is to run the file: standfast, keepalived (the newest known, 2.4.3), or a version of it,
+    /// keepalived=2.2.7. For keepalived, what Standfast cannot do yet is not said, and what is newer than the
+    /// version is
+    #[arg(long = "for", value_name = "PROGRAM", default_value = "standfast", value_parser = runner)]
+    pub runner: Runner,
     /// Say also which interfaces do not exist on this machine [default: only without FILE]
     #[arg(long)]
     pub here: bool,
@@ -41,6 +47,32 @@ pub struct Args {
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Colour::Auto)]
     pub color: Colour,
+}
+
+/// Who is to run a configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Runner {
+    /// This program.
+    #[default]
+    Standfast,
+    /// keepalived of this version.
+    Keepalived(Release),
+}
+
+/// The newest keepalived whose language is known here.
+const NEWEST: Release = Release { numbers: [2, 4, 3] };
+
+fn runner(text: &str) -> Result<Runner, String> {
+    match text.split_once('=').unwrap_or((text, "")) {
+        ("standfast", "") => Ok(Runner::Standfast),
+        ("keepalived", "") => Ok(Runner::Keepalived(NEWEST)),
+        ("keepalived", version) => {
+            let release =
+                Release::of(version).ok_or_else(|| format!("`{version}` is no version like 2.2.7"))?;
+            Ok(Runner::Keepalived(release))
+        }
+        _ => Err("write standfast, keepalived, or keepalived=2.2.7".to_owned()),
+    }
 }
 
 /// When to use colour.
@@ -81,7 +113,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     let default = [Invocation::standfast().config_path()];
     let (files, here) =
         if args.files.is_empty() { (&default[..], true) } else { (&args.files[..], args.here) };
-    let surroundings = here::surroundings(args.config_id.clone(), here);
+    let mut surroundings = here::surroundings(args.config_id.clone(), here);
+    if let Runner::Keepalived(release) = args.runner {
+        surroundings.keepalived = Some(release);
+    }
     if args.fix && !mend_each(files, &surroundings, args, out) {
         return 2;
     }
@@ -234,6 +269,10 @@ mod tests {
     use super::*;
 
     fn checked(text: &str, format: Format) -> (u8, String) {
+        checked_with(text, Args { format, ..Args::default() })
+    }
+
+    fn checked_with(text: &str, args: Args) -> (u8, String) {
         let path = std::env::temp_dir().join(format!(
             "standfast-check-{}-{:?}",
             std::process::id(),
@@ -241,7 +280,7 @@ mod tests {
         ));
         std::fs::write(&path, text).unwrap();
         let mut out = Vec::new();
-        let args = Args { files: vec![path.clone()], format, color: Colour::Never, ..Args::default() };
+        let args = Args { files: vec![path.clone()], color: Colour::Never, ..args };
         let code = run(&args, &mut out);
         std::fs::remove_file(&path).unwrap();
         (code, String::from_utf8(out).unwrap().replace(&path.display().to_string(), "f"))
@@ -264,6 +303,23 @@ mod tests {
             (code, &*text),
             (2, "f:1:1: error[vrid-missing]: `A` has no virtual_router_id\nf: 1 error\n")
         );
+    }
+
+    #[test]
+    fn for_keepalived_other_things_count() {
+        let text = GOOD.replace("priority 90", "priority 90\nsmtp_alert\ntimer_expired_backup\nfoo {\n}");
+        let ids = |runner| {
+            let args = Args { format: Format::Concise, runner, ..Args::default() };
+            let (_, shown) = checked_with(&text, args);
+            let lines = shown.lines().filter_map(|line| line.split(['[', ']']).nth(1).map(str::to_owned));
+            (lines.collect::<Vec<_>>(), shown.contains("the whole block is skipped"))
+        };
+        let keepalived = |version| Runner::Keepalived(Release::of(version).unwrap());
+        let list = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(ids(Runner::Standfast), (list(&["not-built", "unknown-block"]), true));
+        assert_eq!(ids(keepalived("2.2.7")), (list(&["too-new", "unknown-block"]), false));
+        assert_eq!(ids(runner("keepalived").unwrap()), (list(&["unknown-block"]), false));
+        assert!(runner("keepalived=x").is_err() && runner("frr").is_err());
     }
 
     #[test]
