@@ -18,6 +18,7 @@ const ALTERNATIVES: usize = 1000;
 
 /// A configuration that was read.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each configuration")]
 pub enum Read {
     /// The main file is there.
     Done {
