@@ -135,6 +135,7 @@ ids! {
     Warning TrackerLate "tracker-late" "something tracked before it is defined";
     Warning TrackerUnused "tracker-unused" "something to track that nobody tracks";
     Warning OwnerWeight "owner-weight" "a weight at the address owner";
+    Warning SourceMissing "source-missing" "track_src_ip without a source";
     Warning GroupName "group-name" "a group without a name of its own";
     Warning GroupMember "group-member" "a member that a group cannot have";
     Warning GroupSmall "group-small" "a group of fewer than two";
@@ -149,6 +150,8 @@ ids! {
     Note WeightWithoutEffect "weight-without-effect" "a weight that changes nothing";
     Note TimeoutBeyondInterval "timeout-beyond-interval" "a timeout longer than the interval";
     Note SlowCheck "slow-check" "a check that notices late";
+    Note TightInterval "tight-interval" "an interval that no machine keeps";
+    Note SlowTakeover "slow-takeover" "an interval with which a failure lasts";
     Note AnnouncementFlood "announcement-flood" "thousands of announcements at once";
     Warning LinkDelayCut "link-delay-cut" "a link delay that the partners do not wait for";
     Warning StrictMode "strict-mode" "what strict mode does not allow";

@@ -86,8 +86,8 @@ fn vrid_must_be_there_and_exist() {
 fn intervals_fit_their_version() {
     let centis = |lines: &str| odd(&instance(lines)).0.settings.interval.centis();
     assert_eq!(with("advert_int 3").settings.interval.centis(), 300);
-    assert_eq!(with("version 3\nadvert_int 0.01").settings.interval.centis(), 1);
-    assert_eq!(with("advert_int 255").settings.interval, Interval::MAX_V2);
+    assert_eq!(centis("version 3\nadvert_int 0.01"), 1);
+    assert_eq!(odd(&instance("advert_int 255")).0.settings.interval, Interval::MAX_V2);
     for (lines, want) in [
         ("advert_int 1.5", 200),
         ("advert_int 1.49", 100),
@@ -97,7 +97,8 @@ fn intervals_fit_their_version() {
         ("version 3\nadvert_int 40.96", 4095),
     ] {
         assert_eq!(centis(lines), want, "{lines}");
-        assert_eq!(odd(&instance(lines)).1, ["interval-altered"], "{lines}");
+        // What is used may be very short or very long; that is said too.
+        assert_eq!(odd(&instance(lines)).1[0], "interval-altered", "{lines}");
     }
     for bad in ["0", "256", "0.004", "-1"] {
         let (it, said) = odd(&instance(&format!("advert_int {bad}")));

@@ -5,14 +5,14 @@ use crate::diagnostic::Findings;
 use crate::lower::Placed;
 use crate::registry::Id;
 use crate::source::Span;
-use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Transport, VirtualAddress};
+use model::{Instance, Transport, VirtualAddress};
 
 impl Advice<'_> {
     pub(super) fn addresses(&self, findings: &mut Findings) {
@@ -57,10 +57,9 @@ impl Advice<'_> {
     /// A node that lists itself as its partner.
     fn peers(&self, placed: &Placed, findings: &mut Findings) {
         let Transport::Unicast { source, peers, .. } = &placed.instance.transport else { return };
+        let own = self.own(&placed.instance, &placed.instance.interface);
         for (peer, span) in peers.iter().zip(&placed.peers) {
-            let own = *source == Some(peer.address)
-                || self.own(placed, &placed.instance.interface).any(|(own, _)| own == peer.address);
-            if own {
+            if *source == Some(peer.address) || own.contains(&peer.address) {
                 let label = placed.source.filter(|_| *source == Some(peer.address));
                 findings.add(Id::OwnPeer, *span, |d| {
                     let d = d.say(format!("{} is this node itself: adverts to it tell nobody", peer.address));
@@ -81,11 +80,13 @@ impl Advice<'_> {
             Transport::Unicast { source, peers, .. } => (*source, &peers[..]),
             Transport::Multicast { source, .. } => (*source, &[][..]),
         };
+        let mut known: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
         for (address, span) in held(placed) {
             let ip = address.address;
+            let device: &str = instance.device_of(address);
             let peer = peers.iter().position(|p| p.address == ip).and_then(|n| placed.peers.get(n));
             let source = placed.source.filter(|_| source == Some(ip));
-            let own = self.own(placed, instance.device_of(address)).any(|(own, _)| own == ip);
+            let own = known.entry(device).or_insert_with(|| self.own(instance, device)).contains(&ip);
             let owner = instance.settings.priority.is_owner();
             let (what, place) = match (peer, source) {
                 (Some(place), _) => ("a partner's own", Some((*place, "this partner has it"))),
@@ -157,17 +158,22 @@ impl Advice<'_> {
         Some(&interface.addresses)
     }
 
-    /// The addresses that an interface has for itself. One that was put there for an instance looks like the
+    /// The addresses that an interface has for itself. One that was put there for the instance looks as the
     /// configuration says, and stands behind the primary one.
-    fn own(&self, placed: &Placed, device: &str) -> impl Iterator<Item = (IpAddr, u8)> {
+    fn own(&self, instance: &Instance, device: &str) -> BTreeSet<IpAddr> {
         let list = self.on(device).unwrap_or_default();
-        list.iter().enumerate().filter_map(move |(n, (address, prefix))| {
-            let same_family = |(a, _): &&(IpAddr, u8)| a.is_ipv4() == address.is_ipv4();
-            let primary = list.iter().take(n).find(same_family).is_none();
-            let alone = list.iter().filter(same_family).count() == 1;
-            let held = placed.instance.held_addresses().any(|a| a.address == *address && a.prefix == *prefix);
-            (!held || (primary && !alone)).then_some((*address, *prefix))
-        })
+        if list.is_empty() {
+            return BTreeSet::new();
+        }
+        let held: BTreeSet<(IpAddr, u8)> = instance.held_addresses().map(|a| (a.address, a.prefix)).collect();
+        let mut own = BTreeSet::new();
+        for v4 in [true, false] {
+            let family: Vec<&(IpAddr, u8)> = list.iter().filter(|(a, _)| a.is_ipv4() == v4).collect();
+            let primary = family.first().filter(|_| family.len() > 1).map(|(a, _)| *a);
+            own.extend(primary);
+            own.extend(family.iter().filter(|pair| !held.contains(pair)).map(|(a, _)| *a));
+        }
+        own
     }
 }
 

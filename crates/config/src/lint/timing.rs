@@ -5,6 +5,7 @@ use super::scripts::shown;
 use crate::diagnostic::Findings;
 use crate::lower::Placed;
 use crate::registry::Id;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use core::time::Duration;
 use model::{Instance, LinkDelay};
@@ -12,10 +13,17 @@ use model::{Instance, LinkDelay};
 /// So many packets at once fill the queue of a network card or a switch.
 const FLOOD: u64 = 5000;
 
+/// Shorter pauses are ordinary on a busy machine.
+const TIGHT: Duration = Duration::from_millis(50);
+
+/// Whoever waits this long has given up.
+const SLOW: Duration = Duration::from_secs(60);
+
 impl Advice<'_> {
     pub(super) fn timing(&self, findings: &mut Findings) {
         self.floods(findings);
         self.link_delays(findings);
+        self.intervals(findings);
     }
 
     /// Announcements of all addresses go out in one burst, unless there is a gap.
@@ -44,13 +52,10 @@ impl Advice<'_> {
 
     /// A link that is believed to be up for longer than the partners wait keeps the address on two machines.
     fn link_delays(&self, findings: &mut Findings) {
+        let limits = limits(self.instances);
         for (delay, span) in self.delays {
-            let on = self.instances.iter().map(|p| &p.instance).filter(|i| i.interface == delay.interface);
-            let Some((instance, limit)) = on.map(|i| (i, longest_delay(i))).min_by_key(|(_, limit)| *limit)
-            else {
-                continue;
-            };
-            if delay.down <= limit {
+            let Some((limit, instance)) = limits.get(&*delay.interface) else { continue };
+            if delay.down <= *limit {
                 continue;
             }
             findings.add(Id::LinkDelayCut, *span, |d| {
@@ -59,27 +64,73 @@ impl Advice<'_> {
                     delay.interface,
                     shown(delay.down),
                     instance.name,
-                    shown(limit)
+                    shown(*limit)
                 ))
             });
         }
     }
+
+    /// Intervals at which a pause of the machine, or a failure, is not what was thought of.
+    fn intervals(&self, findings: &mut Findings) {
+        for placed in self.instances {
+            let settings = &placed.instance.settings;
+            let Some(span) = placed.interval else { continue };
+            let interval = interval(&placed.instance);
+            let silence = interval * u32::from(settings.down_adverts);
+            if interval <= TIGHT {
+                findings.add(Id::TightInterval, span, |d| {
+                    d.say(format!(
+                        "{} of silence and the partners take over: a busy or virtual machine pauses longer",
+                        shown(silence)
+                    ))
+                    .help("intervals from 0.1 s on survive such pauses")
+                });
+            } else if silence > SLOW {
+                findings.add(Id::SlowTakeover, span, |d| {
+                    d.say(format!(
+                        "when this node dies its addresses are gone for {} (interval {} x {})",
+                        shown(silence),
+                        shown(interval),
+                        settings.down_adverts
+                    ))
+                    .help("`advert_int` is in seconds; 1 is usual")
+                });
+            }
+        }
+    }
+}
+
+/// The longest delay of each interface, with the instance that sets it.
+fn limits(instances: &[Placed]) -> BTreeMap<&str, (Duration, &Instance)> {
+    let mut limits: BTreeMap<&str, (Duration, &Instance)> = BTreeMap::new();
+    for instance in instances.iter().map(|placed| &placed.instance) {
+        let limit = longest_delay(instance);
+        let entry = limits.entry(&*instance.interface).or_insert((limit, instance));
+        if limit < entry.0 {
+            *entry = (limit, instance);
+        }
+    }
+    limits
 }
 
 /// Cuts each delay to what the partners of the instances on its interface allow.
 pub(crate) fn shorten(delays: &mut [LinkDelay], instances: &[Placed]) {
+    let limits = limits(instances);
     for delay in delays {
-        let on = instances.iter().map(|p| &p.instance).filter(|i| i.interface == delay.interface);
-        if let Some(limit) = on.map(longest_delay).min() {
-            delay.down = delay.down.min(limit);
+        if let Some((limit, _)) = limits.get(&*delay.interface) {
+            delay.down = delay.down.min(*limit);
         }
     }
+}
+
+fn interval(instance: &Instance) -> Duration {
+    Duration::from_millis(u64::from(instance.settings.interval.centis()) * 10)
 }
 
 /// How long a link can be down before the partners take over: the adverts they miss but one, less their skew.
 fn longest_delay(instance: &Instance) -> Duration {
     let settings = &instance.settings;
-    let interval = Duration::from_millis(u64::from(settings.interval.centis()) * 10);
+    let interval = interval(instance);
     let skew = match settings.version {
         wire::Version::V2 => Duration::from_secs(1),
         wire::Version::V3 => interval,

@@ -68,8 +68,9 @@ fn report(part: &Part, base: i32, parts: &[Part], failed: i32, findings: &mut Fi
             let value = if core::ptr::eq(p, part) { own } else { p.well };
             if value < 0 { format!(" - {}", -value) } else { format!(" + {value}") }
         });
-        let terms: String = terms.collect();
-        format!("{base}{terms}")
+        // A long sum tells nobody anything.
+        let terms: Vec<String> = terms.collect();
+        if terms.len() > 6 { format!("{base} and all weights") } else { format!("{base}{}", terms.concat()) }
     };
     let well = failed - part.failed + part.well;
     findings.add(Id::WeightWithoutEffect, part.span, |d| {

@@ -42,6 +42,8 @@ pub(crate) struct Placed {
     pub(crate) peers: Vec<Span>,
     /// The password.
     pub(crate) password: Option<Span>,
+    /// The written interval.
+    pub(crate) interval: Option<Span>,
     /// The line with the source of adverts.
     pub(crate) source: Option<Span>,
 }
@@ -138,7 +140,7 @@ impl Lower<'_> {
             track_interfaces,
             tracking: tracking(&draft.lines),
             ignore_own_link: draft.ignore_own_link,
-            track_source: draft.track_source.is_some(),
+            track_source: self.track_source(draft.track_source, source),
             notify: draft.notify,
             strict,
             arp_gap: gaps.arp.unwrap_or(globals.arp_gap),
@@ -156,10 +158,20 @@ impl Lower<'_> {
             lines: draft.lines,
             peers,
             password,
+            interval: draft.interval.map(|(_, span)| span),
             source,
         };
         self.owner_weights(&mut placed);
         Some(placed)
+    }
+
+    fn track_source(&mut self, wanted: Option<Span>, source: Option<Span>) -> bool {
+        let Some(span) = wanted.filter(|_| source.is_none()) else { return wanted.is_some() };
+        self.findings.add(Id::SourceMissing, span, |d| {
+            d.say("`track_src_ip` watches a source that is not written: it is ignored")
+                .help("write `unicast_src_ip` or `mcast_src_ip` too, or remove the line")
+        });
+        false
     }
 
     /// The priority of an owner never changes, so keepalived drops what would change it.
