@@ -177,6 +177,8 @@ ids! {
     Note PairStateBoth "pair-state-both" "state MASTER on more than one node";
     Note PairStateLower "pair-state-lower" "state MASTER with the lower priority";
     Note PairNopreempt "pair-nopreempt" "nopreempt on some nodes only";
+    Note PairTracking "pair-tracking" "something that only one node tracks";
+    Warning PairSyncGroup "pair-sync-group" "nodes with different sync groups";
     Warning PairWeight "pair-weight" "weights that never move the address";
     Note PairWeightAlone "pair-weight-alone" "a weight that alone does not move the address";
     Warning PairWeightNopreempt "pair-weight-nopreempt" "weights that nopreempt makes useless";

@@ -11,6 +11,8 @@ mod group;
 mod groups;
 mod node;
 mod peers;
+mod together;
+mod tracking;
 mod weights;
 
 use crate::diagnostic::{Diagnostic, Findings};
@@ -66,7 +68,9 @@ pub fn compare(nodes: &[Node<'_>]) -> Comparison {
         peers::compare(group, &mut findings);
         election::compare(group, &mut findings);
         weights::compare(group, &mut findings);
+        tracking::compare(group, &mut findings);
     }
+    together::compare(&groups, &mut findings);
     for (member, missing) in &alone {
         groups::say_alone(member, missing, &mut findings);
     }

@@ -1,12 +1,13 @@
 //! The files that are compared, and the instances in them with their places.
 
 use super::Node;
-use crate::BlockPlaces;
 use crate::source::Span;
+use crate::{BlockPlaces, Places};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Host, Instance, Peer, Transport};
+use model::{Host, Instance, Peer, SyncGroup, Transport};
 
 /// One file among those that are compared.
 #[derive(Debug)]
@@ -47,12 +48,18 @@ impl<'a> Files<'a> {
     pub(super) fn members(&self, index: usize) -> impl Iterator<Item = Member<'a>> {
         let file = &self.list[index];
         let (node, name, start) = (file.node, file.name, file.start);
+        let mut groups: BTreeMap<&str, &SyncGroup> = BTreeMap::new();
+        for group in &node.host.groups {
+            groups.extend(group.members.iter().map(|name| (&**name, group)));
+        }
         node.host.instances.iter().map(move |instance| Member {
             file: index,
             file_name: name,
             host: node.host,
             instance,
+            group: groups.get(&*instance.name).copied(),
             places: node.places.instance(&instance.name),
+            all_places: node.places,
             globals: node.places.block("global_defs", ""),
             start,
         })
@@ -72,7 +79,10 @@ pub(super) struct Member<'a> {
     pub(super) file_name: &'a str,
     pub(super) host: &'a Host,
     pub(super) instance: &'a Instance,
+    /// The sync group that it is in.
+    pub(super) group: Option<&'a SyncGroup>,
     places: Option<&'a BlockPlaces>,
+    all_places: &'a Places,
     globals: Option<&'a BlockPlaces>,
     start: Span,
 }
@@ -102,6 +112,12 @@ impl<'a> Member<'a> {
     /// An entry of a list.
     pub(super) fn entry(&self, list: &str, word: &str) -> Span {
         self.places.map_or(self.start, |places| places.entry(list, word))
+    }
+
+    /// An entry of a list of a sync group.
+    pub(super) fn group_entry(&self, group: &SyncGroup, list: &str, word: &str) -> Span {
+        let places = self.all_places.block("vrrp_sync_group", &group.name);
+        places.map_or(self.start, |places| places.entry(list, word))
     }
 
     /// The source address that was chosen for its adverts.

@@ -12,6 +12,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
+use model::{TrackedInterface, Tracking};
 
 /// Something that changes the priority when it fails.
 #[derive(Clone, Debug)]
@@ -29,20 +30,53 @@ pub(super) struct Standing {
     base: i32,
     /// Those with a weight; the others end in FAULT, which always gives the address away.
     trackers: Vec<Tracker>,
+    /// A number in a file counts as well, which can be any.
+    file: bool,
 }
 
 impl Standing {
     pub(super) fn of(member: &Member<'_>) -> Self {
         let instance = member.instance;
-        let interfaces = instance.track_interfaces.iter().map(|tracked| Tracker {
+        let entry = |list: &str, word: &str| member.entry(list, word);
+        let mut standing = Self {
+            base: instance.settings.priority.0.into(),
+            trackers: Vec::new(),
+            file: instance.tracking.files.iter().any(|file| file.weight.value != 0),
+        };
+        standing.add(&instance.track_interfaces, &instance.tracking, &entry);
+        // What a group tracks counts for each of its members.
+        if let Some(group) = member.group {
+            let entry = |list: &str, word: &str| member.group_entry(group, list, word);
+            standing.add(&group.track_interfaces, &group.tracking, &entry);
+            standing.file |= group.tracking.files.iter().any(|file| file.weight.value != 0);
+        }
+        standing
+    }
+
+    fn add(
+        &mut self,
+        interfaces: &[TrackedInterface],
+        tracking: &Tracking,
+        place: &dyn Fn(&str, &str) -> Span,
+    ) {
+        let named = [
+            ("script", "track_script", &tracking.scripts),
+            ("process", "track_process", &tracking.processes),
+            ("BFD session", "track_bfd", &tracking.bfd),
+        ];
+        for (kind, list, tracked) in named {
+            self.trackers.extend(tracked.iter().map(|tracked| Tracker {
+                what: format!("{kind} `{}`", tracked.name),
+                weight: tracked.weight.value.into(),
+                place: place(list, &tracked.name),
+            }));
+        }
+        self.trackers.extend(interfaces.iter().map(|tracked| Tracker {
             what: format!("interface `{}`", tracked.interface),
             weight: tracked.weight.into(),
-            place: member.entry("track_interface", &tracked.interface),
-        });
-        Self {
-            base: instance.settings.priority.0.into(),
-            trackers: interfaces.filter(|tracker| tracker.weight != 0).collect(),
-        }
+            place: place("track_interface", &tracked.interface),
+        }));
+        self.trackers.retain(|tracker| tracker.weight != 0);
     }
 
     /// The priority while nothing has failed.
@@ -111,7 +145,7 @@ impl Case<'_, '_> {
     fn against(&self, taker: &Member<'_>, findings: &mut Findings) {
         let limit = Standing::of(taker).well();
         let all = self.standing.after(&self.standing.trackers);
-        if all >= limit {
+        if all >= limit && !self.standing.file {
             self.never(taker, all, findings);
             return;
         }
