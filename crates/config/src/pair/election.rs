@@ -37,12 +37,13 @@ fn same_priority(group: &Group<'_>, findings: &mut Findings) {
     for member in &group.members {
         by_value.entry(Standing::of(member).well()).or_default().push(member);
     }
-    for (value, members) in by_value.into_iter().filter(|(value, _)| *value != 255) {
+    for members in by_value.into_iter().filter(|(value, _)| *value != 255).map(|(_, members)| members) {
         let Some((last, rest)) = members.split_last() else { continue };
         let Some(first) = rest.first() else { continue };
         findings.add(Id::PairPriority, last.line("priority"), |d| {
             let d = d.say(format!(
-                "priority {value} here and in {}: none is preferred, and of two that start together the higher IP address wins",
+                "priority {} here and in {}: none is preferred, and of two that start together the higher IP address wins",
+                Standing::of(last).sum(),
                 files(rest)
             ));
             d.label(first.line("priority"), format!("{} here", Standing::of(first).sum()))
