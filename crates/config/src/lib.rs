@@ -35,7 +35,9 @@ extern crate std;
 mod definitions;
 mod diagnostic;
 mod lint;
+mod loops;
 mod lower;
+mod origins;
 pub mod pair;
 mod places;
 mod print;
@@ -80,6 +82,8 @@ pub struct Surroundings {
     /// The file is for this version of keepalived: words that are newer are reported, and what Standfast does
     /// differently, or cannot do yet, is not.
     pub keepalived: Option<table::Release>,
+    /// The environment variables, for `${_ENV NAME}`.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// What is known of an interface of the host.
@@ -133,6 +137,7 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
         return Loaded::Missing(stream.missing.into_iter().collect());
     }
     let chain = core::mem::take(&mut stream.chain);
+    let origins = core::mem::take(&mut stream.origins);
     let tree = tree::build(stream, surroundings, &mut findings);
     if let Some(release) = surroundings.keepalived {
         releases::newer(&tree, release, &mut findings);
@@ -147,6 +152,7 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
         diagnostics.retain(|d| !of_standfast(d.id));
         omitted.retain(|(id, _)| !of_standfast(*id));
     }
+    origins.settle(&mut diagnostics, sources);
     for diagnostic in &mut diagnostics {
         let mut file = diagnostic.span.file;
         while let Some(span) = chain.get(&file) {

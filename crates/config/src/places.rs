@@ -76,7 +76,7 @@ impl BlockPlaces {
     }
 
     fn of(block: At<'_, '_>) -> Self {
-        let mut places = Self { header: block.node.span, lines: Vec::new(), entries: Vec::new() };
+        let mut places = Self { header: block.node.span.plain(), lines: Vec::new(), entries: Vec::new() };
         places.add(block);
         places
     }
@@ -87,7 +87,7 @@ impl BlockPlaces {
             for at in block.children() {
                 match at.node.keyword {
                     Some(keyword) => {
-                        self.lines.push((keyword.name, at.node.span));
+                        self.lines.push((keyword.name, at.node.span.plain()));
                         if keyword.shape.opens() {
                             blocks.push(at);
                         }
@@ -102,7 +102,7 @@ impl BlockPlaces {
         let (Some(list), Some(first)) = (list, at.words().first()) else { return };
         if matches!(list.shape, Shape::Lines(_)) {
             let word = String::from_utf8_lossy(&first.text).into_owned();
-            self.entries.push((list.name, word, at.node.span));
+            self.entries.push((list.name, word, at.node.span.plain()));
         }
     }
 }

@@ -2,16 +2,19 @@
 //! substitution and includes, in the order in which keepalived takes these steps.
 
 use crate::Surroundings;
-use crate::definitions::{BuiltIn, Condition, Definitions, Expanded, LINE_LIMIT, Meaning};
+use crate::definitions::{Condition, Definitions, Expanded, LINE_LIMIT, Left, Meaning, Outside, Why};
 use crate::definitions::{condition, definition};
 use crate::diagnostic::Findings;
+use crate::loops::{Head, Loop, head};
+use crate::origins::Origins;
 use crate::registry::Id;
 use crate::secret::names_secret;
 use crate::shell::{Flaw, Script, ScriptLine, script_line};
 use crate::source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
-use crate::text::{Part, Text, Word, parts, shown, strip, words};
+use crate::text::{Part, Text, Word, is_blank, parts, shown, strip, words};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -24,6 +27,8 @@ const INCLUDE_COUNT: usize = 10_000;
 const SIZE_LIMIT: usize = 4_000_000;
 /// How many bytes substitution may write in all.
 const SUBSTITUTED_LIMIT: usize = 256 << 20;
+/// How many lines definitions and loops may make in all.
+const MADE_LIMIT: usize = 1_000_000;
 /// How often the result of a substitution may hold another name.
 const ROUNDS: usize = 64;
 
@@ -54,6 +59,8 @@ pub(crate) struct Stream<'a> {
     pub(crate) scripts: BTreeMap<u32, ScriptLine<'a>>,
     /// The include line that first led to a file.
     pub(crate) chain: BTreeMap<FileId, Span>,
+    /// Where text came from that does not stand where it is read.
+    pub(crate) origins: Origins,
     /// Includes that the caller must resolve first.
     pub(crate) missing: BTreeSet<IncludeRequest>,
 }
@@ -64,19 +71,36 @@ struct Frame<'a> {
     at: usize,
     /// Files of the include line that was read last, still to come.
     queue: VecDeque<FileId>,
+    /// What the line that was read last still brings, the next one last.
+    pending: Vec<Pending<'a>>,
+}
+
+/// Lines that do not stand in the file where they are read.
+enum Pending<'a> {
+    /// The lines of a definition from this one on.
+    Lines { lines: Rc<[Text<'a>]>, next: usize, context: u32 },
+    /// The turns of a loop that are left.
+    Turns(Loop, Text<'a>, Span),
+}
+
+/// A definition of several lines that is not complete yet.
+struct Collecting<'a> {
+    name: Vec<u8>,
+    lines: Vec<Text<'a>>,
 }
 
 pub(crate) struct Reader<'a, 'f> {
     sources: &'a Sources,
-    config_id: String,
+    surroundings: &'f Surroundings,
     findings: &'f mut Findings,
-    definitions: Definitions,
+    definitions: Definitions<'a>,
     stack: Vec<Frame<'a>>,
     opened: usize,
     /// Bytes that substitution wrote.
     substituted: usize,
-    /// Within a definition of several lines.
-    collecting: bool,
+    /// Lines that definitions and loops made.
+    made: usize,
+    collecting: Option<Collecting<'a>>,
     out: Stream<'a>,
 }
 
@@ -88,13 +112,14 @@ pub(crate) fn read<'a>(
 ) -> Stream<'a> {
     let mut reader = Reader {
         sources,
-        config_id: surroundings.config_id().to_string(),
+        surroundings,
         findings,
-        definitions: Definitions::default(),
+        definitions: Definitions::new(seed_of(&surroundings.host_name)),
         stack: Vec::new(),
         opened: 0,
         substituted: 0,
-        collecting: false,
+        made: 0,
+        collecting: None,
         out: Stream::default(),
     };
     for root in sources.roots() {
@@ -127,7 +152,15 @@ impl<'a> Reader<'a, '_> {
                 self.push(next);
                 continue;
             }
+            if let Some(pending) = frame.pending.pop() {
+                let place = Span { file: frame.file, start: offset(frame.at), end: offset(frame.at) };
+                self.made += 1;
+                self.pending(pending);
+                self.limit(place);
+                continue;
+            }
             if frame.at >= frame.bytes.len() {
+                self.collected();
                 self.stack.pop();
                 continue;
             }
@@ -137,18 +170,54 @@ impl<'a> Reader<'a, '_> {
             frame.at += length;
             let (file, bytes) = (frame.file, rest.get(..length).unwrap_or(rest));
             self.physical(file, start, bytes);
-            let size = self.out.events.len() + self.out.words.len();
-            if size > SIZE_LIMIT || self.substituted > SUBSTITUTED_LIMIT {
-                let at = Span { file, start: offset(start), end: offset(start + length) };
-                self.findings.add(Id::TooLarge, at, |d| {
-                    if size > SIZE_LIMIT {
-                        d.say(format!("more than {SIZE_LIMIT} lines and words; reading stops here"))
-                    } else {
-                        d.say("replacing the names makes more than 256 MiB of text; reading stops here")
-                    }
-                });
-                self.stack.clear();
+            self.limit(Span { file, start: offset(start), end: offset(start + length) });
+        }
+    }
+
+    /// Ends the reading when it became too much.
+    fn limit(&mut self, place: Span) {
+        let size = self.out.events.len() + self.out.words.len();
+        let problem = if size > SIZE_LIMIT {
+            format!("more than {SIZE_LIMIT} lines and words")
+        } else if self.substituted > SUBSTITUTED_LIMIT {
+            String::from("replacing the names makes more than 256 MiB of text")
+        } else if self.made > MADE_LIMIT {
+            format!("definitions and loops make more than {MADE_LIMIT} lines")
+        } else {
+            return;
+        };
+        self.findings.add(Id::TooLarge, place, |d| d.say(format!("{problem}; reading stops here")));
+        self.stack.clear();
+    }
+
+    fn pending(&mut self, pending: Pending<'a>) {
+        match pending {
+            Pending::Lines { lines, next, context } => {
+                let Some(line) = lines.get(next).cloned() else { return };
+                if next + 1 < lines.len() {
+                    self.later(Pending::Lines { lines, next: next + 1, context });
+                }
+                self.logical(line.within(context));
             }
+            Pending::Turns(mut turns, text, place) => {
+                let Some(values) = turns.turn() else { return };
+                let secret = text.bytes.split(|b| is_blank(*b)).any(names_secret);
+                let label = || turn_label(&turns.names, &values, secret);
+                let Some(context) = self.out.origins.enter(place, label) else {
+                    return self.too_deep(place);
+                };
+                for (name, value) in turns.names.iter().zip(values) {
+                    self.definitions.set(name, Meaning::Turn(value));
+                }
+                self.later(Pending::Turns(turns, text.clone(), place));
+                self.logical(text.within(context));
+            }
+        }
+    }
+
+    fn later(&mut self, pending: Pending<'a>) {
+        if let Some(frame) = self.stack.last_mut() {
+            frame.pending.push(pending);
         }
     }
 
@@ -166,7 +235,7 @@ impl<'a> Reader<'a, '_> {
             });
             return;
         }
-        self.stack.push(Frame { file, bytes, at: 0, queue: VecDeque::new() });
+        self.stack.push(Frame { file, bytes, at: 0, queue: VecDeque::new(), pending: Vec::new() });
     }
 
     /// One line of a file, with its line end.
@@ -201,25 +270,31 @@ impl<'a> Reader<'a, '_> {
             });
             text = text.slice(3..bytes.len());
         }
-        let stripped = strip(&text);
-        // A command is read in its own way and may hold a lone quote.
-        let script = Script::of(first_word(&stripped.text.bytes)).is_some();
-        if let Some(quote) = stripped.open_quote.filter(|_| !script) {
-            self.findings.add(Id::UnterminatedQuote, quote, |d| {
-                d.say("nothing closes this quote: the rest of the line is dropped")
-                    .help("close it on the same line")
-            });
-        }
-        let text = stripped.text;
+        // keepalived looks for the backslash before it cuts the comment off.
+        let continued = text.trim().bytes.last() == Some(&b'\\');
+        let text = strip(&text);
         if !text.bytes.is_ascii() {
             self.odd_characters(&text);
         }
-        if self.collecting {
-            self.collecting = text.bytes.last() == Some(&b'\\');
+        if let Some(collecting) = &mut self.collecting {
+            let line = if continued { without_backslash(&text) } else { text };
+            if !line.bytes.is_empty() {
+                collecting.lines.push(line);
+            }
+            if !continued {
+                self.collected();
+            }
             return;
         }
         if !text.bytes.is_empty() {
-            self.logical(text);
+            self.continued(text, continued);
+        }
+    }
+
+    /// A definition of several lines is complete.
+    fn collected(&mut self) {
+        if let Some(Collecting { name, lines }) = self.collecting.take() {
+            self.definitions.set(&name, Meaning::Lines(lines.into()));
         }
     }
 
@@ -281,10 +356,17 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// A line without comment and outer blanks: conditions, definitions, substitution.
-    fn logical(&mut self, mut text: Text<'a>) {
+    /// A line without comment and outer blanks, wherever it came from.
+    fn logical(&mut self, text: Text<'a>) {
+        self.continued(text, false);
+    }
+
+    /// The same; `continued`: a backslash stood at its end in the file. Conditions, definitions, loops,
+    /// substitution.
+    fn continued(&mut self, mut text: Text<'a>, continued: bool) {
+        let surroundings = self.surroundings;
         for _ in 0..ROUNDS {
-            match condition(&text.bytes, &self.config_id) {
+            match condition(&text.bytes, surroundings.config_id()) {
                 Condition::Drop => return,
                 Condition::Keep(from) => {
                     text = text.slice(from..text.bytes.len()).trim();
@@ -293,43 +375,52 @@ impl<'a> Reader<'a, '_> {
                 Condition::Absent => {}
             }
             if let Some((length, from)) = definition(&text.bytes) {
-                return self.define(&text, length, from);
+                return self.define(&text, length, from, continued);
             }
-            if let Some(keyword) = repetition(&text.bytes) {
-                return self.not_built(keyword, text.span(0..keyword.len()));
+            match head(&text.bytes, &self.definitions) {
+                Head::Absent => {}
+                Head::Loop(found, from) => return self.repeat(&text, found, from),
+                Head::Broken(range, what) => {
+                    return self.findings.add(Id::BadLoop, text.span(range), |d| {
+                        d.say(format!("this is no loop: {what}; the line is ignored"))
+                    });
+                }
             }
             if !text.bytes.contains(&b'$') {
                 return self.statement(&text);
             }
-            let directory = text.span(0..0).file;
-            let name = self.sources.name(directory);
-            let outside = BuiltIn {
+            let file = self.stack.last().map_or(text.span(0..0).file, |frame| frame.file);
+            let name = self.sources.name(file);
+            let outside = Outside {
                 directory: name.rsplit_once('/').map_or(".", |(directory, _)| directory),
-                config_id: &self.config_id,
+                config_id: surroundings.config_id(),
+                environment: &surroundings.environment,
             };
-            let secret = names_secret(first_word(&text.bytes));
-            match self.definitions.expand(&text, &outside, secret) {
-                Expanded::Same => return self.statement(&text),
+            match self.definitions.expand(&text, &outside, &mut self.out.origins) {
+                Expanded::Same(left) => {
+                    self.left(&text, &left);
+                    return self.statement(&text);
+                }
                 Expanded::New(new) => {
                     self.substituted += new.bytes.len();
-                    text = strip(&new).text;
+                    text = strip(&new);
                 }
-                Expanded::NotBuilt(keyword, span) => return self.not_built(keyword, span),
-                Expanded::Undefined(name, span) => {
-                    self.findings.add(Id::UndefinedName, span, |d| {
-                        d.say(format!("nobody defined `{name}`: the line is ignored"))
-                            .help(format!("define it on a line above: ${name}=value"))
-                    });
-                    return;
+                Expanded::Lines(first, lines, context) => {
+                    self.substituted += first.bytes.len();
+                    self.made += 1;
+                    if lines.len() > 1 {
+                        self.later(Pending::Lines { lines, next: 1, context });
+                    }
+                    text = strip(&first);
                 }
                 Expanded::TooLong(span) => {
-                    self.findings.add(Id::EndlessDefinition, span, |d| {
+                    return self.findings.add(Id::EndlessDefinition, span, |d| {
                         d.say(format!(
                             "with its names replaced this line is longer than {LINE_LIMIT} bytes: it is ignored"
                         ))
                     });
-                    return;
                 }
+                Expanded::TooDeep(span) => return self.too_deep(span),
             }
         }
         self.findings.add(Id::EndlessDefinition, text.span(0..text.bytes.len()), |d| {
@@ -337,33 +428,89 @@ impl<'a> Reader<'a, '_> {
         });
     }
 
-    fn define(&mut self, text: &Text<'a>, length: usize, from: usize) {
+    fn too_deep(&mut self, place: Span) {
+        self.findings.add(Id::EndlessDefinition, place, |d| {
+            d.say("definitions and loops bring each other without an end: the line is ignored")
+        });
+    }
+
+    fn define(&mut self, text: &Text<'a>, length: usize, from: usize, continued: bool) {
         let name = text.bytes.get(1..=length).unwrap_or_default();
         let value = text.slice(from..text.bytes.len()).trim();
-        if value.bytes.last() == Some(&b'\\') {
-            self.definitions.set(name, Meaning::Lines);
-            self.collecting = true;
-            let place = text.span(0..from);
-            let shown = shown(name);
-            self.findings.add_once((Id::NotBuilt, "$NAME=", shown.clone()), place, |d| {
-                d.say(format!("`${shown}=`: definitions over several lines are not built yet"))
-                    .help("lines that use this name are ignored")
-            });
+        if continued {
+            let first = without_backslash(&value);
+            let lines = if first.bytes.is_empty() { Vec::new() } else { Vec::from([first]) };
+            self.collecting = Some(Collecting { name: name.to_vec(), lines });
         } else {
-            self.definitions.set(name, Meaning::Text(value.bytes.into_owned()));
+            let place = value.span(0..value.bytes.len());
+            self.definitions.set(name, Meaning::Text(value.bytes.into_owned(), place));
         }
     }
 
-    fn not_built(&mut self, keyword: &'static str, place: Span) {
-        self.findings.add_once((Id::NotBuilt, keyword, String::new()), place, |d| {
-            d.say(format!("`{keyword}` is not built yet: the line is ignored"))
-        });
+    fn repeat(&mut self, text: &Text<'a>, found: Loop, from: usize) {
+        let rest = text.slice(from..text.bytes.len());
+        let place = text.span(0..from).to(text.span(0..from.saturating_sub(1)));
+        if rest.bytes.is_empty() {
+            return self.findings.add(Id::BadLoop, place, |d| d.say("nothing stands behind this loop"));
+        }
+        self.later(Pending::Turns(found, rest, place));
+    }
+
+    /// Names that are not replaced: their text stays, and that is said where it was hardly meant.
+    fn left(&mut self, text: &Text<'a>, left: &[Left]) {
+        let script = Script::of(first_word(&text.bytes)).is_some();
+        let secret = text.bytes.split(|b| is_blank(*b)).any(names_secret);
+        let mut said = false;
+        for name in left {
+            // A shell's own variable; a dollar in a password.
+            let meant = if name.braced { name.quoted } else { name.why == Why::Undefined };
+            if meant && (script || secret) || name.quoted && !name.braced {
+                continue;
+            }
+            said = true;
+            self.left_one(text, name, secret);
+        }
+        // Whatever the line lacks, this is why.
+        if said {
+            self.findings.mute(text.span(0..text.bytes.len()));
+        }
+    }
+
+    fn left_one(&mut self, text: &Text<'a>, left: &Left, secret: bool) {
+        let name = if secret { String::from("this name") } else { format!("`{}`", left.name) };
+        let blank = text.bytes.split(|b| is_blank(*b)).nth(1).is_some_and(|word| word.starts_with(b"="));
+        let defines = blank && text.bytes.starts_with(b"$");
+        match &left.why {
+            Why::Undefined => self.findings.add(Id::UndefinedName, left.place, |d| {
+                let d = d.say(format!("nobody defined {name}: its text stays as it is"));
+                match (secret, defines) {
+                    (true, _) => d,
+                    (false, true) => d.help("a definition has no blank before its `=`"),
+                    (false, false) => d.help(format!("define it on a line above: ${}=value", left.name)),
+                }
+            }),
+            Why::Lines => self.findings.add(Id::UndefinedName, left.place, |d| {
+                d.say(format!(
+                    "{name} has several lines, and something stands behind it: its text stays as it is"
+                ))
+                .help("put what follows on a line of its own")
+            }),
+            Why::Parameters(what) => self.findings.add(Id::BadBuiltIn, left.place, |d| {
+                d.say(format!("{name} {what}: its text stays as it is"))
+            }),
+        }
     }
 
     /// A complete line: an include, or words and braces.
     fn statement(&mut self, text: &Text<'a>) {
-        if let Some(kind) = IncludeKind::of(first_word(&text.bytes)) {
+        let first = first_word(&text.bytes);
+        if let Some(kind) = IncludeKind::of(first) {
             return self.include(text, kind);
+        }
+        if first == b"random_seed"
+            && let Some(seed) = text.bytes.get(first.len()..).and_then(decimal)
+        {
+            self.definitions.seed(seed);
         }
         for part in parts(&text.bytes) {
             match part {
@@ -371,11 +518,14 @@ impl<'a> Reader<'a, '_> {
                 Part::Close(at) => self.out.events.push((Event::Close, text.span(at..at + 1))),
                 Part::Words(range) => {
                     let first = self.out.words.len();
-                    words(text, range.clone(), &mut self.out.words);
+                    let open = words(text, range.clone(), &mut self.out.words);
+                    let script = self.out.words.get(first).and_then(|word| Script::of(&word.text));
+                    if script.is_none() {
+                        self.open_quote(text, open);
+                    }
                     let (Some(a), Some(b)) = (self.out.words.get(first), self.out.words.last()) else {
                         continue;
                     };
-                    let script = Script::of(&a.text);
                     let span = a.span.to(b.span);
                     let words = offset(first)..offset(self.out.words.len());
                     if let Some(script) = script {
@@ -385,6 +535,14 @@ impl<'a> Reader<'a, '_> {
                 }
             }
         }
+    }
+
+    fn open_quote(&mut self, text: &Text<'a>, open: Option<usize>) {
+        let Some(at) = open else { return };
+        self.findings.add(Id::UnterminatedQuote, text.span(at..at + 1), |d| {
+            d.say("nothing closes this quote: the rest of the line is dropped")
+                .help("close it on the same line")
+        });
     }
 
     /// A line that holds a command or a regular expression.
@@ -406,7 +564,8 @@ impl<'a> Reader<'a, '_> {
 
     fn include(&mut self, text: &Text<'a>, kind: IncludeKind) {
         let mut found = Vec::new();
-        words(text, 0..text.bytes.len(), &mut found);
+        let open = words(text, 0..text.bytes.len(), &mut found);
+        self.open_quote(text, open);
         let place = text.span(0..text.bytes.len());
         let Some(pattern) = found.get(1) else {
             self.findings.add(Id::IncludeNotFound, place, |d| {
@@ -422,12 +581,14 @@ impl<'a> Reader<'a, '_> {
         }
         let span = pattern.span;
         let name = String::from_utf8_lossy(&pattern.text).into_owned();
-        let Some(answers) = self.sources.resolved(span.file, &name) else {
-            self.out.missing.insert(IncludeRequest { pattern: name, from: span.file, kind });
+        // A name in a definition is relative to the file that uses it.
+        let from = self.stack.last().map_or(span.file.plain(), |frame| frame.file);
+        let Some(answers) = self.sources.resolved(from, &name) else {
+            self.out.missing.insert(IncludeRequest { pattern: name, from, kind });
             return;
         };
         if answers.is_empty() {
-            self.nothing_matches(&name, span, kind);
+            self.nothing_matches(&name, &name, span, kind);
         }
         for answer in answers {
             match answer {
@@ -439,26 +600,29 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn nothing_matches(&mut self, name: &str, span: Span, kind: IncludeKind) {
+    fn nothing_matches(&mut self, pattern: &str, name: &str, span: Span, kind: IncludeKind) {
         let complains = match kind {
+            IncludeKind::Plain | IncludeKind::Readable => false,
+            IncludeKind::Match => !is_pattern(pattern),
             IncludeKind::Wildcard | IncludeKind::All => true,
-            IncludeKind::Braces => name.contains('{'),
-            // A directory that may be empty is what wildcards are for.
-            IncludeKind::Plain | IncludeKind::Readable | IncludeKind::Match => !is_pattern(name),
+            IncludeKind::Braces => pattern.contains('{'),
         };
-        if complains {
-            self.findings.add(Id::IncludeNotFound, span, |d| {
-                d.say(format!("no file matches `{}`: nothing is included", shown(name.as_bytes())))
-                    .help("a relative name starts at the directory of the including file")
-            });
-        }
+        let id = if complains { Id::IncludeNotFound } else { Id::IncludeEmpty };
+        self.findings.add(id, span, |d| {
+            d.say(format!("no file matches `{}`: nothing is included", shown(name.as_bytes())))
+                .help("a relative name starts at the directory of the including file")
+        });
     }
 
     fn include_refused(&mut self, pattern: &str, name: &str, why: &Refusal, span: Span, kind: IncludeKind) {
         match why {
-            Refusal::Missing => self.nothing_matches(name, span, kind),
+            Refusal::Missing => self.nothing_matches(pattern, name, span, kind),
             // Sub-directories of `conf.d/*` are ordinary.
-            Refusal::Directory if is_pattern(pattern) && kind == IncludeKind::Plain => {}
+            Refusal::Directory if is_pattern(pattern) && kind == IncludeKind::Plain => {
+                self.findings.add(Id::IncludeEmpty, span, |d| {
+                    d.say(format!("`{}` is a directory: nothing in it is included", shown(name.as_bytes())))
+                });
+            }
             Refusal::Directory
             | Refusal::NotRegular
             | Refusal::Executable
@@ -493,7 +657,7 @@ impl<'a> Reader<'a, '_> {
             });
             return;
         }
-        self.out.chain.entry(file).or_insert(span);
+        self.out.chain.entry(file).or_insert(span.plain());
         if let Some(frame) = self.stack.last_mut() {
             frame.queue.push_back(file);
         }
@@ -519,14 +683,40 @@ fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '[', '{'])
 }
 
-/// `~SEQ(...)` and its relatives, by the name of the keyword.
-fn repetition(bytes: &[u8]) -> Option<&'static str> {
-    // The longer word first.
-    ["~SEQx", "~SEQ", "~LST"].into_iter().find(|word| bytes.starts_with(word.as_bytes()))
+/// A line of a definition without the backslash that continues it, which a comment may have taken along.
+fn without_backslash<'a>(text: &Text<'a>) -> Text<'a> {
+    match text.bytes.strip_suffix(b"\\") {
+        Some(rest) => text.slice(0..rest.len()).trim(),
+        None => text.clone(),
+    }
+}
+
+/// What is said at the head of a loop about a finding in one of its turns.
+fn turn_label(names: &[Vec<u8>], values: &[Vec<u8>], secret: bool) -> String {
+    if secret || names.iter().any(|name| names_secret(name)) {
+        return String::from("in this loop");
+    }
+    let pairs = names.iter().zip(values);
+    let texts: Vec<String> =
+        pairs.map(|(name, value)| format!("`{}` is {}", shown(name), shown(value))).collect();
+    format!("when {}", texts.join(", "))
+}
+
+/// Random numbers differ between hosts, but neither between a check and what runs, nor from one reload to the
+/// next.
+fn seed_of(host_name: &str) -> u64 {
+    // FNV-1a.
+    host_name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+fn decimal(bytes: &[u8]) -> Option<u64> {
+    core::str::from_utf8(bytes).ok()?.trim().parse::<u32>().ok().map(u64::from)
 }
 
 fn first_word(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| crate::text::is_blank(*b)).next().unwrap_or_default()
+    bytes.split(|b| is_blank(*b)).next().unwrap_or_default()
 }
 
 /// A place in a file fits 32 bits: files are at most 64 MiB.

@@ -51,6 +51,7 @@ ids! {
     Error FileUnreadable "file-unreadable" "the configuration file cannot be read";
     Error TooLarge "too-large" "too large to be a configuration";
     Warning IncludeNotFound "include-not-found" "an include that finds no file";
+    Note IncludeEmpty "include-empty" "an include that takes nothing in";
     Warning IncludeRefused "include-refused" "a file that is not included although it is there";
     Warning IncludeLoop "include-loop" "a file that includes itself";
     Warning IncludeTooDeep "include-too-deep" "too many includes";
@@ -78,7 +79,9 @@ ids! {
     Note RepeatedKeyword "repeated-keyword" "a setting that is given twice";
     Warning NotBuilt "not-built" "known, but not built yet";
     Note NoEffect "no-effect" "known, and without effect here";
-    Warning UndefinedName "undefined-name" "a name that nobody defined";
+    Warning UndefinedName "undefined-name" "a name that is not replaced";
+    Warning BadBuiltIn "bad-built-in" "a built-in name with wrong parameters";
+    Warning BadLoop "bad-loop" "a loop that cannot be read";
     Warning EndlessDefinition "endless-definition" "names that stand for too much";
     // Values.
     Warning BadNumber "bad-number" "not a number";

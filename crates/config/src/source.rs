@@ -11,7 +11,32 @@ pub const FILE_LIMIT: usize = 64 << 20;
 
 /// Names a file within its [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileId(u32);
+pub struct FileId {
+    index: u32,
+    /// While a configuration is read: which use of a definition or turn of a loop brought the text here, from
+    /// 1; 0: the text stands where it is read. Nothing that leaves this crate has one.
+    context: u32,
+}
+
+impl FileId {
+    const fn new(index: u32) -> Self {
+        Self { index, context: 0 }
+    }
+
+    pub(crate) const fn context(self) -> u32 {
+        self.context
+    }
+
+    /// The file, read in this context.
+    pub(crate) const fn within(self, context: u32) -> Self {
+        Self { context, ..self }
+    }
+
+    /// The file itself.
+    pub(crate) const fn plain(self) -> Self {
+        self.within(0)
+    }
+}
 
 /// A place in a file: bytes `start..end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +54,11 @@ impl Span {
     #[must_use]
     pub const fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
+    }
+
+    /// The same place without the way that led to it.
+    pub(crate) const fn plain(self) -> Self {
+        Self { file: self.file.plain(), ..self }
     }
 
     /// The empty place just before this one.
@@ -199,14 +229,14 @@ impl Sources {
 
     /// Adds a file for an include; [`Sources::resolve`] says which one.
     pub fn add(&mut self, name: impl Into<String>, bytes: Vec<u8>) -> FileId {
-        let id = FileId(self.next());
+        let id = FileId::new(self.next());
         self.files.push(Source { name: name.into(), bytes, refused: None });
         id
     }
 
     /// Gives a file other bytes, to see what would be said about it then.
     pub fn replace(&mut self, file: FileId, bytes: Vec<u8>) {
-        let index = file.0.checked_sub(self.first).map(|index| index as usize);
+        let index = file.index.checked_sub(self.first).map(|index| index as usize);
         if let Some(source) = index.and_then(|index| self.files.get_mut(index)) {
             source.bytes = bytes;
         }
@@ -231,7 +261,7 @@ impl Sources {
 
     /// Every file, in the order of adding.
     pub fn files(&self) -> impl Iterator<Item = FileId> {
-        (self.first..self.next()).map(FileId)
+        (self.first..self.next()).map(FileId::new)
     }
 
     /// The files that the configuration starts with.
@@ -267,7 +297,7 @@ impl Sources {
         self.includes.get(&(from, String::from(pattern))).map(Vec::as_slice)
     }
     fn source(&self, file: FileId) -> Option<&Source> {
-        self.files.get(file.0.checked_sub(self.first)? as usize)
+        self.files.get(file.index.checked_sub(self.first)? as usize)
     }
 
     fn next(&self) -> u32 {

@@ -12,6 +12,7 @@ struct Piece {
     /// Where the run starts in the line.
     at: u32,
     /// Where it came from.
+    file: FileId,
     start: u32,
     end: u32,
     /// Copied byte for byte; otherwise the whole run stands for the whole of `start..end`.
@@ -39,21 +40,27 @@ impl<'a> Text<'a> {
         let start = self.shift + clamp(range.start);
         let end = self.shift + clamp(range.end);
         let Some(pieces) = &self.pieces else { return Span { file: self.file, start, end } };
-        let from = self.origin(pieces, start, false);
+        let Some(first) = piece(pieces, start) else {
+            return Span { file: self.file, start: 0, end: 0 };
+        };
+        let from = if first.copied { (first.start + (start - first.at)).min(first.end) } else { first.start };
         // The last byte decides about the end: the next one may come from somewhere else.
-        let to = if end > start { self.origin(pieces, end - 1, true) } else { from };
-        Span { file: self.file, start: from, end: to.max(from) }
+        let to = match piece(pieces, end.saturating_sub(1)).filter(|_| end > start) {
+            Some(last) if last.file != first.file => first.end,
+            Some(last) if last.copied => (last.start + (end - last.at)).min(last.end),
+            Some(last) => last.end,
+            None => from,
+        };
+        Span { file: first.file, start: from, end: to.max(from) }
     }
 
-    fn origin(&self, pieces: &[Piece], at: u32, end: bool) -> u32 {
-        let index = pieces.partition_point(|p| p.at <= at).saturating_sub(1);
-        let Some(piece) = pieces.get(index) else { return 0 };
-        match (piece.copied, end) {
-            (true, false) => (piece.start + (at - piece.at)).min(piece.end),
-            (true, true) => (piece.start + (at - piece.at) + 1).min(piece.end),
-            (false, false) => piece.start,
-            (false, true) => piece.end,
+    /// The same text, read in a context.
+    pub(crate) fn within(mut self, context: u32) -> Self {
+        self.file = self.file.within(context);
+        if let Some(pieces) = &mut self.pieces {
+            *pieces = pieces.iter().map(|p| Piece { file: p.file.within(context), ..*p }).collect();
         }
+        self
     }
 
     /// A part of this text.
@@ -73,6 +80,11 @@ impl<'a> Text<'a> {
         let end = self.bytes.iter().rposition(is_text).map_or(start, |last| last + 1);
         self.slice(start..end)
     }
+}
+
+/// The run that holds a byte.
+fn piece(pieces: &[Piece], at: u32) -> Option<&Piece> {
+    pieces.get(pieces.partition_point(|p| p.at <= at).saturating_sub(1))
 }
 
 /// Builds a text out of parts of another one and of foreign bytes.
@@ -118,8 +130,18 @@ impl<'t, 'a> Splice<'t, 'a> {
         }
     }
 
+    /// Puts another text behind what there is.
+    pub(crate) fn append(&mut self, text: &Text<'_>) {
+        let mut other = Splice::new(text);
+        other.copy(0..text.bytes.len());
+        let base = clamp(self.bytes.len());
+        self.pieces.extend(other.pieces.into_iter().map(|p| Piece { at: base + p.at, ..p }));
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
     fn piece(&mut self, span: Span, copied: bool) {
-        self.pieces.push(Piece { at: clamp(self.bytes.len()), start: span.start, end: span.end, copied });
+        let Span { file, start, end } = span;
+        self.pieces.push(Piece { at: clamp(self.bytes.len()), file, start, end, copied });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -142,33 +164,26 @@ fn clamp(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-/// A line after the search for comments.
-pub(crate) struct Stripped<'a> {
-    pub(crate) text: Text<'a>,
-    /// Where the quote stands that nothing closes.
-    pub(crate) open_quote: Option<Span>,
-}
-
 /// Cuts the comment off, resolves `\#` and `\!`, and trims.
 ///
 /// A backslash hides the next character from this search everywhere, so `\"` does not change whether the
 /// text is quoted; only before `#` and `!` outside quotes does it disappear.
-pub(crate) fn strip<'a>(text: &Text<'a>) -> Stripped<'a> {
+pub(crate) fn strip<'a>(text: &Text<'a>) -> Text<'a> {
     let bytes = &text.bytes;
     let mut escapes = Vec::new();
-    let mut quote = None;
+    let mut quoted = false;
     let mut end = bytes.len();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'\\' => {
-                if quote.is_none() && matches!(bytes.get(at + 1), Some(b'#' | b'!')) {
+                if !quoted && matches!(bytes.get(at + 1), Some(b'#' | b'!')) {
                     escapes.push(at);
                 }
                 at += 1;
             }
-            b'"' => quote = if quote.is_some() { None } else { Some(at) },
-            b'#' | b'!' if quote.is_none() => {
+            b'"' => quoted = !quoted,
+            b'#' | b'!' if !quoted => {
                 end = at;
                 break;
             }
@@ -176,9 +191,8 @@ pub(crate) fn strip<'a>(text: &Text<'a>) -> Stripped<'a> {
         }
         at += 1;
     }
-    let open_quote = quote.map(|at| text.span(at..at + 1));
     if escapes.is_empty() {
-        return Stripped { text: text.slice(0..end).trim(), open_quote };
+        return text.slice(0..end).trim();
     }
     let mut splice = Splice::new(text);
     let mut from = 0;
@@ -187,7 +201,7 @@ pub(crate) fn strip<'a>(text: &Text<'a>) -> Stripped<'a> {
         from = escape + 1;
     }
     splice.copy(from..end);
-    Stripped { text: splice.finish().trim(), open_quote }
+    splice.finish().trim()
 }
 
 /// A word of a line.
@@ -223,15 +237,18 @@ pub(crate) enum Part {
     Close(usize),
 }
 
-/// Splits a line at its braces outside double quotes.
+/// Splits a line at its braces outside double quotes. A `${NAME}` that nobody defined stays one word: as braces
+/// it would damage the block around it, which nobody wants.
 pub(crate) fn parts(bytes: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut quoted = false;
     let mut from = 0;
+    let mut whole = 0;
     for (at, byte) in bytes.iter().enumerate() {
         match byte {
             b'"' => quoted = !quoted,
-            b'{' | b'}' if !quoted => {
+            b'$' if !quoted && at >= whole => whole = at + crate::definitions::name_in_braces(&bytes[at..]),
+            b'{' | b'}' if !quoted && at >= whole => {
                 parts.push(Part::Words(from..at));
                 parts.push(if *byte == b'{' { Part::Open(at) } else { Part::Close(at) });
                 from = at + 1;
@@ -278,7 +295,7 @@ mod tests {
 
     fn split(line: &str) -> Vec<String> {
         let file = Sources::new().add_root("t", vec![]);
-        let text = strip(&Text::plain(line.as_bytes(), file, 0)).text;
+        let text = strip(&Text::plain(line.as_bytes(), file, 0));
         let mut list = Vec::new();
         for part in parts(&text.bytes) {
             match part {
@@ -318,7 +335,7 @@ mod tests {
     fn places_survive_an_escape() {
         let file = Sources::new().add_root("t", vec![]);
         let line = br"key a\#b c";
-        let text = strip(&Text::plain(line, file, 100)).text;
+        let text = strip(&Text::plain(line, file, 100));
         let mut found = Vec::new();
         words(&text, 0..text.bytes.len(), &mut found);
         let places: Vec<_> = found.iter().map(|w| (w.span.start, w.span.end)).collect();

@@ -96,10 +96,6 @@ fn conditions_and_definitions() {
     // A place in a replaced line is where the name stands.
     let bad = text.replace("$PRIO=150", "$PRIO=1500");
     assert_eq!(places(&bad), ["8:16 out-of-range"]);
-    assert_eq!(
-        places(&format!("$A=x \\\n y \\\n z\n~SEQ(X, 1, 3) foo\n{GOOD}")),
-        ["1:1 not-built", "4:1 not-built"]
-    );
 }
 
 #[test]

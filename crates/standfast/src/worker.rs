@@ -107,6 +107,7 @@ fn surroundings(invocation: &Invocation) -> config::Surroundings {
         config_id: Some(invocation.id()),
         interfaces: here::interfaces().ok(),
         keepalived: None,
+        environment: crate::sources::environment(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What may stand on any line: comments, includes, definitions, sequences, conditions.
 
-use super::State::{Honoured, NotBuilt};
+use super::State::Honoured;
 use super::{Keyword, Shape, Value, k};
 
 /// What may stand on any line: comments, includes, definitions, sequences, conditions.
@@ -19,13 +19,13 @@ pub(super) const ANY_LINE: &[Keyword] = &[
     k("$NAME", Shape::Words, "followed by blank , ) or end", Value::Nothing, "left as text if undefined", "", Honoured, "Short form of ${NAME}."),
     k("${_PWD}", Shape::Flag, "", Value::Nothing, "", "", Honoured, "Directory of the file being read."),
     k("${_INSTANCE}", Shape::Flag, "", Value::Nothing, "short host name", "", Honoured, "Configuration id (option -i)."),
-    k("${_RANDOM}", Shape::Optional, "[MIN [MAX]]", Value::Words, "0 32767", "", NotBuilt, "Random integer, repeatable with random_seed."),
-    k("${_ENV}", Shape::Value, "NAME", Value::Nothing, "empty if unset", "2.4.0", NotBuilt, "Value of an environment variable."),
+    k("${_RANDOM}", Shape::Optional, "[MIN [MAX]]", Value::Words, "0 32767", "", Honoured, "Random integer, repeatable with random_seed."),
+    k("${_ENV}", Shape::Value, "NAME", Value::Nothing, "empty if unset", "2.4.0", Honoured, "Value of an environment variable."),
     k("${_HASH}", Shape::Flag, "", Value::Nothing, "", "", Honoured, "A literal #."),
     k("${_BANG}", Shape::Flag, "", Value::Nothing, "", "", Honoured, "A literal !."),
-    k("~SEQ", Shape::Words, "(VAR, [START,[STEP,]] END) text", Value::Words, "START 1 (-1 if END<0), STEP +-1", "", NotBuilt, "Repeat the text with VAR running over the sequence.").but("integer, any C base"),
-    k("~SEQx", Shape::Words, "(VAR, [START,[STEP,]] END) text", Value::Words, "as ~SEQ", "", NotBuilt, "As ~SEQ, VAR shown in hexadecimal.").but("non-negative"),
-    k("~LST", Shape::Words, "(VAR, v1, v2..) text | ({A,B},{1,2},..) text", Value::Words, "", "", NotBuilt, "Repeat the text with VAR(s) taking each listed value."),
+    k("~SEQ", Shape::Words, "(VAR, [START,[STEP,]] END) text", Value::Words, "START 1 (-1 if END<0), STEP +-1", "", Honoured, "Repeat the text with VAR running over the sequence.").but("integer, any C base"),
+    k("~SEQx", Shape::Words, "(VAR, [START,[STEP,]] END) text", Value::Words, "as ~SEQ", "", Honoured, "As ~SEQ, VAR shown in hexadecimal.").but("non-negative"),
+    k("~LST", Shape::Words, "(VAR, v1, v2..) text | ({A,B},{1,2},..) text", Value::Words, "", "", Honoured, "Repeat the text with VAR(s) taking each listed value."),
     k("@ID", Shape::Value, "text", Value::Words, "", "", Honoured, "Keep the line only when ID equals the configuration id."),
     k("@^ID", Shape::Value, "text", Value::Words, "", "", Honoured, "Keep the line only when ID differs from the configuration id."),
 ];

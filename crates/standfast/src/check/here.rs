@@ -13,6 +13,7 @@ pub fn surroundings(config_id: Option<String>, with_interfaces: bool) -> Surroun
         config_id,
         interfaces: with_interfaces.then(interfaces).and_then(Result::ok),
         keepalived: None,
+        environment: crate::sources::environment(),
     }
 }
 
