@@ -179,6 +179,10 @@ fn groups_hold_instances_and_forbid_their_weights() {
     let members: Vec<&str> = host.groups[0].members.iter().map(|m| &**m).collect();
     assert_eq!((members, tracked(&host, 0).len()), (vec!["A", "B"], 0));
     assert_eq!(host.instances[0].track_interfaces[0].weight, 0, "its failure is a fault");
+    let process = group("")
+        .replace("vrrp_sync_group", "vrrp_track_process p {\nprocess x\nweight 4\n}\nvrrp_sync_group");
+    let process = process.replace("track_script {\na weight 5", "track_process {\np");
+    assert_eq!(tracked(&read(&process).0, 0), [("p", 4, false)], "the weight of a process stays");
     let host = clean(&group("sync_group_tracking_weight"));
     assert!(host.groups[0].weights);
     assert_eq!(tracked(&host, 0), [("a", 5, false)]);

@@ -123,7 +123,7 @@ impl Host {
                         member: member.clone(),
                     });
                 };
-                if !group.weights && instance.has_weights() {
+                if !group.weights && instance.has_weights(false) {
                     return Err(Inconsistent::GroupWeight {
                         group: group.name.clone(),
                         member: member.clone(),
@@ -179,10 +179,12 @@ impl Instance {
         }
     }
 
-    /// Whether it tracks something that changes its priority.
-    fn has_weights(&self) -> bool {
+    /// Whether it tracks something that changes its priority; processes count on request.
+    fn has_weights(&self, processes: bool) -> bool {
+        let Tracking { scripts, processes: others, files, bfd } = &self.tracking;
+        let others = others.iter().filter(|_| processes);
         self.track_interfaces.iter().any(|t| t.weight != 0)
-            || self.tracking.all().any(|t| t.weight.value != 0)
+            || scripts.iter().chain(files).chain(bfd).chain(others).any(|t| t.weight.value != 0)
     }
 
     fn check(&self) -> Result<(), Inconsistent> {
@@ -206,7 +208,7 @@ impl Instance {
         if settings.priority.0 == 0 {
             return Err(Inconsistent::PriorityZero(name()));
         }
-        if settings.priority.is_owner() && self.has_weights() {
+        if settings.priority.is_owner() && self.has_weights(true) {
             return Err(Inconsistent::OwnerWeight(name()));
         }
         let limit = Self::address_limit(settings.family);

@@ -157,7 +157,7 @@ pub struct SyncGroup {
     pub name: Arc<str>,
     /// The names of its instances, in the order of the file; 1 or more, each in this group only.
     pub members: Vec<Arc<str>>,
-    /// `sync_group_tracking_weight`: its instances may track with a weight of their own; else none does.
+    /// `sync_group_tracking_weight`: its instances may track with weights of their own; else only processes have one.
     pub weights: bool,
     /// Interfaces tracked for all members.
     pub track_interfaces: Vec<TrackedInterface>,

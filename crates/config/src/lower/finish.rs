@@ -50,25 +50,34 @@ pub(crate) struct Placed {
 
 impl Placed {
     /// Everything tracked with a weight: its name, the weight and its place.
-    pub(crate) fn weighted(&self) -> Vec<(Arc<str>, i16, Span)> {
+    fn weighted(&self) -> impl Iterator<Item = (&Arc<str>, i16, Span)> {
+        self.weighted_interfaces().chain(self.weighted_lines())
+    }
+
+    /// The interfaces tracked with a weight.
+    pub(super) fn weighted_interfaces(&self) -> impl Iterator<Item = (&Arc<str>, i16, Span)> {
         let interfaces = self.instance.track_interfaces.iter().zip(&self.interfaces);
-        let interfaces = interfaces.map(|(t, span)| (t.interface.clone(), t.weight, *span));
-        let lines = self.lines.iter().map(|l| (l.tracked.name.clone(), l.tracked.weight.value, l.span));
-        interfaces.chain(lines).filter(|(_, weight, _)| *weight != 0).collect()
+        interfaces.map(|(t, span)| (&t.interface, t.weight, *span)).filter(|(_, weight, _)| *weight != 0)
+    }
+
+    /// What else is tracked with a weight.
+    pub(super) fn weighted_lines(&self) -> impl Iterator<Item = (&Arc<str>, i16, Span)> {
+        let lines = self.lines.iter().map(|l| (&l.tracked.name, l.tracked.weight.value, l.span));
+        lines.filter(|(_, weight, _)| *weight != 0)
     }
 
     /// Drops everything tracked with a weight.
-    pub(crate) fn drop_weighted(&mut self) {
+    fn drop_weighted(&mut self) {
         let weights = self.instance.track_interfaces.iter().map(|t| t.weight);
         let kept = self.interfaces.iter().zip(weights).filter(|(_, weight)| *weight == 0);
         self.interfaces = kept.map(|(span, _)| *span).collect();
         self.instance.track_interfaces.retain(|t| t.weight == 0);
-        self.drop_weighted_lines();
+        self.keep_lines(|line| line.tracked.weight.value == 0);
     }
 
-    /// Drops everything tracked by name with a weight.
-    pub(crate) fn drop_weighted_lines(&mut self) {
-        self.lines.retain(|l| l.tracked.weight.value == 0);
+    /// Drops what is tracked by name, but for what `keep` says.
+    pub(super) fn keep_lines(&mut self, keep: impl FnMut(&Line) -> bool) {
+        self.lines.retain(keep);
         self.instance.tracking = tracking(&self.lines);
     }
 }

@@ -204,28 +204,32 @@ impl Lower<'_> {
         members
     }
 
-    /// What a member tracks with a weight: keepalived drops it, but an interface keeps its line without the weight.
+    /// What a member tracks with a weight: keepalived drops the line; of an interface only the weight; and of a
+    /// process nothing.
     fn drop_weights(&mut self, placed: &mut Placed, draft: &GroupDraft) {
-        for (name, weight, span) in placed.weighted() {
-            let interface = placed.interfaces.contains(&span);
-            self.findings.add(Id::GroupWeight, span, |d| {
-                let fate = if interface {
-                    "only the weight is dropped: a failure is a fault"
-                } else {
-                    "the line is dropped"
-                };
-                d.say(format!(
-                    "`{name}` has the weight {weight}, and the group `{}` allows its members none: {fate}",
-                    draft.name
-                ))
-                .label(draft.header, "this group")
-                .help("track it in the group, or write `sync_group_tracking_weight` there")
-            });
+        let stays = |line: &Line| line.kind == Kind::Process || line.tracked.weight.value == 0;
+        for (name, weight, span) in placed.weighted_interfaces() {
+            self.group_weight(name, weight, span, "only the weight is dropped: a failure is a fault", draft);
         }
-        placed.drop_weighted_lines();
+        for line in placed.lines.iter().filter(|line| !stays(line)) {
+            let tracked = &line.tracked;
+            self.group_weight(&tracked.name, tracked.weight.value, line.span, "the line is dropped", draft);
+        }
+        placed.keep_lines(stays);
         for tracked in &mut placed.instance.track_interfaces {
             tracked.weight = 0;
         }
+    }
+
+    fn group_weight(&mut self, name: &str, weight: i16, span: Span, fate: &str, draft: &GroupDraft) {
+        self.findings.add(Id::GroupWeight, span, |d| {
+            let group = &draft.name;
+            d.say(format!(
+                "`{name}` has the weight {weight}, and the group `{group}` allows its members none: {fate}"
+            ))
+            .label(draft.header, "this group")
+            .help("track it in the group, or write `sync_group_tracking_weight` there")
+        });
     }
 
     /// `interface_up_down_delays`.
