@@ -312,3 +312,65 @@ fn addresses_that_a_reload_does_not_touch_are_not_told_again() {
     world.run(ms(5_000));
     assert!(!world.story(0).contains("in place"));
 }
+
+// What `standfast check --diff` says would happen, and within which time.
+
+/// lb01 Active with priority 150, lb02 a backup of this one; the reload comes in the middle of an interval.
+fn beside(priority: u8) -> World {
+    let mut world = World::new(2);
+    world.boot(0, lb01());
+    world.run(ms(5_000));
+    world.boot(1, host(vec![scenario(priority)]));
+    world.run(ms(5_500));
+    assert!(world.has(0, "10.0.0.3"));
+    world
+}
+
+#[test]
+fn a_lower_priority_gives_the_address_to_a_better_partner_in_time() {
+    for (partner, longest) in [(91, ms(3_645)), (150, ms(3_415))] {
+        let mut world = beside(partner);
+        world.configure(0, with(lb01(), |i| i.settings.priority = Priority(90)));
+        world.run(longest);
+        assert!(world.has(1, "10.0.0.3") && !world.has(0, "10.0.0.3"), "priority {partner}");
+    }
+    let mut world = beside(90);
+    world.configure(0, with(lb01(), |i| i.settings.priority = Priority(90)));
+    world.run(ms(20_000));
+    assert!(world.has(0, "10.0.0.3") && !world.has(1, "10.0.0.3"), "an equal one is not better");
+}
+
+#[test]
+fn a_higher_priority_takes_the_address_in_time() {
+    let better = |delay| with(host(vec![scenario(200)]), |i| i.settings.preempt_delay = ms(delay));
+    let mut world = beside(100);
+    world.configure(1, better(0));
+    world.run(ms(3_219));
+    assert!(world.has(1, "10.0.0.3") && !world.has(0, "10.0.0.3"));
+    // An interval until it is heard, the delay, and the wait that the last advert began.
+    let mut world = beside(100);
+    world.configure(1, better(10_000));
+    world.run(ms(10_000));
+    assert!(world.has(0, "10.0.0.3"));
+    world.run(ms(1_000 + 3_219));
+    assert!(world.has(1, "10.0.0.3") && !world.has(0, "10.0.0.3"));
+}
+
+#[test]
+fn another_vrid_on_one_node_gives_two_holders() {
+    let mut world = beside(100);
+    world.configure(0, host(vec![instance(51, 150, &["10.0.0.3"])]));
+    world.run(ms(997));
+    assert!(world.has(1, "10.0.0.3") && !world.has(0, "10.0.0.3"), "the old one resigned");
+    world.run(ms(3_415 - 997));
+    assert!(world.has(1, "10.0.0.3") && world.has(0, "10.0.0.3"));
+}
+
+#[test]
+fn another_password_on_one_node_gives_two_holders() {
+    let mut world = beside(100);
+    let other = |i: &mut Instance| i.authentication = Authentication::Password(Secret::cut(b"s3cret"));
+    world.configure(0, with(lb01(), other));
+    world.run(ms(3_997));
+    assert!(world.has(1, "10.0.0.3") && world.has(0, "10.0.0.3"));
+}
