@@ -5,18 +5,20 @@ mod common;
 mod hosts;
 
 use common::outcome;
-use config::{Detail, Loaded, Secrets, Severity, Sources, Surroundings, load, print};
+use config::{Detail, Diagnostic, Loaded, Secrets, Severity, Sources, Surroundings, load, print};
 use hosts::host;
 use model::{Authentication, Host};
 use proptest::prelude::*;
 
+// A text may hold a `${NAME}` that nobody defined; it is said again, and stays.
+const ADVICE: [&str; 3] = ["not-built", "group-small", "undefined-name"];
+
 /// What a text means, and what there is to say about it.
 fn read_back(text: &str) -> (Option<Host>, Vec<String>) {
     let (sources, outcome) = outcome(text);
-    // A text may hold a `${NAME}` that nobody defined; it is said again, and stays.
-    let silent = ["not-built", "undefined-name"];
-    let said =
-        outcome.diagnostics.iter().filter(|d| d.severity > Severity::Note && !silent.contains(&d.id.name()));
+    // Known, but not built or not wise, is no mistake of the print.
+    let wise = |d: &&Diagnostic| d.severity > Severity::Note && !ADVICE.contains(&d.id.name());
+    let said = outcome.diagnostics.iter().filter(wise);
     let said = said.map(|d| d.concise(&sources)).collect();
     (outcome.host, said)
 }
@@ -45,17 +47,6 @@ fn survives(host: &Host) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The text has lines that are read, but not built, and so not printed.
-fn what_is_printed(host: Host) -> Host {
-    let settings = (host.router_id, host.group_v4, host.group_v6, host.startup_delay, host.instances);
-    let (router_id, group_v4, group_v6, startup_delay, mut instances) = settings;
-    for instance in &mut instances {
-        (instance.tracking, instance.notify) = (model::Tracking::default(), model::Notify::default());
-        (instance.track_source, instance.strict) = (false, false);
-    }
-    Host { router_id, group_v4, group_v6, startup_delay, instances, ..Host::default() }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -75,8 +66,7 @@ proptest! {
         {
             let printed = print(&host, Secrets::Shown, Detail::Normal);
             let (again, _) = read_back(&printed);
-            let wanted = what_is_printed(without_secrets(host));
-            prop_assert_eq!(again.map(without_secrets), Some(wanted), "{}\n{}", text, printed);
+            prop_assert_eq!(again.map(without_secrets), Some(without_secrets(host)), "{}\n{}", text, printed);
         }
     }
 }

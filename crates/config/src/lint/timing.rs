@@ -136,5 +136,7 @@ fn longest_delay(instance: &Instance) -> Duration {
         wire::Version::V3 => interval,
     };
     let skew = skew * (256 - u32::from(settings.priority.0)) / 256;
-    (interval * u32::from(settings.down_adverts).saturating_sub(1)).saturating_sub(skew)
+    let whole = (interval * u32::from(settings.down_adverts).saturating_sub(1)).saturating_sub(skew);
+    // As exactly as it can be written.
+    whole - Duration::from_nanos(u64::from(whole.subsec_nanos() % 1_000))
 }

@@ -1,7 +1,7 @@
 //! One `vrrp_instance`.
 
 use super::writer::word;
-use super::{Print, Secrets, seconds};
+use super::{MASK, Print, Secrets, seconds};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::IpAddr;
@@ -12,7 +12,7 @@ use model::{
 use vrrp::timers;
 use wire::Family;
 
-impl Print {
+impl Print<'_> {
     pub(super) fn instance(&mut self, instance: &Instance) {
         self.to.open(&format!("vrrp_instance {}", word(&instance.name)));
         self.basics(instance);
@@ -21,7 +21,10 @@ impl Print {
         self.authentication(&instance.authentication);
         self.addresses("virtual_ipaddress", &instance.addresses);
         self.addresses("virtual_ipaddress_excluded", &instance.excluded);
-        self.tracked(instance);
+        self.flag("dont_track_primary", instance.ignore_own_link);
+        self.flag("track_src_ip", instance.track_source);
+        self.tracking(&instance.track_interfaces, &instance.tracking);
+        self.notify(&instance.notify);
         self.announcing(&instance.settings.announce);
         self.to.close();
     }
@@ -58,10 +61,11 @@ impl Print {
         self.switch("lower_prio_no_advert", settings.lower_priority_no_advert);
         self.switch("higher_prio_send_advert", settings.higher_priority_send_advert);
         self.switch("skip_check_adv_addr", instance.skip_check_known_leader);
+        self.switch("strict_mode", instance.strict);
         self.switch("v3_checksum_as_v2", instance.checksum == ChecksumForm::Message);
     }
 
-    fn switch(&mut self, keyword: &str, on: bool) {
+    pub(super) fn switch(&mut self, keyword: &str, on: bool) {
         self.setting(keyword, if on { "true" } else { "false" }, !on);
     }
 
@@ -99,7 +103,7 @@ impl Print {
         self.setting("auth_type", kind, false);
         match self.shown(secret) {
             Some(text) => self.setting("auth_pass", &text, false),
-            None => self.to.line("auth_pass ******** # not shown"),
+            None => self.to.line(&format!("auth_pass {MASK} # not shown")),
         }
         self.to.close();
     }
@@ -118,15 +122,6 @@ impl Print {
         self.to.open(keyword);
         list.iter().for_each(|address| self.to.line(&virtual_address(address)));
         self.to.close();
-    }
-
-    fn tracked(&mut self, instance: &Instance) {
-        self.flag("dont_track_primary", instance.ignore_own_link);
-        if !instance.track_interfaces.is_empty() {
-            self.to.open("track_interface");
-            instance.track_interfaces.iter().for_each(|one| self.to.line(&tracked_interface(one)));
-            self.to.close();
-        }
     }
 
     fn announcing(&mut self, own: &AnnounceSettings) {
@@ -151,7 +146,7 @@ fn peer(peer: &Peer) -> String {
     line
 }
 
-fn tracked_interface(tracked: &TrackedInterface) -> String {
+pub(super) fn tracked_interface(tracked: &TrackedInterface) -> String {
     let mut line = word(&tracked.interface);
     option(&mut line, "weight", (tracked.weight != 0).then_some(tracked.weight));
     flag(&mut line, "reverse", tracked.reverse);

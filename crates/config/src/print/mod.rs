@@ -3,7 +3,10 @@
 //! Includes, definitions, conditions and the inheritance from `global_defs` are gone: each instance says what
 //! holds for it. So two prints can be compared line by line.
 
+mod command;
 mod instance;
+mod notify;
+mod trackers;
 mod writer;
 
 pub(crate) use instance::virtual_address;
@@ -25,6 +28,9 @@ pub enum Secrets {
     Shown,
 }
 
+/// What stands for a secret.
+const MASK: &str = "********";
+
 /// How much a print says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
@@ -42,7 +48,7 @@ pub enum Detail {
 /// printed as near to it as possible. None that came out of [`crate::load`] is such.
 #[must_use]
 pub fn print(host: &Host, secrets: Secrets, detail: Detail) -> String {
-    let mut print = Print { to: Writer::default(), secrets, detail };
+    let mut print = Print::new(host, secrets, detail);
     let gaps = Gaps::of(host);
     print.globals(host, &gaps);
     for (interface, (arp, na)) in &gaps.by_interface {
@@ -53,6 +59,8 @@ pub fn print(host: &Host, secrets: Secrets, detail: Detail) -> String {
         print.setting("gna_interval", &seconds(*na), na.is_zero());
         print.to.close();
     }
+    print.trackers(host);
+    print.all_groups(host);
     for instance in &host.instances {
         print.to.gap();
         print.instance(instance);
@@ -60,13 +68,51 @@ pub fn print(host: &Host, secrets: Secrets, detail: Detail) -> String {
     print.to.finish()
 }
 
-struct Print {
-    to: Writer,
-    secrets: Secrets,
-    detail: Detail,
+/// The lines about what can be tracked, and the groups.
+pub(crate) fn definitions(host: &Host, secrets: Secrets) -> String {
+    let mut print = Print { weights: true, ..Print::new(host, secrets, Detail::Normal) };
+    print.trackers(host);
+    print.all_groups(host);
+    print.to.finish()
 }
 
-impl Print {
+/// The lines of `global_defs` about programs, pipes and mail.
+pub(crate) fn telling(host: &Host, secrets: Secrets) -> String {
+    let mut print = Print::new(host, secrets, Detail::Normal);
+    print.telling(host);
+    print.to.finish()
+}
+
+/// The lines of an instance about what it tracks by name and who is told.
+pub(crate) fn around(host: &Host, instance: &model::Instance, secrets: Secrets) -> String {
+    let mut print = Print { weights: true, ..Print::new(host, secrets, Detail::Normal) };
+    print.tracking(&[], &instance.tracking);
+    print.notify(&instance.notify);
+    print.switch("strict_mode", instance.strict);
+    print.flag("track_src_ip", instance.track_source);
+    print.to.finish()
+}
+
+struct Print<'a> {
+    to: Writer,
+    host: &'a Host,
+    secrets: Secrets,
+    detail: Detail,
+    /// Each tracked line says its weight, whatever the definition says.
+    weights: bool,
+}
+
+impl<'a> Print<'a> {
+    fn new(host: &'a Host, secrets: Secrets, detail: Detail) -> Self {
+        Self { to: Writer::default(), host, secrets, detail, weights: false }
+    }
+
+    fn telling(&mut self, host: &Host) {
+        self.programs(&host.script_settings);
+        self.host_notify(&host.notify);
+        self.mail(&host.mail);
+    }
+
     /// A keyword with its value; `usual`: that is its default.
     fn setting(&mut self, keyword: &str, value: &str, usual: bool) {
         let line = format!("{keyword} {value}");
@@ -108,6 +154,7 @@ impl Print {
         if !gaps.na.is_zero() {
             inner.setting("vrrp_gna_interval", &seconds(gaps.na), false);
         }
+        inner.telling(host);
         let lines = inner.to.finish();
         if !lines.is_empty() {
             self.to.open("global_defs");

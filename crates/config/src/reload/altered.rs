@@ -34,6 +34,9 @@ impl Pair<'_> {
         self.addresses(old, new, elsewhere, &mut list);
         self.tracked(old, new, &mut list);
         self.announcing(old, new, &mut list);
+        let mut more = Vec::new();
+        self.around((elsewhere.old, old), (elsewhere.new, new), &mut more);
+        list.append(&mut more);
         list
     }
 

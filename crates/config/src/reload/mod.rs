@@ -6,6 +6,7 @@
 mod altered;
 mod instance;
 mod lists;
+mod rest;
 
 use crate::source::Span;
 use crate::{Places, seconds};
@@ -296,6 +297,7 @@ impl Pair<'_> {
             let what = format!("vrrp_mcast_group6 {} → {}", old.group_v6, new.group_v6);
             list.push(self.group("vrrp_mcast_group6", what, users(Family::V6)));
         }
+        self.beside(old, new, &mut list);
         list
     }
 

@@ -1,8 +1,10 @@
 //! Hosts and texts out of thin air.
 
 use model::{
-    AnnounceSettings, Authentication, ChecksumForm, Host, Instance, Peer, Secret, Settings, TrackedInterface,
-    Transport, VirtualAddress,
+    Account, AnnounceSettings, Authentication, Bfd, ChecksumForm, Command, Deleted, Fifo, File, Hook, Host,
+    HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer, Notify, ParameterMatch, Peer, Process,
+    Script, Scripts, Secret, Settings, SyncGroup, TimedHook, Tracked, TrackedInterface, Tracking, Transport,
+    VirtualAddress, Weight,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -14,10 +16,13 @@ use std::time::Duration;
 use wire::{Family, Interval, Priority, Version, Vrid};
 
 /// Any host that the language can say.
-pub(crate) fn host() -> impl Strategy<Value = Host> {
+pub(crate) fn host() -> BoxedStrategy<Host> {
     let global = (option::of(word()), group_v4(), group_v6(), startup_delay());
-    (global, vec(instance(), 0..4), gaps()).prop_map(
-        |((router_id, group_v4, group_v6, startup_delay), list, gaps)| {
+    let told = (programs(), host_notify(), mail(), link_delays());
+    (global, told, vec(instance(), 0..4), gaps(), definitions())
+        .prop_map(|(global, told, list, gaps, definitions)| {
+            let (router_id, group_v4, group_v6, startup_delay) = global;
+            let (script_settings, notify, mail, link_delays) = told;
             let mut names = BTreeSet::new();
             let mut identities = BTreeSet::new();
             let mut instances: Vec<Instance> = list;
@@ -27,9 +32,285 @@ pub(crate) fn host() -> impl Strategy<Value = Host> {
                 let (arp, na) = gaps.get(&*instance.interface).copied().unwrap_or_default();
                 (instance.arp_gap, instance.na_gap) = (arp, na);
             }
-            Host { router_id, group_v4, group_v6, startup_delay, instances, ..Host::default() }
+            // Longer than partners wait is cut.
+            let mut link_delays = link_delays;
+            for delay in link_delays.iter_mut() {
+                if instances.iter().any(|i| i.interface == delay.interface) {
+                    delay.down = Duration::ZERO;
+                }
+            }
+            let host = Host {
+                router_id,
+                group_v4,
+                group_v6,
+                startup_delay,
+                instances,
+                script_settings,
+                notify,
+                mail,
+                link_delays,
+                ..Host::default()
+            };
+            with_trackers(host, definitions)
+        })
+        .boxed()
+}
+
+/// What can be tracked, what each instance and group shall track of it, and the groups.
+type Definitions =
+    (Vec<Script>, Vec<Process>, Vec<File>, Vec<Bfd>, Vec<SyncGroup>, Vec<[Vec<(usize, Weight)>; 4]>);
+
+fn definitions() -> BoxedStrategy<Definitions> {
+    let picks = || vec((0..3_usize, weight(253)), 0..3);
+    let group = (word(), any::<bool>(), vec((interface(), -253..=253_i16), 0..2), notify(false)).prop_map(
+        |(name, weights, interfaces, notify)| SyncGroup {
+            name: name.into(),
+            members: Vec::new(),
+            weights,
+            track_interfaces: interfaces
+                .into_iter()
+                .map(|(interface, weight)| TrackedInterface { interface, weight, reverse: false })
+                .collect(),
+            tracking: Tracking::default(),
+            notify,
         },
-    )
+    );
+    let kinds = (vec(script(), 0..3), vec(process(), 0..3), vec(file(), 0..3), vec(bfd(), 0..3));
+    (kinds, vec(group, 0..3), vec([picks(), picks(), picks(), picks()], 6))
+        .prop_map(|((scripts, processes, files, bfd), groups, picks)| {
+            (scripts, processes, files, bfd, groups, picks)
+        })
+        .boxed()
+}
+
+fn with_trackers(mut host: Host, (scripts, processes, files, bfd, groups, picks): Definitions) -> Host {
+    host.scripts = once(scripts, |s| s.name.clone());
+    host.processes = once(processes, |p| p.name.clone());
+    host.files = once(files, |f| f.name.clone());
+    host.bfd = once(bfd, |b| b.name.clone());
+    let names: [Vec<Arc<str>>; 4] = [
+        host.scripts.iter().map(|s| s.name.clone()).collect(),
+        host.processes.iter().map(|p| p.name.clone()).collect(),
+        host.files.iter().map(|f| f.name.clone()).collect(),
+        host.bfd.iter().map(|b| b.name.clone()).collect(),
+    ];
+    let tracking = |picks: &[Vec<(usize, Weight)>; 4], plain: bool| {
+        let list = |n: usize| {
+            let found = picks[n].iter().filter_map(|(at, weight)| {
+                let weight = if plain { Weight { value: 0, ..*weight } } else { *weight };
+                Some(Tracked { name: names[n].get(*at)?.clone(), weight })
+            });
+            once(found.collect(), |t| t.name.clone())
+        };
+        Tracking { scripts: list(0), processes: list(1), files: list(2), bfd: list(3) }
+    };
+    let mut free: Vec<Arc<str>> = host.instances.iter().map(|i| i.name.clone()).collect();
+    host.groups = once(groups, |g| g.name.clone());
+    for (n, group) in host.groups.iter_mut().enumerate() {
+        group.members = free.split_off(free.len().saturating_sub(1 + n));
+        group.tracking = tracking(&picks[n], !group.weights);
+        for tracked in group.track_interfaces.iter_mut().filter(|_| !group.weights) {
+            tracked.weight = 0;
+        }
+    }
+    host.groups.retain(|group| !group.members.is_empty());
+    for (instance, picks) in host.instances.iter_mut().zip(picks.iter().rev()) {
+        let grouped = host.groups.iter().any(|g| !g.weights && g.members.contains(&instance.name));
+        let plain = grouped || instance.settings.priority.is_owner();
+        instance.tracking = tracking(picks, plain);
+        for tracked in instance.track_interfaces.iter_mut().filter(|_| plain) {
+            tracked.weight = 0;
+        }
+    }
+    let used: BTreeSet<Arc<str>> = {
+        let own = host.instances.iter().map(|i| &i.tracking).chain(host.groups.iter().map(|g| &g.tracking));
+        own.flat_map(|t| t.all()).map(|t| t.name.clone()).collect()
+    };
+    let tracked = |list: fn(&Tracking) -> &Vec<Tracked>, name: &Arc<str>| {
+        let own = host.instances.iter().map(|i| &i.tracking).chain(host.groups.iter().map(|g| &g.tracking));
+        used.contains(name) && own.flat_map(list).any(|t| t.name == *name)
+    };
+    let scripts = host.scripts.iter().filter(|s| tracked(|t| &t.scripts, &s.name)).cloned().collect();
+    let processes = host.processes.iter().filter(|p| tracked(|t| &t.processes, &p.name)).cloned().collect();
+    let files = host.files.iter().filter(|f| tracked(|t| &t.files, &f.name)).cloned().collect();
+    (host.scripts, host.processes, host.files) = (scripts, processes, files);
+    host
+}
+
+fn once<T>(mut list: Vec<T>, name: impl Fn(&T) -> Arc<str>) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    list.retain(|one| seen.insert(name(one)));
+    list
+}
+
+fn weight(most: i16) -> impl Strategy<Value = Weight> {
+    (-most..=most, any::<bool>()).prop_map(|(value, reverse)| Weight { value, reverse })
+}
+
+fn command() -> BoxedStrategy<Command> {
+    let argument =
+        prop_oneof!["[a-z0-9/._-]{1,8}", "[ -~ä]{0,8}"].prop_filter("the name of a secret", |text| {
+            let text = text.to_ascii_lowercase();
+            !text.contains("pass")
+                && !text.contains("pwd")
+                && !text.contains("key")
+                && !text.contains("auth_")
+        });
+    let run = ("/[a-z0-9/._-]{1,8}", vec(argument, 0..4))
+        .prop_map(|(path, arguments)| Command::Run { path, arguments });
+    let readable = "/[a-z0-9._-]{1,8}".prop_map(|path| Command::Readable { path });
+    prop_oneof![4 => run, 1 => readable].boxed()
+}
+
+fn account() -> impl Strategy<Value = Account> {
+    let name = || "[a-z_][a-z0-9_.-]{1,8}".prop_map(|name| Arc::from(format!("{name}0")));
+    (name(), option::of(name())).prop_map(|(user, group)| Account { user, group })
+}
+
+fn hook() -> BoxedStrategy<Hook> {
+    (command(), option::of(account())).prop_map(|(command, account)| Hook { command, account }).boxed()
+}
+
+fn seconds(most: u64) -> impl Strategy<Value = Duration> {
+    (1..=most).prop_map(Duration::from_secs)
+}
+
+fn notify(of_instance: bool) -> BoxedStrategy<Notify> {
+    let deleted = prop_oneof![
+        Just(Deleted::AsFault),
+        Just(Deleted::Told(None)),
+        hook().prop_map(|hook| Deleted::Told(Some(hook))),
+    ];
+    let hooks = [(); 6].map(|()| option::of(hook()));
+    (hooks, deleted, option::of(any::<bool>()), option::of(any::<bool>()))
+        .prop_map(
+            move |([active, backup, fault, stop, any, lower_advert], deleted, mail, priority_changes)| {
+                Notify {
+                    active,
+                    backup,
+                    fault,
+                    stop,
+                    any,
+                    lower_advert: lower_advert.filter(|_| of_instance),
+                    deleted: if of_instance { deleted } else { Deleted::AsFault },
+                    mail,
+                    priority_changes,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn programs() -> BoxedStrategy<Scripts> {
+    let timed =
+        || option::of((hook(), seconds(1000)).prop_map(|(hook, timeout)| TimedHook { hook, timeout }));
+    (option::of(account()), any::<bool>(), timed(), timed())
+        .prop_map(|(account, security, startup, shutdown)| Scripts { account, security, startup, shutdown })
+        .boxed()
+}
+
+fn host_notify() -> BoxedStrategy<HostNotify> {
+    let fifo = || {
+        let fifo = (word(), option::of(account()), option::of(hook()));
+        option::of(fifo.prop_map(|(path, account, script)| Fifo { path, account, script }))
+    };
+    (fifo(), fifo(), any::<bool>(), any::<bool>())
+        .prop_map(|(fifo, vrrp_fifo, priority_changes, states_on_reload)| HostNotify {
+            fifo,
+            vrrp_fifo,
+            priority_changes,
+            states_on_reload,
+        })
+        .boxed()
+}
+
+fn mail() -> BoxedStrategy<Mail> {
+    let server = (word(), 1..=u16::MAX).prop_map(|(host, port)| MailServer { host, port });
+    let words =
+        (vec(word().prop_map(Arc::from), 0..3), option::of(word()), option::of(server), option::of(word()));
+    (words, seconds(4294), any::<bool>(), any::<bool>())
+        .prop_map(|((to, from, server, helo), connect_timeout, default, no_faults)| Mail {
+            to,
+            from,
+            server,
+            helo,
+            connect_timeout,
+            default,
+            no_faults,
+        })
+        .boxed()
+}
+
+fn link_delays() -> impl Strategy<Value = Vec<LinkDelay>> {
+    let time = || (0..=255_000_000_u64).prop_map(Duration::from_micros);
+    let delay =
+        (interface(), time(), time()).prop_map(|(interface, down, up)| LinkDelay { interface, down, up });
+    vec(delay, 0..3).prop_map(|list| once(list, |delay| delay.interface.clone()))
+}
+
+fn script() -> BoxedStrategy<Script> {
+    let time = || (1..=4_294_000_u64).prop_map(Duration::from_millis);
+    let times = (time(), option::of(time()), 1..=0x7fff_ffff_u32, 1..=9_u32);
+    (word(), command(), option::of(account()), times, weight(253), any::<bool>())
+        .prop_map(|(name, command, account, (interval, timeout, rise, fall), weight, starts_failed)| Script {
+            name: name.into(),
+            command,
+            account,
+            interval,
+            timeout,
+            rise,
+            fall,
+            weight,
+            starts_failed,
+        })
+        .boxed()
+}
+
+fn process() -> BoxedStrategy<Process> {
+    let delay = || prop_oneof![Just(0), 1..=3_600_000_000_u64].prop_map(Duration::from_micros);
+    let matching = proptest::sample::select(vec![
+        ParameterMatch::Exact,
+        ParameterMatch::Initial,
+        ParameterMatch::Partial,
+    ]);
+    let what = (word(), word(), vec(word(), 0..3), matching, any::<bool>());
+    let many = prop_oneof![
+        Just((0, Some(0))),
+        (1..=9_u32).prop_map(|n| (n, None)),
+        (1..=9_u32, 0..9_u32).prop_map(|(n, more)| (n, Some(n + more))),
+    ];
+    (what, weight(254), many, delay(), delay())
+        .prop_map(|(what, weight, (fewest, most), end_delay, begin_delay)| {
+            let (name, path, parameters, parameter_match, full_command) = what;
+            Process {
+                name: name.into(),
+                path,
+                parameters,
+                parameter_match,
+                full_command,
+                weight,
+                fewest,
+                most,
+                end_delay,
+                begin_delay,
+            }
+        })
+        .boxed()
+}
+
+fn file() -> impl Strategy<Value = File> {
+    let initial =
+        (any::<i32>(), any::<bool>()).prop_map(|(value, overwrite)| InitialNumber { value, overwrite });
+    (word(), word(), weight(254), option::of(initial)).prop_map(|(name, path, weight, initial)| File {
+        name: name.into(),
+        path,
+        weight,
+        initial,
+    })
+}
+
+fn bfd() -> impl Strategy<Value = Bfd> {
+    (word(), weight(253)).prop_map(|(name, weight)| Bfd { name: name.into(), weight })
 }
 
 const INTERFACES: [&str; 5] = ["eth0", "bond0.100", "include", "@x", "a#b\\c"];
@@ -132,12 +413,12 @@ fn announce() -> impl Strategy<Value = AnnounceSettings> {
     ]
 }
 
-fn settings(family: Family) -> impl Strategy<Value = Settings> {
+fn settings(family: Family) -> BoxedStrategy<Settings> {
     let version = if family == Family::V6 { Just(true).boxed() } else { any::<bool>().boxed() };
     let times = (1..=4095_u16, 1..=255_u8, prop_oneof![Just(0), 1..=1_000_000_000_u64], 1..=100_u8);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (version, 1..=255_u8, 1..=255_u8, times, flags, announce()).prop_map(
-        move |(third, vrid, priority, (centis, seconds, delay, down_adverts), flags, announce)| {
+    (version, 1..=255_u8, 1..=255_u8, times, flags, announce())
+        .prop_map(move |(third, vrid, priority, (centis, seconds, delay, down_adverts), flags, announce)| {
             let version = if third { Version::V3 } else { Version::V2 };
             let (preempt, owner_ignores, lower, higher) = flags;
             let interval = if third { Interval::from_centis(centis) } else { Interval::from_secs(seconds) };
@@ -155,11 +436,11 @@ fn settings(family: Family) -> impl Strategy<Value = Settings> {
                 announce,
                 ..Settings::new(version, family, Vrid::new(vrid).unwrap())
             }
-        },
-    )
+        })
+        .boxed()
 }
 
-fn transport(family: Family) -> impl Strategy<Value = Transport> {
+fn transport(family: Family) -> BoxedStrategy<Transport> {
     let group = match family {
         Family::V4 => group_v4().prop_map(IpAddr::V4).boxed(),
         Family::V6 => group_v6().prop_map(IpAddr::V6).boxed(),
@@ -174,7 +455,7 @@ fn transport(family: Family) -> impl Strategy<Value = Transport> {
             peers.retain(|peer| seen.insert(peer.address));
             Transport::Unicast { source, peers, ttl }
         });
-    prop_oneof![multicast, unicast]
+    prop_oneof![multicast, unicast].boxed()
 }
 
 fn authentication(version: Version) -> BoxedStrategy<Authentication> {
@@ -190,24 +471,27 @@ fn authentication(version: Version) -> BoxedStrategy<Authentication> {
     .boxed()
 }
 
-fn instance() -> impl Strategy<Value = Instance> {
-    (any_family(), interface()).prop_flat_map(|(family, interface)| {
-        (settings(family), Just(interface)).prop_flat_map(move |(settings, interface)| {
-            let lists = (
-                vec(address(family, interface.clone()), 0..4),
-                vec(any_family(), 0..3).prop_flat_map({
-                    let interface = interface.clone();
-                    move |families| {
-                        families.into_iter().map(|f| address(f, interface.clone())).collect::<Vec<_>>()
-                    }
-                }),
-                vec((interface_to_track(), -253..=253_i16, any::<bool>()), 0..3),
-            );
-            let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-            let how = (transport(family), authentication(settings.version));
-            (word(), how, lists, flags, Just((settings, interface))).prop_map(built)
+fn instance() -> BoxedStrategy<Instance> {
+    (any_family(), interface())
+        .prop_flat_map(|(family, interface)| {
+            (settings(family), Just(interface)).prop_flat_map(move |(settings, interface)| {
+                let lists = (
+                    vec(address(family, interface.clone()), 0..4),
+                    vec(any_family(), 0..3).prop_flat_map({
+                        let interface = interface.clone();
+                        move |families| {
+                            families.into_iter().map(|f| address(f, interface.clone())).collect::<Vec<_>>()
+                        }
+                    }),
+                    vec((interface_to_track(), -253..=253_i16, any::<bool>()), 0..3),
+                );
+                let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+                let how = (transport(family), authentication(settings.version));
+                let told = (notify(true), any::<bool>());
+                (word(), how, lists, flags, Just((settings, interface)), told).prop_map(built)
+            })
         })
-    })
+        .boxed()
 }
 
 fn interface_to_track() -> impl Strategy<Value = Arc<str>> {
@@ -215,10 +499,18 @@ fn interface_to_track() -> impl Strategy<Value = Arc<str>> {
 }
 
 type Lists = (Vec<VirtualAddress>, Vec<VirtualAddress>, Vec<(Arc<str>, i16, bool)>);
-type Parts =
-    (String, (Transport, Authentication), Lists, (bool, bool, bool, bool, bool), (Settings, Arc<str>));
+type Parts = (
+    String,
+    (Transport, Authentication),
+    Lists,
+    (bool, bool, bool, bool, bool),
+    (Settings, Arc<str>),
+    (Notify, bool),
+);
 
-fn built((name, (transport, authentication), lists, flags, (mut settings, interface)): Parts) -> Instance {
+fn built(
+    (name, (transport, authentication), lists, flags, (mut settings, interface), (notify, track_source)): Parts,
+) -> Instance {
     let (mut addresses, mut excluded, trackers) = lists;
     let (wants_active, ignore_own_link, message, skip_check, check_source) = flags;
     let mut seen = BTreeSet::new();
@@ -252,10 +544,10 @@ fn built((name, (transport, authentication), lists, flags, (mut settings, interf
         addresses,
         excluded,
         track_interfaces: tracked,
-        tracking: model::Tracking::default(),
+        tracking: Tracking::default(),
         ignore_own_link,
-        track_source: false,
-        notify: model::Notify::default(),
+        track_source,
+        notify,
         strict: false,
         arp_gap: Duration::ZERO,
         na_gap: Duration::ZERO,
