@@ -56,14 +56,18 @@ impl Writer {
 ///
 /// The language has no way to write a double quote or a line end, so no word that was read holds one.
 pub(super) fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '#' | '!' | '{' | '}' | '$' | '\\');
-    // At the start of a line these begin conditions and repetitions.
-    let mark = text.starts_with(['@', '~']);
-    if !text.is_empty() && !mark && text.chars().all(plain) && !text.starts_with("include") {
-        String::from(text)
-    } else {
-        ["\"", text, "\""].concat()
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '#' | '!' | '{' | '}' | '$');
+    // At the start of a line these begin conditions, repetitions and includes.
+    let mark = text.is_empty() || text.starts_with(['@', '~']) || text.starts_with("include");
+    if !mark && text.chars().all(plain) {
+        return String::from(text);
     }
+    // A backslash right before the quote would hide it from the search for comments.
+    let escapable = |c: char| plain(c) || matches!(c, '#' | '!');
+    if text.ends_with('\\') && !mark && text.chars().all(escapable) {
+        return text.replace('#', "\\#").replace('!', "\\!");
+    }
+    ["\"", text, "\""].concat()
 }
 
 #[cfg(test)]
@@ -72,12 +76,13 @@ mod tests {
 
     #[test]
     fn words_are_quoted_where_they_must_be() {
-        for text in ["eth0", "10.0.0.3/24", "VI-1", "a@b", "fe80::1", "it's"] {
+        for text in ["eth0", "10.0.0.3/24", "VI-1", "a@b", "fe80::1", "it's", "a\\b", "\\"] {
             assert_eq!(word(text), text);
         }
-        for text in ["", "a b", "a#b", "a!", "{", "$x", "@lb01", "~SEQ", "include", "ä", "a\\b"] {
+        for text in ["", "a b", "a#b", "a!", "{", "$x", "@lb01", "~SEQ", "include", "ä", "a\\#b"] {
             assert_eq!(word(text), alloc::format!("\"{text}\""));
         }
+        assert_eq!(word("a#\\"), "a\\#\\");
     }
 
     #[test]
