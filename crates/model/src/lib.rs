@@ -202,6 +202,16 @@ pub enum Transport {
     },
 }
 
+impl Transport {
+    /// The source address that was chosen.
+    #[must_use]
+    pub const fn source(&self) -> Option<IpAddr> {
+        match self {
+            Self::Multicast { source, .. } | Self::Unicast { source, .. } => *source,
+        }
+    }
+}
+
 /// VRRP version 2 authentication (RFC 2338 section 5.3.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {

@@ -115,6 +115,8 @@ impl Lower<'_> {
         let excluded = self.unlisted(&mut draft, &addresses, interface.as_ref());
         let (track_interfaces, interfaces) = self.tracked(&mut draft, interface.as_ref());
         let owner_ignores_adverts = self.owner_ignores(&draft, globals, priority);
+        // A source of the other family was dropped, and that was reported.
+        let track_source = self.track_source(draft.track_source, source) && transport.source().is_some();
         if draft.vrid.is_none() && !draft.vrid_refused {
             self.findings.add(Id::VridMissing, draft.header, |d| {
                 d.say(format!("`{}` has no virtual_router_id", draft.name))
@@ -149,7 +151,7 @@ impl Lower<'_> {
             track_interfaces,
             tracking: tracking(&draft.lines),
             ignore_own_link: draft.ignore_own_link,
-            track_source: self.track_source(draft.track_source, source),
+            track_source,
             notify: draft.notify,
             strict,
             arp_gap: gaps.arp.unwrap_or(globals.arp_gap),

@@ -529,6 +529,7 @@ fn built(
         Transport::Multicast { .. } => false,
         Transport::Unicast { peers, .. } => peers.iter().any(|p| p.min_ttl.or(p.max_ttl).is_some()),
     };
+    let sourced = transport.source().is_some();
     // `state MASTER` neither waits to preempt nor refuses to.
     if wants_active {
         (settings.preempt, settings.preempt_delay) = (true, Duration::ZERO);
@@ -546,7 +547,7 @@ fn built(
         track_interfaces: tracked,
         tracking: Tracking::default(),
         ignore_own_link,
-        track_source,
+        track_source: track_source && sourced,
         notify,
         strict: false,
         arp_gap: Duration::ZERO,
