@@ -118,24 +118,41 @@ pub fn environment() -> BTreeMap<String, String> {
 /// Reads a configuration with everything that it includes.
 #[must_use]
 pub fn read(path: &Path, surroundings: &Surroundings) -> Read {
-    complete(path, surroundings, Files::default())
+    complete(path, content(path, Rule::Main), surroundings, Files::default())
 }
 
-/// Reads configurations, each by itself. No two of their files have the same id, so that a finding can have
+/// Reads configurations, each by itself; `-` is standard input. No two of their files have the same id, so that a finding can have
 /// places in several of them.
 #[must_use]
 pub fn read_each(paths: &[PathBuf], surroundings: &Surroundings) -> Vec<Read> {
     let mut reads: Vec<Read> = Vec::new();
     for path in paths {
         let sources = Sources::apart_from(reads.iter().map(Read::sources));
-        reads.push(complete(path, surroundings, Files { sources, ..Files::default() }));
+        let files = Files { sources, ..Files::default() };
+        let main = if path.as_os_str() == "-" {
+            limited(std::io::stdin().lock())
+        } else {
+            content(path, Rule::Main)
+        };
+        reads.push(complete(path, main, surroundings, files));
     }
     reads
 }
 
-fn complete(path: &Path, surroundings: &Surroundings, mut files: Files) -> Read {
-    let name = path.display().to_string();
-    let absent = match content(path, Rule::Main) {
+/// The name of a configuration as users see it; `-` is standard input.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn complete(
+    path: &Path,
+    main: Result<Vec<u8>, Refusal>,
+    surroundings: &Surroundings,
+    mut files: Files,
+) -> Read {
+    let name = shown(path);
+    let absent = match main {
         Ok(bytes) => {
             let id = files.sources.add_root(name, bytes);
             files.add(path, id);
@@ -229,13 +246,6 @@ enum Rule {
 
 /// The bytes of a regular file, or why there are none. (A pipe would be empty at the next reload.)
 fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
-    let refusal = |error: std::io::Error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            Refusal::Missing
-        } else {
-            Refusal::Unreadable(error.to_string())
-        }
-    };
     let check = |metadata: fs::Metadata| match metadata {
         directory if directory.is_dir() => Err(Refusal::Directory),
         other if !other.is_file() => Err(Refusal::NotRegular),
@@ -248,9 +258,22 @@ fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
     let no_wait = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = fs::OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(refusal)?;
     check(file.metadata().map_err(refusal)?)?;
+    limited(file)
+}
+
+fn refusal(error: std::io::Error) -> Refusal {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        Refusal::Missing
+    } else {
+        Refusal::Unreadable(error.to_string())
+    }
+}
+
+/// Everything, unless it is too much.
+fn limited(from: impl std::io::Read) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_LIMIT).unwrap_or(u64::MAX);
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(refusal)?;
+    from.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(refusal)?;
     if bytes.len() > FILE_LIMIT { Err(Refusal::TooLarge) } else { Ok(bytes) }
 }
 

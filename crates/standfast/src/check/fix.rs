@@ -12,8 +12,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Each round mends up to a hundred findings of a kind.
-const ROUNDS: usize = 100;
+/// So many bytes are read again to mend a configuration. Each round mends up to a hundred findings of a kind.
+const ENOUGH: usize = 512 << 20;
+/// The same to say how many findings could be mended: a large file is not read many times for that.
+const GLANCE: usize = 4 << 20;
 /// So many fixes of a round are tried one by one when they do not go together.
 const SINGLE: usize = 200;
 
@@ -34,13 +36,26 @@ struct MendedFile {
 
 /// Applies the safe fixes in memory.
 pub(super) fn mend(read: &Read, surroundings: &Surroundings) -> Mended {
+    mend_within(read, surroundings, ENOUGH)
+}
+
+/// How many findings can be mended; in a large file perhaps more.
+pub(super) fn mendable(read: &Read, surroundings: &Surroundings) -> usize {
+    mend_within(read, surroundings, GLANCE).findings
+}
+
+fn mend_within(read: &Read, surroundings: &Surroundings, budget: usize) -> Mended {
     let Read::Done { sources: original, diagnostics, omitted, .. } = read else { return Mended::default() };
     let mut sources = original.clone();
     let mut state = State { diagnostics: diagnostics.clone(), omitted: omitted.clone() };
     let mut findings = 0;
-    for _ in 0..ROUNDS {
+    let size = original.files().map(|file| original.bytes(file).len()).sum::<usize>().max(1);
+    let mut tries = (budget / size).clamp(1, 10_000);
+    loop {
         let fixes = applicable(&state.diagnostics, &sources);
-        let Some((next, then, count)) = round(&sources, &state, &fixes, surroundings) else { break };
+        let Some((next, then, count)) = round(&sources, &state, &fixes, surroundings, &mut tries) else {
+            break;
+        };
         (sources, state) = (next, then);
         findings += count;
     }
@@ -85,16 +100,19 @@ fn round(
     state: &State,
     fixes: &[(Id, Fix)],
     surroundings: &Surroundings,
+    tries: &mut usize,
 ) -> Option<(Sources, State, usize)> {
-    if fixes.is_empty() {
+    if fixes.is_empty() || *tries == 0 {
         return None;
     }
+    *tries -= 1;
     if let Some((next, then)) = attempt(sources, state, fixes, surroundings) {
         return Some((next, then, fixes.len()));
     }
     // From the end, so that the places of those before stay.
     let mut best: Option<(Sources, State, usize)> = None;
-    for fix in fixes.iter().rev().take(SINGLE) {
+    for fix in fixes.iter().rev().take(SINGLE.min(*tries)) {
+        *tries -= 1;
         let (from, base) = best.as_ref().map_or((sources, state), |(s, t, _)| (s, t));
         if let Some((next, then)) = attempt(from, base, std::slice::from_ref(fix), surroundings) {
             let count = best.as_ref().map_or(0, |(.., count)| *count) + 1;
@@ -453,7 +471,7 @@ mod tests {
             let total = |counts: &BTreeMap<Id, usize>| counts.values().sum::<usize>();
             prop_assert!(characters || total(&is) <= total(&was) - mended.findings);
             let fixes = applicable(&after.diagnostics, &sources);
-            prop_assert!(round(&sources, &after, &fixes, &surroundings).is_none(), "a second run changes nothing");
+            prop_assert!(round(&sources, &after, &fixes, &surroundings, &mut 100).is_none(), "a second run changes nothing");
         }
     }
 }

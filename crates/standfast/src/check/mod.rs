@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
     standfast explain ID tells more about a finding."
 )]
 pub struct Args {
-    /// Configurations; two and more are also compared, as nodes of one cluster [default: the one that `run`
+    /// Configurations, - for standard input; two and more are also compared, as nodes of one cluster [default: the one that `run`
     /// would read]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -117,6 +117,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     if let Runner::Keepalived(release) = args.runner {
         surroundings.keepalived = Some(release);
     }
+    if args.fix && files.iter().any(|file| file.as_os_str() == "-") {
+        let _ = writeln!(io::stderr(), "--fix changes files; standard input is none");
+        return 2;
+    }
     if args.fix && !mend_each(files, &surroundings, args, out) {
         return 2;
     }
@@ -194,13 +198,15 @@ impl<'a> Part<'a> {
             Read::Done { host, .. } => host.as_ref(),
             Read::Absent { .. } => None,
         };
-        let files = vec![file.display().to_string()];
-        let mendable = fix::mend(read, surroundings).findings;
+        let files = vec![sources::shown(file)];
+        // Standard input cannot be changed.
+        let is_file = file.as_os_str() != "-";
+        let mendable = if is_file { fix::mendable(read, surroundings) } else { 0 };
         Self { files, diagnostics: read.diagnostics(), omitted: read.omitted(), host, mendable }
     }
 
     fn together(comparison: &'a Comparison, files: &[PathBuf]) -> Self {
-        let files = files.iter().map(|file| file.display().to_string()).collect();
+        let files = files.iter().map(|file| sources::shown(file)).collect();
         let (diagnostics, omitted) = (&comparison.diagnostics, &comparison.omitted);
         Self { files, diagnostics, omitted, host: None, mendable: 0 }
     }

@@ -42,27 +42,50 @@ fn end(part: &Part<'_>, out: &mut dyn Write) -> io::Result<()> {
     for (id, count) in part.omitted {
         writeln!(out, "... and {count} more of {id}")?;
     }
-    let tally = part.tally();
-    let found = if tally == Tally::default() { "no findings".to_owned() } else { tally.text() };
-    let unbuilt = part.diagnostics.iter().filter(|d| d.id == Id::NotBuilt && d.keyword.is_some()).count();
-    let unbuilt = if unbuilt < 2 { String::new() } else { format!(" ({unbuilt} not built yet)") };
+    let found = said(part);
     let size = part.host.map_or_else(String::new, |host| {
         let addresses = host.instances.iter().map(|i| i.held_addresses().count()).sum();
         let instances = counted(host.instances.len(), "instance");
         format!(": {instances}, {}", counted(addresses, "address"))
     });
     let compared = if part.files.len() > 1 { " compared" } else { "" };
-    writeln!(out, "{}{compared}: {found}{unbuilt}{size}", part.files.join(", "))
+    writeln!(out, "{}{compared}: {found}{size}", part.files.join(", "))
+}
+
+/// `1 error, 7 warnings (3 not built yet), 1 note`.
+fn said(part: &Part<'_>) -> String {
+    let Tally { errors, warnings, notes } = part.tally();
+    if errors + warnings + notes == 0 {
+        return "no findings".to_owned();
+    }
+    let unbuilt = part.diagnostics.iter().filter(|d| d.id == Id::NotBuilt && d.keyword.is_some()).count();
+    let remark = match unbuilt {
+        0 => String::new(),
+        all if all == warnings => " (not built yet)".to_owned(),
+        some => format!(" ({some} not built yet)"),
+    };
+    let before = Tally { errors, warnings, notes: 0 }.text();
+    let after = Tally { notes, ..Tally::default() }.text();
+    let comma = if before.is_empty() || after.is_empty() { "" } else { ", " };
+    format!("{before}{remark}{comma}{after}")
 }
 
 /// What to do now.
 fn next_step(parts: &[Part<'_>], out: &mut dyn Write) -> io::Result<()> {
-    let worst = parts.iter().flat_map(|part| part.diagnostics).max_by_key(|d| d.severity);
-    let Some(worst) = worst else { return Ok(()) };
-    writeln!(out, "more about a finding: standfast explain {}", worst.id)?;
+    let all = || parts.iter().flat_map(|part| part.diagnostics);
+    // What is worst; among equals the last, which is the nearest. Keywords that are not built are no riddle.
+    let worst = all().filter(|d| d.keyword.is_none()).max_by_key(|d| d.severity);
+    match worst {
+        Some(worst) => writeln!(out, "more about a finding: standfast explain {}", worst.id)?,
+        None => match all().find_map(|d| d.keyword) {
+            Some(keyword) => writeln!(out, "more about a keyword: standfast explain {keyword}")?,
+            None => return Ok(()),
+        },
+    }
     let count = parts.iter().map(|part| part.mendable).sum::<usize>();
     match count {
         0 => Ok(()),
+        1 => writeln!(out, "--fix can mend one of them; --fix --dry-run shows how"),
         _ => writeln!(out, "--fix can mend {count} of them; --fix --dry-run shows how"),
     }
 }
@@ -102,7 +125,8 @@ fn together(
     form: Form,
 ) -> Diagnostic {
     let names: Vec<&str> = group.iter().filter_map(|d| d.keyword).collect();
-    let what = if first.id == Id::NotBuilt { "are not built yet" } else { "have no effect here" };
+    let what =
+        if first.id == Id::NotBuilt { "are not built yet and do nothing" } else { "have no effect here" };
     let mut one = Diagnostic { labels: Vec::new(), help: None, ..first.clone() };
     one.message = match form {
         Form::Full => format!("{} keywords {what}", names.len()),
