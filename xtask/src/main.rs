@@ -26,6 +26,8 @@ Chores of the project:
   cargo xtask test [--fast]   every check and test there is; installs missing Debian packages when root.
                               --fast leaves out the slow end-to-end tests
   cargo xtask tidy            the rules that no compiler checks: arrows between crates, purity, unsafe, licences
+  cargo xtask sim --seed N    the story of the simulated world that this number means
+  cargo xtask sim --seeds N   which of the first N worlds go wrong
   cargo xtask demo [ARG...]   the demonstration, built as the benches are
 ";
 
@@ -46,6 +48,10 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["test"] => test::run(test::Extent::Everything),
         ["test", "--fast"] => test::run(test::Extent::Fast),
         ["tidy"] => tidy::run(),
+        ["sim", rest @ ..] => {
+            let cargo = ["run", "--quiet", "-p", "sim", "--example", "sim", "--"];
+            shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
+        }
         ["demo", rest @ ..] => {
             let cargo = ["run", "--quiet", "--profile", "lab", "-p", "standfast", "--", "demo"];
             shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()

@@ -1,0 +1,53 @@
+//! A daemon that has nothing under way holds the addresses of its Active routers, all of them and no others, and what it
+//! says that it holds is what its kernel has.
+
+use super::Violation;
+use crate::trace::name;
+use crate::world::World;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use node::event::Standing;
+use node::status::{AddressState, Status};
+
+pub(crate) fn look(world: &mut World) -> Result<(), Violation> {
+    let now = world.now;
+    for (n, machine) in world.machines.iter_mut().enumerate() {
+        let Some(status) = machine.news(now) else { continue };
+        let marked: BTreeSet<_> =
+            machine.kernel.marked().map(|place| (place.address, place.prefix)).collect();
+        let fault = |what| Err(Violation::new(now, "holding", format!("{}: {what}", name(n))));
+        if let Some(what) = contradiction(&status) {
+            return fault(what);
+        }
+        let all = status.instances.iter().flat_map(|instance| &instance.addresses);
+        let held = all.filter(|address| address.state == AddressState::Held);
+        let held: BTreeSet<_> = held.map(|address| (address.address, address.prefix)).collect();
+        if held != marked {
+            return fault(format!("it says that it holds {held:?}, and its kernel has {marked:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What is not as the role of its router demands.
+fn contradiction(status: &Status) -> Option<alloc::string::String> {
+    for instance in &status.instances {
+        let is_active = instance.standing == Standing::Active;
+        for address in &instance.addresses {
+            let is_right = match address.state {
+                AddressState::Held | AddressState::Foreign => is_active,
+                AddressState::Absent => !is_active,
+                AddressState::Refused(_) => is_active,
+                AddressState::Adding | AddressState::Removing => false,
+            };
+            if !is_right {
+                let (standing, state) = (instance.standing, address.state);
+                return Some(format!(
+                    "{} is {standing:?}, and {} is {state:?}",
+                    instance.name, address.address
+                ));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,57 @@
+//! What must hold in every world, each in a file of its own.
+
+pub(crate) mod holding;
+pub(crate) mod peace;
+pub(crate) mod settled;
+pub(crate) mod stopped;
+pub(crate) mod two_owners;
+
+use crate::world::World;
+use alloc::string::String;
+use core::fmt;
+use timeline::Instant;
+
+/// Something happened that must not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Instant,
+    /// Which oracle saw it.
+    pub oracle: &'static str,
+    /// What it saw.
+    pub what: String,
+}
+
+impl Violation {
+    pub(crate) const fn new(at: Instant, oracle: &'static str, what: String) -> Self {
+        Self { at, oracle, what }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}: {}", self.at, self.oracle, self.what)
+    }
+}
+
+/// What the oracles remember.
+#[derive(Debug, Default)]
+pub(crate) struct Oracles {
+    two_owners: two_owners::Memory,
+    peace: peace::Memory,
+}
+
+impl Oracles {
+    /// After each moment in which something happened.
+    pub(crate) fn look(&mut self, world: &mut World) -> Result<(), Violation> {
+        stopped::look(world)?;
+        holding::look(world)?;
+        two_owners::look(&mut self.two_owners, world)
+    }
+
+    /// The same when nothing is to change any more.
+    pub(crate) fn look_in_peace(&mut self, world: &mut World) -> Result<(), Violation> {
+        self.look(world)?;
+        peace::look(&mut self.peace, world)
+    }
+}

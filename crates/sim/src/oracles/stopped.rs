@@ -1,0 +1,17 @@
+//! A daemon that ended in order leaves nothing behind.
+
+use super::Violation;
+use crate::trace::name;
+use crate::world::World;
+use alloc::format;
+
+pub(crate) fn look(world: &World) -> Result<(), Violation> {
+    for n in &world.ended {
+        let Some(machine) = world.machines.get(*n) else { continue };
+        if let Some(place) = machine.kernel.marked().next() {
+            let what = format!("{} has ended and still holds {}", name(*n), place.address);
+            return Err(Violation::new(world.now, "stopped", what));
+        }
+    }
+    Ok(())
+}
