@@ -13,8 +13,6 @@ use wire::Mac;
 
 /// The interface of every machine.
 pub(crate) const ETH0: InterfaceIndex = 2;
-/// What the hand needs for one order when all is well.
-pub(crate) const BRISK: Duration = Duration::from_micros(300);
 
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -36,7 +34,7 @@ struct Kept {
 }
 
 impl Kernel {
-    pub(crate) fn new(number: u8, own: &[(IpAddr, u8)]) -> Self {
+    pub(crate) fn new(number: u8, own: &[(IpAddr, u8)], delay: Duration) -> Self {
         let link = Link {
             index: ETH0,
             name: "eth0".into(),
@@ -56,7 +54,7 @@ impl Kernel {
             link,
             addresses: own.collect(),
             refuses: BTreeSet::new(),
-            delay: BRISK,
+            delay,
             queue: VecDeque::new(),
             last_remove: BTreeMap::new(),
         }

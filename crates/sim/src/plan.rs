@@ -1,6 +1,5 @@
 //! What a seed means: a cluster, and a storm that comes over it.
 
-use crate::kernel::BRISK;
 use crate::lan::Path;
 use crate::random::Random;
 use alloc::boxed::Box;
@@ -59,6 +58,8 @@ pub(crate) enum Step {
 pub(crate) struct Plan {
     /// The configuration of each machine when all is well.
     pub(crate) hosts: Vec<Host>,
+    /// What the hands need for one order when all is well.
+    pub(crate) hand: Duration,
     /// In the order of time.
     pub(crate) steps: Vec<(Instant, Step)>,
 }
@@ -67,7 +68,9 @@ impl Plan {
     pub(crate) fn new(random: &mut Random) -> Self {
         let machines = 2 + random.index(3);
         let hosts = cluster(random, machines);
-        let mut plan = Self { hosts, steps: Vec::new() };
+        // Some worlds have slow kernels: then minds change while something is being set.
+        let hand = if random.permille(250) { random.millis(1, 250) } else { Duration::from_micros(300) };
+        let mut plan = Self { hosts, hand, steps: Vec::new() };
         for n in 0..machines {
             plan.steps.push((Instant::EPOCH + random.millis(0, 3_000), Step::Start(n)));
         }
@@ -106,7 +109,7 @@ impl Plan {
             4 => (Step::Freeze(n, until.since(from)), Step::Overrun(n)),
             5 => (Step::Freeze(n, random.millis(1, 1_500)), Step::Stall(n, random.millis(1, 500))),
             6 => (Step::Stall(n, random.millis(1, 400)), Step::Stall(n, random.millis(1, 400))),
-            7 => (Step::Hand(n, random.millis(1, 400)), Step::Hand(n, BRISK)),
+            7 => (Step::Hand(n, random.millis(1, 400)), Step::Hand(n, self.hand)),
             8 => (Step::Up(n, false), Step::Up(n, true)),
             9 => (Step::Carrier(n, false), Step::Carrier(n, true)),
             10 => (Step::Steal(n, address), Step::Steal(n, address)),

@@ -1,7 +1,7 @@
 //! The loop: the next thing that happens, whoever it happens to.
 
 use crate::clock::Clock;
-use crate::kernel::{BRISK, ETH0, Kernel};
+use crate::kernel::{ETH0, Kernel};
 use crate::lan::Lan;
 use crate::machine::{Machine, Spin};
 use crate::oracles::Violation;
@@ -13,13 +13,14 @@ use alloc::vec::Vec;
 use model::Host;
 use node::event::Event;
 use node::io::{Effect, Transmit};
-use timeline::Instant;
+use timeline::{Duration, Instant};
 
 pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) machines: Vec<Machine>,
     lan: Lan,
     hosts: Vec<Host>,
+    hand: Duration,
     steps: VecDeque<(Instant, Step)>,
     trace: Trace,
     spin: Spin,
@@ -32,7 +33,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(plan: &Plan, mut random: Random) -> Self {
         let machines = (0..plan.hosts.len()).map(|n| {
-            let kernel = Kernel::new(u8::try_from(n + 1).unwrap_or(u8::MAX), &own(n));
+            let kernel = Kernel::new(u8::try_from(n + 1).unwrap_or(u8::MAX), &own(n), plan.hand);
             Machine::new(kernel, Clock::new(&mut random))
         });
         Self {
@@ -40,6 +41,7 @@ impl World {
             machines: machines.collect(),
             lan: Lan::new(Random::new(random.next())),
             hosts: plan.hosts.clone(),
+            hand: plan.hand,
             steps: plan.steps.iter().cloned().collect(),
             trace: Trace::default(),
             spin: Spin::default(),
@@ -168,7 +170,7 @@ impl World {
         self.lan.heal();
         for (machine, host) in self.machines.iter_mut().zip(&self.hosts) {
             machine.wake(self.now);
-            machine.kernel.delay = BRISK;
+            machine.kernel.delay = self.hand;
             machine.kernel.refuses.clear();
             machine.change(|kernel, notices| {
                 kernel.set_up(true, notices);
