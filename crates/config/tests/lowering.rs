@@ -429,3 +429,16 @@ fn places_tell_where_things_stand() {
     assert_eq!((line(a.line("nopreempt")), a.find("nopreempt")), (1, None), "the header");
     assert!(outcome.places.instance("B").is_none());
 }
+
+#[test]
+fn a_prefix_length_does_not_cost_a_peer() {
+    let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\npriority 9\n\
+        unicast_src_ip 10.0.0.5/24\nunicast_peer {\n10.0.0.6/24\n}\nvirtual_ipaddress {\n10.0.0.3\n}\n}\n";
+    assert_eq!(common::places(text), ["5:16 bad-address", "7:1 bad-address"]);
+    let (_, outcome) = common::outcome(text);
+    let Transport::Unicast { source, peers, .. } = &outcome.host.unwrap().instances[0].transport else {
+        panic!("multicast")
+    };
+    assert_eq!(*source, Some("10.0.0.5".parse().unwrap()));
+    assert_eq!(peers[0].address, "10.0.0.6".parse::<std::net::IpAddr>().unwrap());
+}

@@ -120,6 +120,35 @@ fn instances_find_their_partners_whatever_is_wrong() {
 }
 
 #[test]
+fn what_was_dropped_is_not_missing() {
+    let script = "vrrp_script chk {\nscript /bin/true\ninterval 2\nweight 5\n}\n";
+    let file = |priority| format!("{script}{}", node(50, priority, "track_script {\nchk\n}"));
+    // At priority 255 a weight is dropped, and that was said.
+    assert!(said(&[("a", &file(255)), ("b", &file(200))]).is_empty());
+    let none = format!("{script}{}", node(50, 255, ""));
+    assert_eq!(said(&[("a", &none), ("b", &file(200))]), ["b:11 pair-tracking [a:6]"]);
+}
+
+#[test]
+fn sums_over_several_failures_count() {
+    let file = |priority, first: i16, second: i16| {
+        node(50, priority, &format!("track_interface {{\neth1 weight {first}\neth2 weight {second}\n}}"))
+    };
+    let told = |a: &str, b: &str| said(&[("a", a), ("b", b)]);
+    // 150 - 20 - 30 = 100: equal is not enough.
+    assert_eq!(told(&file(150, -20, -30), &file(100, -20, -30)), ["a:6 pair-weight [a:7 a:4 b:4]"]);
+    // 150 - 20 - 31 = 99: together they suffice, none of them alone.
+    let alone = ["a:6 pair-weight-alone [a:4 b:4]", "a:7 pair-weight-alone [a:4 b:4]"];
+    assert_eq!(told(&file(150, -20, -31), &file(100, -20, -31)), alone);
+    // 110 + 20 + 20 against 120 + 20: 130 < 140 when one fails.
+    assert!(told(&file(110, 20, 20), &file(100, 20, 20)).is_empty());
+    // The gains decide who holds the address: 100 + 60 is more than 150, and 100 less than that.
+    assert!(told(&file(100, 60, -60), &node(50, 150, "")).is_empty());
+    // What is beyond 254 is cut, but not lost: 254 + 10 - 12 = 252.
+    assert_eq!(told(&file(254, 10, -12), &node(50, 253, "")), ["a:6 pair-weight-alone [a:4 b:4]"]);
+}
+
+#[test]
 fn passwords_are_not_shown() {
     let auth = |pass: &str| format!("authentication {{\nauth_type PASS\nauth_pass {pass}\n}}");
     let (a, b) = (node(50, 150, &auth("hushhush")), node(50, 100, &auth("silence")));

@@ -302,19 +302,16 @@ impl Lower<'_> {
     pub(super) fn not_an_address(&mut self, word: &Word<'_>, example: &str) {
         let shown = word.shown();
         let example = if shown.contains(':') { "2001:db8::3" } else { example };
-        let whole = shown.split('/').next().and_then(|text| parse_address(text.as_bytes()));
         let keyword = Block::VrrpInstance.keyword(&word.text).is_some();
         let option = Block::AddressLine.keyword(&word.text).is_some();
         self.findings.add(Id::BadAddress, word.span, |d| {
-            let placeholder = !keyword && !option && whole.is_none() && is_placeholder(&shown);
+            let placeholder = !keyword && !option && is_placeholder(&shown);
             let what = if placeholder { "stands in the place of an address" } else { "is not an IP address" };
             let d = d.say(format!("`{shown}` {what}: the line is dropped"));
             if keyword {
                 d.help(format!("`{shown}` is a keyword of `vrrp_instance`: is a `}}` missing above?"))
             } else if option {
                 d.help("options stand on the line of their address")
-            } else if let Some(whole) = whole {
-                d.help("a peer is written without a prefix length").fix(word.span, format!("{whole}"))
             } else if placeholder {
                 d.help(format!("write the address itself, for example {example}"))
             } else if shown.starts_with(|c: char| c.is_ascii_digit()) {

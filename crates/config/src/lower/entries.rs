@@ -1,7 +1,7 @@
 //! The lines of `unicast_peer` and `track_interface`.
 
 use super::Lower;
-use super::value::{Numbers, parse_address};
+use super::value::Numbers;
 use crate::registry::Id;
 use crate::source::Span;
 use crate::text::Word;
@@ -18,7 +18,7 @@ impl Lower<'_> {
         for at in block.children() {
             let words = at.words();
             let Some(first) = words.first() else { continue };
-            let Some(address) = parse_address(&first.text) else {
+            let Some(address) = self.plain_address(first) else {
                 self.not_an_address(first, "192.0.2.2");
                 continue;
             };

@@ -274,19 +274,28 @@ impl Lower<'_> {
     /// An address that follows a keyword.
     pub(super) fn address(&mut self, at: At<'_, '_>) -> Option<(IpAddr, Span)> {
         let word = self.value(at)?;
-        let address = parse_address(&word.text);
+        let address = self.plain_address(word);
         if address.is_none() {
             self.findings.add(Id::BadAddress, word.span, |d| {
-                let d = d.say(format!("`{}` is not an IP address: the line is ignored", word.shown()));
-                match word.text.split(|b| *b == b'/').next().and_then(parse_address) {
-                    Some(whole) => {
-                        d.help("write it without a prefix length").fix(word.span, format!("{whole}"))
-                    }
-                    None => d,
-                }
+                d.say(format!("`{}` is not an IP address: the line is ignored", word.shown()))
             });
         }
         Some((address?, word.span))
+    }
+
+    /// An address where no prefix length belongs. keepalived ignores one without a word, so it is not a reason
+    /// to lose the address.
+    pub(super) fn plain_address(&mut self, word: &Word<'_>) -> Option<IpAddr> {
+        if let Some(address) = parse_address(&word.text) {
+            return Some(address);
+        }
+        let address = word.text.split(|b| *b == b'/').next().and_then(parse_address)?;
+        self.findings.add(Id::BadAddress, word.span, |d| {
+            d.say(format!("`{}` is read as {address}", word.shown()))
+                .help("write it without a prefix length")
+                .fix(word.span, format!("{address}"))
+        });
+        Some(address)
     }
 
     /// Reports the use of something that is known but does nothing here.

@@ -37,7 +37,9 @@ fn same_priority(group: &Group<'_>, findings: &mut Findings) {
     for member in &group.members {
         by_value.entry(Standing::of(member).well()).or_default().push(member);
     }
-    for members in by_value.into_iter().filter(|(value, _)| *value != 255).map(|(_, members)| members) {
+    // Two owners are another mistake.
+    by_value.remove(&255);
+    for members in by_value.into_values() {
         let Some((last, rest)) = members.split_last() else { continue };
         let Some(first) = rest.first() else { continue };
         findings.add(Id::PairPriority, last.line("priority"), |d| {
@@ -71,8 +73,9 @@ fn states(group: &Group<'_>, findings: &mut Findings) {
     let Some(higher) = higher else { return };
     findings.add(Id::PairStateLower, active.line("state"), |d| {
         let (low, high) = (Standing::of(active).sum(), Standing::of(higher).sum());
+        let when = if higher.instance.settings.preempt { "" } else { ", as soon as it is free" };
         d.say(format!(
-            "`state MASTER` with priority {low}, but {} has {high}: the address goes there",
+            "`state MASTER` with priority {low}, but {} has {high}: the address goes there{when}",
             higher.file_name
         ))
         .label(active.line("priority"), format!("{low} here"))
@@ -88,18 +91,19 @@ fn preemption(group: &Group<'_>, findings: &mut Findings) {
     findings.add(Id::PairNopreempt, stays.line("nopreempt"), |d| {
         let well = |m: &Member<'_>| Standing::of(m).well();
         let rival = without.iter().find(|m| well(m) > well(stays));
-        let place = |m: &Member<'_>| m.find("nopreempt").unwrap_or_else(|| m.line("priority"));
-        let d = match rival {
-            Some(rival) => d
-                .say(format!(
-                    "`nopreempt` here, but not in {}, which has the higher priority and takes the address back",
-                    rival.file_name
-                ))
-                .label(place(rival), "this node preempts"),
-            None => d
-                .say(format!("`nopreempt` here, but not in {}", files(&without)))
-                .label(place(takes), "this node preempts"),
+        let rival = rival.unwrap_or(takes);
+        // It may stand there, and be ignored.
+        let (place, label) = match rival.find("nopreempt") {
+            Some(place) => (place, "it cannot work here, so this node preempts"),
+            None => (rival.line("priority"), "this node preempts"),
         };
+        let higher = if well(rival) > well(stays) {
+            "which has the higher priority and takes the address back"
+        } else {
+            "which takes the address whenever it has the higher priority"
+        };
+        let d =
+            d.say(format!("`nopreempt` here, but not in {}, {higher}", rival.file_name)).label(place, label);
         d.help("write `state BACKUP` and `nopreempt` on all nodes, or on none")
     });
 }

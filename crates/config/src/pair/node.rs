@@ -120,6 +120,12 @@ impl<'a> Member<'a> {
         places.map_or(self.start, |places| places.entry(list, word))
     }
 
+    /// Whether it tracks something of that name in its text, even if that was dropped with a finding.
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        let lists = ["track_script", "track_process", "track_file", "track_bfd"];
+        lists.iter().any(|list| self.find(list).is_some_and(|line| self.entry(list, name) != line))
+    }
+
     /// The source address that was chosen for its adverts.
     pub(super) fn source(&self) -> Option<IpAddr> {
         match self.instance.transport {

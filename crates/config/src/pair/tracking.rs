@@ -21,7 +21,8 @@ pub(super) fn compare(group: &Group<'_>, findings: &mut Findings) {
     let Some((most, full)) = all.iter().rev().max_by_key(|(_, list)| list.len()) else { return };
     for (member, list) in &all {
         let subset = list.keys().all(|name| full.contains_key(name));
-        let missing: Vec<&String> = full.keys().filter(|name| !list.contains_key(*name)).collect();
+        let missing: Vec<&String> =
+            full.keys().filter(|what| !list.contains_key(*what) && !member.mentions(name_in(what))).collect();
         let Some(place) = missing.first().and_then(|name| full.get(*name)).filter(|_| subset) else {
             continue;
         };
@@ -33,6 +34,11 @@ pub(super) fn compare(group: &Group<'_>, findings: &mut Findings) {
                 .help("track the same things on all nodes")
         });
     }
+}
+
+/// The name in ``script `chk` ``.
+fn name_in(what: &str) -> &str {
+    what.split('`').nth(1).unwrap_or_default()
 }
 
 fn watched(member: &Member<'_>) -> Watched {

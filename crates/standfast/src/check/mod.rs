@@ -312,6 +312,43 @@ mod tests {
     }
 
     #[test]
+    fn several_files_are_compared() {
+        let path =
+            |name: &str| std::env::temp_dir().join(format!("standfast-{name}-{}.conf", std::process::id()));
+        let files = vec![path("lb01"), path("lb02")];
+        let check = |second: &str, format| {
+            std::fs::write(&files[0], GOOD).unwrap();
+            std::fs::write(&files[1], second).unwrap();
+            let mut out = Vec::new();
+            let code = run(
+                &Args { files: files.clone(), format, color: Colour::Never, ..Args::default() },
+                &mut out,
+            );
+            files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+            (code, String::from_utf8(out).unwrap())
+        };
+        let partner = GOOD.replace("priority 90", "priority 80");
+        let (code, text) = check(&partner, Format::Full);
+        assert_eq!((code, text.lines().count()), (0, 3), "{text}");
+        assert!(
+            text.trim_end().ends_with(
+                "lb02-{}.conf compared: no findings".replace("{}", &std::process::id().to_string()).as_str()
+            ),
+            "{text}"
+        );
+        let wrong = partner.replace("virtual_router_id 7", "virtual_router_id 8");
+        let (code, text) = check(&wrong, Format::Full);
+        assert_eq!(code, 1);
+        let drawn = "3 | virtual_router_id 8\n  | ^^^^^^^^^^^^^^^^^^^\n";
+        assert!(text.contains(drawn) && text.contains("------------------- 7 here"), "{text}");
+        let (code, text) = check(&wrong, Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let found = &value["checks"][2]["diagnostics"][0];
+        assert_eq!((code, found["id"].as_str(), found["line"].as_u64()), (1, Some("pair-vrid"), Some(3)));
+        assert!(found["labels"][0]["file"].as_str().unwrap().contains("lb01"));
+    }
+
+    #[test]
     fn for_keepalived_other_things_count() {
         let text = GOOD.replace("priority 90", "priority 90\nsmtp_alert\ntimer_expired_backup\nfoo {\n}");
         let ids = |runner| {
