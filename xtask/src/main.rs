@@ -28,6 +28,7 @@ Chores of the project:
   cargo xtask tidy            the rules that no compiler checks: arrows between crates, purity, unsafe, licences
   cargo xtask sim --seed N    the story of the simulated world that this number means
   cargo xtask sim --seeds N   which of the first N worlds go wrong
+  cargo xtask reference       docs/reference anew, from the table of keywords
   cargo xtask demo [ARG...]   the demonstration, built as the benches are
 ";
 
@@ -51,6 +52,10 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["sim", rest @ ..] => {
             let cargo = ["run", "--quiet", "-p", "sim", "--example", "sim", "--"];
             shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
+        }
+        ["reference"] => {
+            let cargo = ["test", "--quiet", "-p", "config", "--test", "reference"];
+            shell::cargo(cargo).with("BLESS", "1").succeeds()
         }
         ["demo", rest @ ..] => {
             let cargo = ["run", "--quiet", "--profile", "lab", "-p", "standfast", "--", "demo"];

@@ -75,6 +75,7 @@ ids! {
     Note DeprecatedKeyword "deprecated-keyword" "an old word that has a successor";
     Error MissingValue "missing-value" "a keyword without its value";
     Warning EmptyValue "empty-value" "a line that is ignored without its value";
+    Warning IncompleteBlock "incomplete-block" "a block without the line that it needs";
     Warning ExtraWords "extra-words" "words that nobody reads";
     Note RepeatedKeyword "repeated-keyword" "a setting that is given twice";
     Warning NotBuilt "not-built" "known, but not built yet";

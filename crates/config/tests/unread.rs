@@ -16,7 +16,8 @@ fn about(block: &str, line: &str) -> Vec<String> {
         text = format!("{name} {{\n{text}}}\n");
     }
     let (_, outcome) = common::outcome(&text);
-    let of_line = |d: &&config::Diagnostic| !matches!(d.id.name(), "not-built" | "no-effect" | "no-instance");
+    let beside = ["not-built", "no-effect", "no-instance", "incomplete-block"];
+    let of_line = |d: &&config::Diagnostic| !beside.contains(&d.id.name());
     outcome.diagnostics.iter().filter(of_line).map(|d| format!("{}: {}", d.id, d.message)).collect()
 }
 
@@ -162,4 +163,36 @@ fn old_words_name_their_successor() {
     let obsolete = outcome.diagnostics.iter().find(|d| d.id.name() == "obsolete-keyword").unwrap();
     assert_eq!(obsolete.help.as_deref(), Some("remove the line"));
     assert!(obsolete.fix.is_none());
+}
+
+#[test]
+fn blocks_that_do_nothing() {
+    let lacking = |text: &str| {
+        let (_, outcome) = common::outcome(text);
+        let all = outcome.diagnostics.into_iter().filter(|d| d.id.name() == "incomplete-block");
+        all.map(|d| d.message).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lacking("virtual_server 10.0.0.3 80 {\n}\n"),
+        ["`virtual_server` has no `real_server`: the service is skipped"]
+    );
+    let check =
+        |check: &str| format!("virtual_server 10.0.0.3 80 {{\nreal_server 10.0.0.7 80 {{\n{check}\n}}\n}}\n");
+    assert_eq!(lacking(&check("MISC_CHECK {\n}")), ["`MISC_CHECK` has no `misc_path`: the check is skipped"]);
+    assert_eq!(lacking(&check("HTTP_GET {\nurl {\n}\n}")), ["`url` has no `path`: the URL is skipped"]);
+    assert!(lacking(&check("HTTP_GET {\nurl {\npath /\n}\n}\nTCP_CHECK {\n}")).is_empty());
+}
+
+#[test]
+fn digits_and_codes() {
+    let url = "virtual_server/real_server/HTTP_GET/url";
+    assert!(one(url, "digest zz").starts_with("bad-number: `zz`"));
+    assert!(one(url, "digest 0123").contains("has not 32 digits"));
+    assert!(one(url, "status_code 99").starts_with("out-of-range: `99`"));
+    assert!(one(url, "status_code 200 300-250").starts_with("out-of-range: `300-250`"));
+    assert_eq!(about(url, "status_code 200-204 302"), [""; 0]);
+    let udp = "virtual_server/real_server/UDP_CHECK";
+    assert!(one(udp, "payload 12x").starts_with("bad-number"));
+    assert_eq!(about(udp, "payload abc"), [""; 0]);
+    assert_eq!(about(udp, "require_reply 12xX"), [""; 0]);
 }

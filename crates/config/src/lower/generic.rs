@@ -50,6 +50,9 @@ impl Lower<'_> {
                 for child in at.children() {
                     self.unread_node(child, inner, complaints);
                 }
+                if at.node.opened {
+                    self.lacks_a_line(at, inner);
+                }
             }
             Shape::Lines(kind) if keyword.state != State::Honoured => {
                 if kind == Lines::ServerGroup && !quiet {
@@ -76,6 +79,19 @@ impl Lower<'_> {
             }),
             Successor::Advice(advice) => self.findings.add_once(key, span, |d| d.say(text).help(advice)),
         }
+    }
+
+    /// A block of LVS that does nothing without a certain line.
+    fn lacks_a_line(&mut self, at: At<'_, '_>, block: Block) {
+        let Some((_, keyword, fate)) = NEEDED.iter().find(|(of, ..)| *of == block) else { return };
+        // A line that is there, but wrong, was reported.
+        if at.children().any(|line| line.node.keyword.is_some_and(|k| k.name == *keyword)) {
+            return;
+        }
+        self.findings.add(Id::IncompleteBlock, at.node.span, |d| {
+            d.say(format!("`{}` has no `{keyword}`: {fate}", block.name()))
+                .help(format!("write `{keyword}` in it, or remove the block"))
+        });
     }
 
     fn unread_lines(&mut self, block: At<'_, '_>, kind: Lines, complaints: &Complaints) {
@@ -230,6 +246,12 @@ impl Lower<'_> {
             Value::Address => _ = self.address(at),
             Value::Endpoint => self.endpoint(at, "the line is ignored"),
             Value::Forwarding => self.forwarding(first, rest),
+            Value::Hex => self.hex(first, keyword),
+            Value::Words if keyword.name == "status_code" => {
+                for word in at.arguments() {
+                    self.status(word);
+                }
+            }
             Value::OneOf(_)
             | Value::Nothing
             | Value::Named(_)
@@ -245,10 +267,45 @@ impl Lower<'_> {
             | Value::Script
             | Value::Command
             | Value::Fifo
-            | Value::Hex
             | Value::Regex
             | Value::Words
             | Value::Block => {}
+        }
+    }
+
+    fn hex(&mut self, word: &Word<'_>, keyword: &Keyword) {
+        // An `x` stands for any digit of a reply.
+        let any = keyword.name == "require_reply";
+        let digit = |b: &u8| b.is_ascii_hexdigit() || (any && b.eq_ignore_ascii_case(&b'x'));
+        let problem = if !word.text.iter().all(digit) {
+            "is no row of hexadecimal digits"
+        } else if keyword.name == "digest" && word.text.len() != 32 {
+            "has not 32 digits"
+        } else {
+            return;
+        };
+        self.findings.add(Id::BadNumber, word.span, |d| {
+            d.say(format!("`{}` {problem}: the line is ignored", word.shown()))
+        });
+    }
+
+    /// `200` or `200-204`.
+    fn status(&mut self, word: &Word<'_>) {
+        let ends: Vec<Option<i64>> = word
+            .text
+            .split(|b| *b == b'-')
+            .map(|part| core::str::from_utf8(part).ok().and_then(|p| p.parse().ok()))
+            .collect();
+        let possible = |n: i64| (STATUS.min..=STATUS.max).contains(&n);
+        let right = match *ends {
+            [Some(code)] => possible(code),
+            [Some(from), Some(to)] => possible(from) && possible(to) && from <= to,
+            _ => false,
+        };
+        if !right {
+            self.findings.add(Id::OutOfRange, word.span, |d| {
+                d.say(format!("`{}` is no status from 100 to 599: it is ignored", word.shown()))
+            });
         }
     }
 
@@ -362,6 +419,19 @@ impl Lower<'_> {
     }
 }
 
+/// Blocks with the line that each of them needs, and what becomes of it otherwise.
+const NEEDED: &[(Block, &str, &str)] = &[
+    (Block::VirtualServer, "real_server", "the service is skipped"),
+    (Block::HttpGet, "url", "the check is skipped"),
+    (Block::SslGet, "url", "the check is skipped"),
+    (Block::HttpUrl, "path", "the URL is skipped"),
+    (Block::SslUrl, "path", "the URL is skipped"),
+    (Block::MiscCheck, "misc_path", "the check is skipped"),
+    (Block::FileCheck, "track_file", "the check is skipped"),
+    (Block::BfdCheck, "name", "the check is skipped"),
+];
+
+const STATUS: Number = Number::count("100..599");
 const PORT: Number = Number::count("1..65535");
 const MARK: Number = Number::count("0..4294967295");
 
