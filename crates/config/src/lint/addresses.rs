@@ -17,10 +17,11 @@ use model::{Instance, Transport, VirtualAddress};
 impl Advice<'_> {
     pub(super) fn addresses(&self, findings: &mut Findings) {
         self.shared(findings);
+        let subnets = self.subnets();
         for placed in self.instances {
             self.peers(placed, findings);
             self.taken(placed, findings);
-            self.unreachable(placed, findings);
+            unreachable(placed, &subnets, findings);
             self.owner(placed, findings);
         }
     }
@@ -80,16 +81,18 @@ impl Advice<'_> {
             Transport::Unicast { source, peers, .. } => (*source, &peers[..]),
             Transport::Multicast { source, .. } => (*source, &[][..]),
         };
+        let partners: BTreeMap<IpAddr, Span> =
+            peers.iter().map(|p| p.address).zip(placed.peers.iter().copied()).collect();
         let mut known: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
         for (address, span) in held(placed) {
             let ip = address.address;
             let device: &str = instance.device_of(address);
-            let peer = peers.iter().position(|p| p.address == ip).and_then(|n| placed.peers.get(n));
+            let peer = partners.get(&ip).copied();
             let source = placed.source.filter(|_| source == Some(ip));
             let own = known.entry(device).or_insert_with(|| self.own(instance, device)).contains(&ip);
             let owner = instance.settings.priority.is_owner();
             let (what, place) = match (peer, source) {
-                (Some(place), _) => ("a partner's own", Some((*place, "this partner has it"))),
+                (Some(place), _) => ("a partner's own", Some((place, "this partner has it"))),
                 (None, Some(place)) if !owner => ("this node's own", Some((place, "adverts come from it"))),
                 (None, None) if own && !owner => ("this node's own", None),
                 (None, _) => continue,
@@ -105,34 +108,25 @@ impl Advice<'_> {
         }
     }
 
-    /// A single address in no subnet of its interface: nobody on the link asks for it there.
-    fn unreachable(&self, placed: &Placed, findings: &mut Findings) {
-        for (address, span) in held(placed) {
-            let device = placed.instance.device_of(address);
-            let Some(own) = self.on(device) else { continue };
-            let ip = address.address;
-            let whole = if ip.is_ipv4() { 32 } else { 128 };
-            if address.prefix != whole || address.peer.is_some() {
-                continue;
+    /// The subnets on each interface of which the addresses are known, those too that virtual addresses bring
+    /// along.
+    fn subnets(&self) -> BTreeMap<&str, BTreeSet<(IpAddr, u8)>> {
+        let Some(interfaces) = &self.surroundings.interfaces else { return BTreeMap::new() };
+        let subnet = |(ip, prefix): (IpAddr, u8)| {
+            (prefix < whole(ip) && !is_link_local(ip)).then(|| (network(ip, prefix), prefix))
+        };
+        let mut subnets: BTreeMap<&str, BTreeSet<(IpAddr, u8)>> = interfaces
+            .iter()
+            .map(|(name, it)| (name.as_str(), it.addresses.iter().copied().filter_map(subnet).collect()))
+            .collect();
+        for instance in self.instances.iter().map(|placed| &placed.instance) {
+            for address in instance.held_addresses() {
+                if let Some(known) = subnets.get_mut(&**instance.device_of(address)) {
+                    known.extend(subnet((address.address, address.prefix)));
+                }
             }
-            let subnets: Vec<_> = own
-                .iter()
-                .filter(|(own, prefix)| {
-                    own.is_ipv4() == ip.is_ipv4() && *prefix < whole && !is_link_local(*own)
-                })
-                .collect();
-            if subnets.is_empty() || subnets.iter().any(|(own, prefix)| within(ip, *own, *prefix)) {
-                continue;
-            }
-            let list: Vec<String> = subnets.iter().map(|(own, prefix)| format!("{own}/{prefix}")).collect();
-            findings.add(Id::AddressUnreachable, span, |d| {
-                d.say(format!(
-                    "{ip} is in no subnet of {device} ({}): others reach it by a route only",
-                    list.join(", ")
-                ))
-                .help("choose an address of the subnet, or name the interface with `dev`")
-            });
         }
+        subnets
     }
 
     /// Priority 255 says that the node has the addresses for itself.
@@ -177,6 +171,32 @@ impl Advice<'_> {
     }
 }
 
+/// A single address in no subnet of its interface: nobody on the link asks for it there. Said once for each
+/// instance.
+fn unreachable(placed: &Placed, subnets: &BTreeMap<&str, BTreeSet<(IpAddr, u8)>>, findings: &mut Findings) {
+    let mut far = held(placed).filter(|(address, _)| {
+        let device: &str = placed.instance.device_of(address);
+        let Some(known) = subnets.get(device) else { return false };
+        let ip = address.address;
+        let mut family = known.iter().filter(|(net, _)| net.is_ipv4() == ip.is_ipv4()).peekable();
+        let single = address.prefix == whole(ip) && address.peer.is_none();
+        single && family.peek().is_some() && !family.any(|(net, prefix)| network(ip, *prefix) == *net)
+    });
+    let Some((address, span)) = far.next() else { return };
+    let more = far.count();
+    let (ip, device) = (address.address, placed.instance.device_of(address));
+    let nets = subnets.get(&**device).into_iter().flatten().filter(|(net, _)| net.is_ipv4() == ip.is_ipv4());
+    let list: Vec<String> = nets.take(4).map(|(net, prefix)| format!("{net}/{prefix}")).collect();
+    findings.add(Id::AddressUnreachable, span, |d| {
+        let others = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        d.say(format!(
+            "{ip}{others} is in no subnet of {device} ({}): others reach it by a route only",
+            list.join(", ")
+        ))
+        .help("choose an address of the subnet, or name the interface with `dev`")
+    });
+}
+
 /// The addresses of an instance with their places.
 fn held(placed: &Placed) -> impl Iterator<Item = (&VirtualAddress, Span)> {
     placed.instance.held_addresses().zip(placed.addresses.iter().chain(&placed.excluded).copied())
@@ -189,17 +209,21 @@ const fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Whether `ip` is in the subnet of `own`.
-fn within(ip: IpAddr, own: IpAddr, prefix: u8) -> bool {
-    match (ip, own) {
-        (IpAddr::V4(ip), IpAddr::V4(own)) => {
-            let host = 32_u32.saturating_sub(u32::from(prefix));
-            (u32::from(ip) ^ u32::from(own)).checked_shr(host).unwrap_or(0) == 0
+/// The prefix length of a single address.
+const fn whole(ip: IpAddr) -> u8 {
+    if ip.is_ipv4() { 32 } else { 128 }
+}
+
+/// The first address of the subnet.
+fn network(ip: IpAddr, prefix: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(prefix))).unwrap_or(0);
+            IpAddr::V4((u32::from(ip) & mask).into())
         }
-        (IpAddr::V6(ip), IpAddr::V6(own)) => {
-            let host = 128_u32.saturating_sub(u32::from(prefix));
-            (u128::from(ip) ^ u128::from(own)).checked_shr(host).unwrap_or(0) == 0
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(prefix))).unwrap_or(0);
+            IpAddr::V6((u128::from(ip) & mask).into())
         }
-        _ => false,
     }
 }

@@ -8,14 +8,14 @@ use super::value::Numbers;
 use crate::registry::Id;
 use crate::source::Span;
 use crate::tree::At;
-use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use model::{LinkDelay, Notify, SyncGroup, TrackedInterface};
+use model::{InterfaceName, LinkDelay, Notify, SyncGroup, TrackedInterface};
 
 /// A group as it is written.
 #[derive(Debug)]
@@ -173,6 +173,9 @@ impl Lower<'_> {
         let mut members = Vec::with_capacity(draft.members.len());
         for (name, span) in &draft.members {
             if !written.contains_key(name) {
+                if !self.findings.wants(Id::GroupMember, *span) {
+                    continue;
+                }
                 let near = crate::suggest::nearest(name, written.keys().map(|n| &**n));
                 self.findings.add(Id::GroupMember, *span, |d| {
                     let shown = crate::text::shown(name.as_bytes());
@@ -236,6 +239,8 @@ impl Lower<'_> {
     pub(super) fn link_delays(&mut self, block: At<'_, '_>, out: &mut Vec<(LinkDelay, Span)>) {
         self.extra(block, 0);
         let allowed = Numbers::micros(0..=255_000_000).otherwise("the line is dropped");
+        let mut seen: BTreeSet<InterfaceName> =
+            out.iter().map(|(delay, _)| delay.interface.clone()).collect();
         for at in block.children() {
             let words = at.words();
             let Some(first) = words.first() else { continue };
@@ -266,7 +271,7 @@ impl Lower<'_> {
                     d.say("a line takes an interface and two times: the rest is ignored")
                 });
             }
-            if out.iter().any(|(delay, _)| delay.interface == interface) {
+            if !seen.insert(interface.clone()) {
                 self.findings.add(Id::DuplicateEntry, first.span, |d| {
                     d.say(format!("`{interface}` stands here already: the line is dropped"))
                 });

@@ -5,6 +5,7 @@ use super::trackers::{Defined, Kind, Trackers};
 use crate::registry::Id;
 use crate::source::Span;
 use crate::tree::At;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -41,6 +42,8 @@ impl Lower<'_> {
         out: &mut Vec<Line>,
     ) {
         self.extra(list, 0);
+        let before = out.iter().filter(|line| line.kind == kind);
+        let mut seen: BTreeSet<Arc<str>> = before.map(|line| line.tracked.name.clone()).collect();
         for at in list.children() {
             let words = at.words();
             let Some(first) = words.first() else { continue };
@@ -73,7 +76,7 @@ impl Lower<'_> {
             if default.is_none() {
                 continue;
             }
-            if out.iter().any(|line| line.kind == kind && line.tracked.name == name) {
+            if !seen.insert(name.clone()) {
                 self.findings.add(Id::DuplicateEntry, first.span, |d| {
                     d.say(format!("`{}` is tracked already: the line is dropped", first.shown()))
                 });
@@ -111,6 +114,10 @@ impl Lower<'_> {
     }
 
     fn unknown_tracker(&mut self, kind: Kind, name: &Arc<str>, span: Span, trackers: &mut Trackers) {
+        // The search for a near name is dear, and nobody reads the thousandth of such findings.
+        if !self.findings.wants(Id::TrackerUnknown, span) {
+            return;
+        }
         let near = crate::suggest::nearest(name, trackers.names(kind)).map(Arc::<str>::from);
         if let Some(found) = near.as_ref().and_then(|near| trackers.find(kind, near)) {
             found.meant = true;
