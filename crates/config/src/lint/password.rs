@@ -52,6 +52,9 @@ const KNOWN: &[&str] = &[
     "mysecret",
 ];
 
+/// What a print shows instead of any password.
+const MASKED: &str = "********";
+
 impl Advice<'_> {
     pub(super) fn passwords(&self, findings: &mut Findings) {
         for placed in self.instances {
@@ -60,7 +63,12 @@ impl Advice<'_> {
             else {
                 continue;
             };
-            if KNOWN.iter().any(|known| Secret::cut(known.as_bytes()) == *secret) {
+            if Secret::cut(MASKED.as_bytes()) == *secret {
+                findings.add(Id::KnownPassword, span, |d| {
+                    d.say("the password is eight stars, which stand for any password in a print")
+                        .help("write the real one, the same on all nodes")
+                });
+            } else if KNOWN.iter().any(|known| Secret::cut(known.as_bytes()) == *secret) {
                 findings.add(Id::KnownPassword, span, |d| {
                     d.say("this password stands in many tutorials: it keeps nobody out")
                         .help("it guards against a mistaken VRID only; let a firewall accept protocol 112 from the partners only")

@@ -23,8 +23,8 @@ use crate::source::{Sources, Span};
 use crate::table::{Keyword, Shape, State};
 use crate::text::Word;
 use crate::tree::{At, Tree};
-use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -102,6 +102,7 @@ pub(crate) fn lower(
         Advice { host: &host, instances: &instances, delays: &delays, scripts: &scripts, surroundings };
     advice.give(lower.findings);
     host.instances = instances.into_iter().map(|placed| placed.instance).collect();
+    drop_untracked(&mut host);
     if !seen
         && !lower.findings.has_errors()
         && let Some(file) = sources.roots().first()
@@ -112,6 +113,20 @@ pub(crate) fn lower(
             .add(Id::NoInstance, start, |d| d.say("there is no `vrrp_instance`: no address is kept"));
     }
     host
+}
+
+/// Whoever tracked it may have been dropped in the meantime, or the line that did; that was reported.
+fn drop_untracked(host: &mut Host) {
+    let tracking = host.instances.iter().map(|i| &i.tracking).chain(host.groups.iter().map(|g| &g.tracking));
+    let [mut scripts, mut processes, mut files] = [const { BTreeSet::new() }; 3];
+    for own in tracking {
+        scripts.extend(own.scripts.iter().map(|t| t.name.clone()));
+        processes.extend(own.processes.iter().map(|t| t.name.clone()));
+        files.extend(own.files.iter().map(|t| t.name.clone()));
+    }
+    host.scripts.retain(|script| scripts.contains(&script.name));
+    host.processes.retain(|process| processes.contains(&process.name));
+    host.files.retain(|file| files.contains(&file.name));
 }
 
 /// Moves what something tracks into the host; tells the places of the scripts.

@@ -1,7 +1,9 @@
 //! `standfast check`: says what is wrong with configurations, like a compiler; and the same for `keepalived -t`.
 
+mod diff;
 mod fix;
 pub mod here;
+mod print;
 mod text;
 
 use crate::daemon::{Invocation, exit};
@@ -9,7 +11,7 @@ use crate::report::{self, Document, Format, Reporter, Tally, counted};
 use crate::sources::{self, Read};
 use config::pair::{self, Comparison};
 use config::table::Release;
-use config::{Diagnostic, Id, Surroundings};
+use config::{Detail, Diagnostic, Id, Surroundings};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,16 @@ pub struct Args {
     /// would read]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Print what holds, in normal form: definitions replaced, files included, secrets masked
+    #[arg(long, conflicts_with = "fix")]
+    pub print: bool,
+    /// With --print: defaults too, as comments
+    #[arg(long, requires = "print")]
+    pub defaults: bool,
+    /// Say what a reload from OLD to NEW would change, and whether anybody would notice. Ends with 0 (nobody),
+    /// 1 (somebody) or 2 (errors)
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["files", "fix", "print"])]
+    pub diff: Vec<PathBuf>,
     /// How to show findings
     #[arg(long, value_enum, default_value_t = Format::Full)]
     pub format: Format,
@@ -111,8 +123,11 @@ const fn verdict(tally: Tally) -> u8 {
 /// Checks, shows, and returns the exit code. A reader that went away does not change it.
 pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
     let default = [Invocation::standfast().config_path()];
-    let (files, here) =
-        if args.files.is_empty() { (&default[..], true) } else { (&args.files[..], args.here) };
+    let (files, here) = match (&args.files[..], &args.diff[..]) {
+        ([], []) => (&default[..], true),
+        ([], pair) => (pair, args.here),
+        (files, _) => (files, args.here),
+    };
     let mut surroundings = here::surroundings(args.config_id.clone(), here);
     if let Runner::Keepalived(release) = args.runner {
         surroundings.keepalived = Some(release);
@@ -125,7 +140,20 @@ pub fn run(args: &Args, out: &mut dyn Write) -> u8 {
         return 2;
     }
     let reads = sources::read_each(files, &surroundings);
-    let comparison = compared(&reads);
+    let can_run = reads.iter().all(|read| matches!(read, Read::Done { host: Some(_), .. }));
+    if let ([old_file, new_file], [old, new], true) = (&args.diff[..], &reads[..], can_run) {
+        let mut reporter = Reporter::new([old.sources(), new.sources()], false);
+        return diff::run(&diff::Pair { old, new, old_file, new_file }, args.format, &mut reporter, out);
+    }
+    if args.print && can_run {
+        let detail = if args.defaults { Detail::Defaults } else { Detail::Normal };
+        // As below: who does not read it does not need it.
+        let _ = print::print(&reads, files, detail, out);
+        let tallies = reads.iter().map(|read| Tally::of(read.diagnostics(), read.omitted()));
+        return tallies.map(verdict).max().unwrap_or_default();
+    }
+    let single = args.print || !args.diff.is_empty();
+    let comparison = if single { None } else { compared(&reads) };
     let mut parts: Vec<Part<'_>> =
         reads.iter().zip(files).map(|(read, file)| Part::of(read, file, &surroundings)).collect();
     parts.extend(comparison.as_ref().map(|comparison| Part::together(comparison, files)));
@@ -363,6 +391,91 @@ mod tests {
         assert_eq!(ids(keepalived("2.2.7")), (list(&["too-new", "unknown-block"]), false));
         assert_eq!(ids(runner("keepalived").unwrap()), (list(&["unknown-block"]), false));
         assert!(runner("keepalived=x").is_err() && runner("frr").is_err());
+    }
+
+    #[test]
+    fn a_print_reads_back_and_names_what_it_leaves_out() {
+        let text =
+            GOOD.replace("priority 90", "priority 90\nauthentication {\nauth_type PASS\nauth_pass geheim\n}");
+        let (code, shown) = checked_with(&text, Args { print: true, ..Args::default() });
+        assert_eq!(code, 0, "{shown}");
+        assert!(
+            shown.starts_with("vrrp_instance A {\n    state BACKUP\n") && !shown.contains("geheim"),
+            "{shown}"
+        );
+        let (_, again) = checked_with(&shown, Args { print: true, ..Args::default() });
+        assert_eq!(again, shown);
+        let served = format!("{GOOD}virtual_server 10.0.0.3 80 {{\n}}\n");
+        let (code, shown) = checked_with(&served, Args { print: true, ..Args::default() });
+        assert_eq!(code, 1);
+        assert!(
+            shown.contains("# The file says more than holds here:\n#   `virtual_server` is not built"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("# 1 warning: standfast check f\n"), "{shown}");
+        let wrong = GOOD.replace("virtual_router_id 7", "");
+        let (code, shown) = checked_with(&wrong, Args { print: true, ..Args::default() });
+        assert!(
+            code == 2 && shown.contains("error[vrid-missing]") && !shown.contains("state BACKUP"),
+            "{shown}"
+        );
+    }
+
+    fn compared_to(new: &str, format: Format) -> (u8, String) {
+        let name = |which| {
+            let thread = std::thread::current().id();
+            std::env::temp_dir().join(format!("standfast-diff-{}-{thread:?}-{which}", std::process::id()))
+        };
+        let (old_path, new_path) = (name("old"), name("new"));
+        std::fs::write(&old_path, GOOD).unwrap();
+        std::fs::write(&new_path, new).unwrap();
+        let mut out = Vec::new();
+        let diff = vec![old_path.clone(), new_path.clone()];
+        let code = run(&Args { diff, format, color: Colour::Never, ..Args::default() }, &mut out);
+        std::fs::remove_file(&old_path).unwrap();
+        std::fs::remove_file(&new_path).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let text = text.replace(&old_path.display().to_string(), "old");
+        (code, text.replace(&new_path.display().to_string(), "new"))
+    }
+
+    #[test]
+    fn a_diff_says_who_would_notice() {
+        assert_eq!(compared_to(GOOD, Format::Full), (0, "old → new: nothing changes\n".into()));
+        let renamed = compared_to(&GOOD.replace("instance A", "instance B"), Format::Full);
+        assert_eq!(
+            renamed,
+            (
+                0,
+                "B (eth0 VRID 7 IPv4): changed\n  renamed: A → B  (old:1 → new:1)\n      \
+                 nobody notices: it is the same virtual router and goes on; messages and scripts use the\n      \
+                 new name\n\nold → new: 1 instance changed: nobody notices\n"
+                    .into()
+            )
+        );
+        let (code, text) = compared_to(&GOOD.replace("90", "80"), Format::Concise);
+        assert_eq!(code, 1);
+        assert!(
+            text.starts_with("old:4 → new:4: A changed: priority 90 → 80: may interrupt: if it is"),
+            "{text}"
+        );
+        assert!(text.ends_with("old → new: 1 instance changed: may interrupt\n"), "{text}");
+        let (code, text) = compared_to(&GOOD.replace("virtual_router_id 7", ""), Format::Full);
+        assert!(code == 2 && text.contains("error[vrid-missing]"), "{text}");
+        let (code, text) = compared_to("global_defs {\n}\n", Format::Full);
+        assert!(code == 2 && text.contains("refused: no instance would be left"), "{text}");
+    }
+
+    #[test]
+    fn a_diff_as_json() {
+        let (code, text) = compared_to(&GOOD.replace("90", "80"), Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((code, &value["verdict"]), (1, &"interrupts".into()));
+        let difference = &value["changes"][0]["differences"][0];
+        assert_eq!(
+            (&difference["what"], &difference["new"]["line"]),
+            (&"priority 90 → 80".into(), &4.into())
+        );
     }
 
     #[test]
