@@ -185,3 +185,12 @@ fn defaults_are_comments() {
         assert!(text.contains(line), "{text}");
     }
 }
+
+#[test]
+fn a_masked_password_that_is_read_again_is_noticed() {
+    let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\npriority 90\nauthentication {\n\
+                auth_type PASS\nauth_pass geheim\n}\nvirtual_ipaddress {\n10.0.0.3\n}\n}\n";
+    let masked = print(&read_back(text).0.unwrap(), Secrets::Masked, Detail::Normal);
+    let ids: Vec<&str> = outcome(masked).1.diagnostics.iter().map(|d| d.id.name()).collect();
+    assert_eq!(ids, ["known-password"]);
+}
