@@ -94,6 +94,10 @@ fn one_name_alone_makes_no_cluster() {
     assert_eq!(said(&[("a", &a), ("b", &b)]), ["b:1 pair-strangers []"]);
     let c = b.replace("51", "52").replace("192.0.2.3", "198.51.100.3");
     assert_eq!(said(&[("a", &a), ("b", &b), ("c", &c)]), ["b:1 pair-strangers []"], "one note says it");
+    // Of two files the same name and VRID are enough, of many they are not.
+    let d = node(50, 100, "").replace("10.0.0.3", "203.0.113.3");
+    assert_eq!(said(&[("a", &a), ("d", &d)]), ["d:7 pair-addresses [a:7]"]);
+    assert_eq!(said(&[("a", &a), ("d", &d), ("b", &b)]), ["d:1 pair-strangers []"]);
     let a2 = node(50, 100, "");
     assert_eq!(said(&[("a", &a), ("a2", &a2), ("b", &b)]), ["b:1 pair-strangers []"]);
 }

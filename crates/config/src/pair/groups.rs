@@ -31,7 +31,7 @@ pub(super) fn matched<'a>(files: &Files<'a>, findings: &mut Findings) -> Matched
         .collect();
     let mut routers: Vec<Vec<Member<'a>>> = Vec::new();
     for index in &chosen {
-        add(&mut routers, files.members(*index).collect());
+        add(&mut routers, files.members(*index).collect(), chosen.len() > 2);
     }
     let clusters = clusters(&chosen, &routers);
     strangers(files, &clusters, findings);
@@ -72,13 +72,13 @@ fn copies(files: &Files<'_>, findings: &mut Findings) -> BTreeSet<usize> {
 }
 
 /// Adds the instances of one more node to the routers that they belong to, the surest first.
-fn add<'a>(routers: &mut Vec<Vec<Member<'a>>>, members: Vec<Member<'a>>) {
+fn add<'a>(routers: &mut Vec<Vec<Member<'a>>>, members: Vec<Member<'a>>, many: bool) {
     let mut candidates = Vec::new();
     {
         let index = Index::of(routers);
         for (m, member) in members.iter().enumerate() {
             for r in index.near(member) {
-                let best = routers[r].iter().filter_map(|other| evidence(other, member)).max();
+                let best = routers[r].iter().filter_map(|other| evidence(other, member, many)).max();
                 candidates.extend(best.map(|score| (Reverse(score), m, r)));
             }
         }
@@ -99,10 +99,13 @@ fn add<'a>(routers: &mut Vec<Vec<Member<'a>>>, members: Vec<Member<'a>>) {
     }
 }
 
-/// How sure it is that two instances are one virtual router; `None`: not enough.
-fn evidence(a: &Member<'_>, b: &Member<'_>) -> Option<u32> {
+/// How sure it is that two instances are one virtual router; `None`: not enough. Who names two files means a
+/// pair. Among many files there may be several clusters, and half the world calls its router `VI_1` and 51: then
+/// the addresses must not contradict.
+fn evidence(a: &Member<'_>, b: &Member<'_>, many: bool) -> Option<u32> {
     let mut score = 0;
-    if a.instance.addresses.iter().any(|address| b.holds(address.address)) {
+    let shared = a.instance.addresses.iter().any(|address| b.holds(address.address));
+    if shared {
         score += 6;
     }
     if a.instance.settings.vrid == b.instance.settings.vrid {
@@ -111,8 +114,13 @@ fn evidence(a: &Member<'_>, b: &Member<'_>) -> Option<u32> {
     if a.instance.name == b.instance.name {
         score += 3;
     }
-    if score < 6 && (neighbours(a, b) || points(a, b) || points(b, a)) {
-        score += 3;
+    if !shared {
+        let near = neighbours(a, b) || points(a, b) || points(b, a);
+        let unknown = a.instance.addresses.is_empty() || b.instance.addresses.is_empty();
+        if many && !near && !unknown {
+            return None;
+        }
+        score += if near { 3 } else { 0 };
     }
     if score < 6 {
         return None;
