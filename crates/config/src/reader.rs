@@ -28,7 +28,7 @@ const SIZE_LIMIT: usize = 4_000_000;
 /// How many bytes substitution may write in all.
 const SUBSTITUTED_LIMIT: usize = 256 << 20;
 /// How many lines definitions and loops may make in all.
-const MADE_LIMIT: usize = 1_000_000;
+const MADE_LIMIT: usize = 250_000;
 /// How often the result of a substitution may hold another name.
 const ROUNDS: usize = 64;
 
@@ -80,7 +80,7 @@ enum Pending<'a> {
     /// The lines of a definition from this one on.
     Lines { lines: Rc<[Text<'a>]>, next: usize, context: u32 },
     /// The turns of a loop that are left.
-    Turns(Loop, Text<'a>, Span),
+    Turns(Loop, Rc<Text<'a>>, Span),
 }
 
 /// A definition of several lines that is not complete yet.
@@ -210,7 +210,7 @@ impl<'a> Reader<'a, '_> {
                     self.definitions.set(name, Meaning::Turn(value));
                 }
                 self.later(Pending::Turns(turns, text.clone(), place));
-                self.logical(text.within(context));
+                self.logical(Text::clone(&text).within(context));
             }
         }
     }
@@ -453,7 +453,7 @@ impl<'a> Reader<'a, '_> {
         if rest.bytes.is_empty() {
             return self.findings.add(Id::BadLoop, place, |d| d.say("nothing stands behind this loop"));
         }
-        self.later(Pending::Turns(found, rest, place));
+        self.later(Pending::Turns(found, Rc::new(rest), place));
     }
 
     /// Names that are not replaced: their text stays, and that is said where it was hardly meant.

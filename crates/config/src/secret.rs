@@ -12,7 +12,8 @@ pub(crate) fn names_secret(word: &[u8]) -> bool {
     let word = word.to_ascii_lowercase();
     let has = |part: &[u8]| word.windows(part.len()).any(|w| w == part);
     let auth = word.starts_with(b"auth_") && word != b"auth_type" && word != b"auth_hmac";
-    let pass = (has(b"pass") || has(b"pwd")) && !has(b"passive");
+    let short = word == b"pw" || word.starts_with(b"pw_") || word.ends_with(b"_pw");
+    let pass = (short || has(b"pass") || has(b"pwd")) && !has(b"passive");
     auth || pass || has(b"secret") || word == b"key" || has(b"_key") && !has(b"active_key")
 }
 
@@ -86,6 +87,13 @@ fn secrets(line: &[u8]) -> Vec<bool> {
         }
         at += length.max(1);
     }
+    // The values of a loop may be what a word behind it needs: `~LST(X, a, b) auth_pass ${X}`.
+    let head = line.trim_ascii_start();
+    if head.starts_with(b"~") && hidden.contains(&true) {
+        let open = line.iter().position(|b| *b == b'(').unwrap_or(line.len());
+        let close = line.iter().position(|b| *b == b')').unwrap_or(line.len());
+        hidden.iter_mut().take(close).skip(open + 1).for_each(|byte| *byte = true);
+    }
     hidden
 }
 
@@ -105,6 +113,8 @@ mod tests {
         assert_eq!(shown("authentication { auth_pass x }"), "authentication { auth_pass * }");
         assert_eq!(shown("key 1 hex:00ff"), "key * ********");
         assert_eq!(shown("$PASSWORD=abc"), "$PASSWORD****");
+        assert_eq!(shown("$VRRP_PW=abc"), "$VRRP_PW****");
+        assert_eq!(shown("~LST(X, a, b) auth_pass ${X}"), "~LST(** ** *) auth_pass ****");
         assert_eq!(shown("auth_type PASS"), "auth_type PASS");
         assert_eq!(shown("  passive"), "  passive");
         assert_eq!(shown("priority 100"), "priority 100");

@@ -13,7 +13,7 @@ use crate::source::Span;
 use crate::suggest::nearest;
 use crate::table::{Block, Keyword, Shape, Successor, former, homes, meant};
 use crate::text::Word;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -133,6 +133,8 @@ struct Builder<'a, 'f> {
     extra_close: usize,
     /// The next event.
     next: usize,
+    /// The names of all keywords: most lines of a file of garbage begin with none of them.
+    names: BTreeSet<&'static [u8]>,
 }
 
 /// Builds the tree, reports everything about its shape and every word that is not known.
@@ -156,6 +158,7 @@ pub(crate) fn build<'a>(
         missing_close,
         extra_close,
         next: 0,
+        names: Block::ALL.iter().flat_map(|b| b.keywords()).map(|k| k.name.as_bytes()).collect(),
     };
     while let Some((event, span)) = events.get(builder.next) {
         builder.next += 1;
@@ -258,10 +261,12 @@ impl<'a> Builder<'a, '_> {
         if let Some(old) = former(block, &first.text) {
             return self.obsolete(old.name, old.successor, first.span);
         }
-        let elsewhere: Vec<Block> = homes(&first.text)
-            .map(|(home, _)| home)
-            .filter(|home| home.is_block() && *home != block)
-            .collect();
+        let elsewhere: Vec<Block> = if self.names.contains(&*first.text) {
+            let blocks = homes(&first.text).map(|(home, _)| home);
+            blocks.filter(|home| home.is_block() && *home != block).collect()
+        } else {
+            Vec::new()
+        };
         if !elsewhere.is_empty() {
             return self.misplaced(block, text, first.span, &elsewhere, is_block);
         }

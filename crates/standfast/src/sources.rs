@@ -121,8 +121,8 @@ pub fn read(path: &Path, surroundings: &Surroundings) -> Read {
     complete(path, content(path, Rule::Main), surroundings, Files::default())
 }
 
-/// Reads configurations, each by itself; `-` is standard input. No two of their files have the same id, so that a finding can have
-/// places in several of them.
+/// Reads configurations once, each by itself: pipes will do too, and `-` is standard input. No two of their
+/// files have the same id, so that a finding can have places in several of them.
 #[must_use]
 pub fn read_each(paths: &[PathBuf], surroundings: &Surroundings) -> Vec<Read> {
     let mut reads: Vec<Read> = Vec::new();
@@ -132,7 +132,7 @@ pub fn read_each(paths: &[PathBuf], surroundings: &Surroundings) -> Vec<Read> {
         let main = if path.as_os_str() == "-" {
             limited(std::io::stdin().lock())
         } else {
-            content(path, Rule::Main)
+            content(path, Rule::Once)
         };
         reads.push(complete(path, main, surroundings, files));
     }
@@ -240,6 +240,8 @@ impl Files {
 enum Rule {
     /// An execute bit does not matter.
     Main,
+    /// The same, and it may be a pipe or a device, since it is read only now.
+    Once,
     /// Must not have an execute bit.
     Include,
 }
@@ -248,14 +250,16 @@ enum Rule {
 fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
     let check = |metadata: fs::Metadata| match metadata {
         directory if directory.is_dir() => Err(Refusal::Directory),
-        other if !other.is_file() => Err(Refusal::NotRegular),
+        other if !other.is_file() && rule != Rule::Once => Err(Refusal::NotRegular),
         file if rule == Rule::Include && file.permissions().mode() & 0o111 != 0 => Err(Refusal::Executable),
         _ => Ok(()),
     };
     // Looked at before it is opened, since opening a device may do something; and afterwards, since it may be
     // another by then, which is why opening must not wait for the other end of a pipe.
     check(fs::metadata(path).map_err(refusal)?)?;
-    let no_wait = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    // What is read once is waited for.
+    let flags = if rule == Rule::Once { rustix::fs::OFlags::empty() } else { rustix::fs::OFlags::NONBLOCK };
+    let no_wait = i32::try_from(flags.bits()).unwrap_or_default();
     let file = fs::OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(refusal)?;
     check(file.metadata().map_err(refusal)?)?;
     limited(file)
@@ -415,7 +419,16 @@ mod tests {
         let pipe = here.0.join("pipe");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let pipe = super::read(&pipe, &Surroundings::default());
-        assert!(pipe.lines()[0].1.contains("it is not a regular file"), "{:?}", pipe.lines());
+        let refused = super::read(&pipe, &Surroundings::default());
+        assert!(refused.lines()[0].1.contains("it is not a regular file"), "{:?}", refused.lines());
+        // What is read only once may be a pipe.
+        let text = format!("vrrp_instance A {{\n{BODY}}}\n");
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, text)
+        });
+        let read = read_each(&[pipe], &Surroundings::default());
+        writer.join().unwrap().unwrap();
+        assert!(matches!(&read[..], [Read::Done { host: Some(_), .. }]), "{:?}", read[0].lines());
     }
 }

@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
     standfast explain ID tells more about a finding."
 )]
 pub struct Args {
-    /// Configurations, - for standard input; two and more are also compared, as nodes of one cluster [default: the one that `run`
-    /// would read]
+    /// Configurations, - for the standard input; two and more are also compared, as nodes of one cluster
+    /// [default: the one that `run` would read]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Print what holds, in normal form: definitions replaced, files included, secrets masked
