@@ -47,8 +47,13 @@ fn written(read: &Read) -> Option<Written<'_>> {
     }
 }
 
-fn name(alteration: &Alteration) -> &str {
-    alteration.name.as_deref().unwrap_or("host")
+fn name(alteration: &Alteration) -> String {
+    shown(alteration.name.as_deref().unwrap_or("host"))
+}
+
+/// Text of a file that cannot steer a terminal.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Where a difference is written: `old.conf:5 → new.conf:6`.
@@ -70,7 +75,7 @@ fn full(reload: &Reload, reporter: &mut Reporter<'_>, out: &mut dyn Write) -> io
         for difference in &alteration.differences {
             let places = places(difference, reporter);
             let places = if places.is_empty() { places } else { format!("  ({places})") };
-            writeln!(out, "  {}{places}", difference.what)?;
+            writeln!(out, "  {}{places}", shown(&difference.what))?;
             for line in broken(&format!("{}: {}", difference.notice, difference.consequence)) {
                 writeln!(out, "      {line}")?;
             }
@@ -102,7 +107,7 @@ fn concise(reload: &Reload, reporter: &mut Reporter<'_>, out: &mut dyn Write) ->
             let place = places(difference, reporter);
             let gap = if place.is_empty() { "" } else { ": " };
             let (name, notice) = (name(alteration), difference.notice);
-            let (fate, what) = (alteration.fate, &difference.what);
+            let (fate, what) = (alteration.fate, shown(&difference.what));
             writeln!(out, "{place}{gap}{name} {fate}: {what}: {notice}: {}", difference.consequence)?;
         }
     }
@@ -129,11 +134,11 @@ fn end(pair: &Pair<'_>, reload: &Reload, refused: bool, out: &mut dyn Write) -> 
             parts.push(format!("{} {fate}", counted(count(fate), "instance")));
         }
     }
+    if reload.alterations.iter().any(|a| a.name.is_none()) {
+        parts.insert(0, "host changed".into());
+    }
     if reload.kept > 0 {
         parts.push(format!("{} as before", counted(reload.kept, "instance")));
-    }
-    if parts.is_empty() {
-        parts.push("settings of the host changed".into());
     }
     writeln!(out, "{old} → {new}: {}: {}", parts.join(", "), reload.notice())
 }
