@@ -406,6 +406,30 @@ mod tests {
         assert_eq!(fs::read_dir(&here.0).unwrap().count(), 0);
     }
 
+    /// A page's example that has a safe fix is mended by it.
+    #[test]
+    fn every_safe_fix_mends_the_example_of_its_page() {
+        let mut mended = Vec::new();
+        for id in Id::ALL {
+            let example =
+                id.explanation().split_once("```keepalived\n").and_then(|(_, rest)| rest.split_once("```"));
+            let Some((example, _)) = example else { continue };
+            let mut sources = Sources::new();
+            sources.add_root("x.conf", example.as_bytes().to_vec());
+            let surroundings = Surroundings::default();
+            let Some(before) = State::of(&sources, &surroundings) else { continue };
+            let fixes = applicable(&before.diagnostics, &sources);
+            if fixes.iter().any(|(of, _)| of == id) {
+                let (_, after, _) = round(&sources, &before, &fixes, &surroundings, &mut 100).unwrap();
+                assert!(after.counts().get(id) < before.counts().get(id), "{id}");
+                mended.push(id.name());
+            }
+        }
+        for id in ["bad-prefix", "bad-number", "unknown-state", "interval-altered"] {
+            assert!(mended.contains(&id), "{id} is not among {mended:?}");
+        }
+    }
+
     /// Lines, right and wrong ones.
     fn line() -> impl Strategy<Value = &'static str> {
         proptest::sample::select(vec![
