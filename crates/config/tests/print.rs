@@ -71,6 +71,31 @@ proptest! {
     }
 }
 
+/// The texts that fuzzing found worth keeping, and the examples of the diagnostics.
+#[test]
+fn any_text_of_the_corpus() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut hosts = 0;
+    for directory in ["fuzz/corpus/text", "docs/diagnostics"] {
+        for entry in std::fs::read_dir(root.join(directory)).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            let examples = text.split("```keepalived\n").skip(1).filter_map(|rest| rest.split("```").next());
+            for text in examples.chain([&*text]) {
+                let mut sources = Sources::new();
+                sources.add_root("t", text.as_bytes().to_vec());
+                let Loaded::Done(outcome) = load(&sources, &Surroundings::default()) else { continue };
+                let Some(host) = outcome.host else { continue };
+                let printed = print(&host, Secrets::Shown, Detail::Normal);
+                let again = read_back(&printed).0.map(without_secrets);
+                assert_eq!(again, Some(without_secrets(host)), "{text}\n{printed}");
+                hosts += 1;
+            }
+        }
+    }
+    assert!(hosts > 100, "only {hosts} texts are configurations");
+}
+
 #[test]
 fn secrets_are_not_shown() {
     let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\npriority 90\nauthentication {\n\
