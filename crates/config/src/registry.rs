@@ -80,6 +80,8 @@ ids! {
     Note RepeatedKeyword "repeated-keyword" "a setting that is given twice";
     Warning NotBuilt "not-built" "known, but not built yet";
     Note NoEffect "no-effect" "known, and without effect here";
+    Warning CommentSign "comment-sign" "a comment sign that is none";
+    Warning MergeMarks "merge-marks" "what a merge left";
     Warning UndefinedName "undefined-name" "a name that is not replaced";
     Warning BadBuiltIn "bad-built-in" "a built-in name with wrong parameters";
     Warning BadLoop "bad-loop" "a loop that cannot be read";
@@ -90,6 +92,7 @@ ids! {
     Warning BadSwitch "bad-switch" "neither on nor off";
     Warning UnknownWord "unknown-word" "a word that is none of the possible ones";
     Warning BadAddress "bad-address" "not an IP address";
+    Warning FwmarkIgnored "fwmark-ignored" "what a fwmark service does not take";
     Warning BadPrefix "bad-prefix" "not a prefix length";
     Warning AddressOption "address-option" "an option of an address that cannot be";
     Warning EntryOption "entry-option" "an option of a list entry that cannot be";

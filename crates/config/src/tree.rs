@@ -11,13 +11,19 @@ use crate::secret::names_secret;
 use crate::shell::ScriptLine;
 use crate::source::Span;
 use crate::suggest::nearest;
-use crate::table::{Block, Keyword, Shape, Successor, former, homes, meant};
+use crate::table::{Block, Keyword, Lines, Shape, Successor, Value, former, homes, meant};
 use crate::text::Word;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
+
+/// What begins a comment in other languages.
+const COMMENT_SIGN: &[u8] = b"//";
+
+/// What version control writes around two versions of the same lines.
+const MERGE_MARKS: [&[u8]; 4] = [b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"];
 
 /// A line, with its block if it has one.
 #[derive(Debug)]
@@ -174,6 +180,16 @@ pub(crate) fn build<'a>(
     Tree { nodes: builder.nodes, words: builder.stream.words, scripts: builder.stream.scripts }
 }
 
+/// From which word on a line has nothing that its keyword reads; `None` if any number of words may count.
+const fn spare(keyword: &Keyword) -> Option<u32> {
+    match (keyword.shape, keyword.value) {
+        (Shape::Flag, _) => Some(1),
+        (Shape::Words | Shape::Block(_) | Shape::Lines(_), _)
+        | (_, Value::Words | Value::Account | Value::Script | Value::Command | Value::Fifo) => None,
+        (Shape::Value | Shape::Optional, _) => Some(2),
+    }
+}
+
 /// How many `{` are never closed, and how many `}` close nothing.
 fn balance(stream: &Stream<'_>) -> (usize, usize) {
     stream.events.iter().fold((0, 0), |(open, extra), (event, _)| match event {
@@ -200,14 +216,71 @@ impl<'a> Builder<'a, '_> {
                     self.open(Inside::Skipped, None, span, "");
                 }
             }
-            Inside::Lines => {
-                self.node(None, words, span);
-            }
+            Inside::Lines => self.entry(&first, words, span, opens),
             Inside::Keywords(block) => match block.keyword(&first.text) {
-                Some(keyword) => self.known(keyword, words, span, opens),
+                Some(keyword) => {
+                    let (words, span) = match spare(keyword) {
+                        Some(spare) => self.without_comment(words, span, spare),
+                        None => (words, span),
+                    };
+                    self.known(keyword, words, span, opens);
+                }
                 None => self.unknown(block, &first, span, opens),
             },
         }
+    }
+
+    /// A line of a list.
+    fn entry(&mut self, first: &Word<'a>, words: Range<u32>, span: Span, opens: Option<Span>) {
+        let list = self.stack.last().and_then(|open| self.nodes.get(open.node?)).and_then(|n| n.keyword);
+        let kind = list.and_then(|keyword| match keyword.shape {
+            Shape::Lines(kind) => Some(kind),
+            Shape::Block(_) | Shape::Flag | Shape::Value | Shape::Optional | Shape::Words => None,
+        });
+        if kind == Some(Lines::ServerGroup) && Block::VirtualServer.keyword(&first.text).is_some() {
+            return self.service_in_group(first.span, span, opens);
+        }
+        let (words, span) = match kind {
+            Some(Lines::Names) | None => (words, span),
+            Some(_) => self.without_comment(words, span, 0),
+        };
+        if !words.is_empty() {
+            self.node(None, words, span);
+        }
+    }
+
+    /// `virtual_server_group` with the contents of a `virtual_server`, which is one mistake.
+    fn service_in_group(&mut self, first: Span, line: Span, opens: Option<Span>) {
+        if opens.is_some() {
+            self.next += 1;
+            self.open(Inside::Skipped, None, line, "");
+        }
+        self.findings.add_once((Id::MisplacedKeyword, "virtual_server_group", String::new()), first, |d| {
+            d.say("this belongs in `virtual_server`, not in `virtual_server_group`: it is dropped")
+                .help("a group lists addresses only; the rest stands in `virtual_server group NAME { … }`")
+        });
+    }
+
+    /// Reports `// …` from the word `spare` of a line on, and takes it away: keepalived ignores these words.
+    fn without_comment(&mut self, words: Range<u32>, span: Span, spare: u32) -> (Range<u32>, Span) {
+        let from = words.start + spare;
+        let rest = self.stream.words.get(from as usize..words.end as usize).unwrap_or(&[]);
+        let Some(at) = rest.iter().position(|word| word.text.starts_with(COMMENT_SIGN)) else {
+            return (words, span);
+        };
+        let end = from + u32::try_from(at).unwrap_or(u32::MAX);
+        let sign = rest.get(at).map_or(span, |word| word.span);
+        self.comment_sign(sign);
+        let last = end.checked_sub(1).filter(|last| *last >= words.start);
+        let kept = last.and_then(|last| self.stream.words.get(last as usize)).map_or(span, |w| w.span);
+        (words.start..end, Span { end: kept.end, ..span })
+    }
+
+    fn comment_sign(&mut self, span: Span) {
+        self.findings.add_once((Id::CommentSign, "", String::new()), span, |d| {
+            d.say("`//` begins no comment: what follows is read as words, and ignored")
+                .help("write `#` instead")
+        });
     }
 
     fn known(&mut self, keyword: &'static Keyword, words: Range<u32>, span: Span, opens: Option<Span>) {
@@ -255,6 +328,15 @@ impl<'a> Builder<'a, '_> {
         if opens.is_some() {
             self.next += 1;
             self.open(Inside::Skipped, None, span, "");
+        }
+        if first.text.starts_with(COMMENT_SIGN) {
+            return self.comment_sign(first.span);
+        }
+        if MERGE_MARKS.contains(&&*first.text) {
+            return self.findings.add_once((Id::MergeMarks, "", String::new()), first.span, |d| {
+                d.say("a merge left its marks here: the lines of both sides are read")
+                    .help("decide for one side, and remove the marks")
+            });
         }
         let is_block = opens.is_some();
         let text = core::str::from_utf8(&first.text).unwrap_or_default();

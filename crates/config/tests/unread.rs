@@ -104,6 +104,86 @@ fn addresses_with_ports() {
 }
 
 #[test]
+fn port_0_is_no_port() {
+    for line in ["real_server 10.0.0.5 0 {\n}", "sorry_server 10.0.0.7 0"] {
+        assert_eq!(about("virtual_server", line), [""; 0], "{line}");
+    }
+    assert_eq!(about("virtual_server_group", "10.0.0.1 0"), [""; 0]);
+    assert_eq!(
+        one("virtual_server/real_server", "TCP_CHECK {\nconnect_port 0\n}"),
+        "out-of-range: `connect_port` takes 1 to 65535, not 0: the line is ignored"
+    );
+}
+
+#[test]
+fn granularity_is_a_mask_or_a_length() {
+    for line in ["persistence_granularity 255.255.255.0", "persistence_granularity 24"] {
+        assert_eq!(about("virtual_server", line), [""; 0], "{line}");
+    }
+    assert_eq!(
+        one("virtual_server", "persistence_granularity /24"),
+        "bad-prefix: `/24` is not an IPv4 mask: the line is ignored"
+    );
+    let six = |value| {
+        format!(
+            "virtual_server 2001:db8::3 80 {{\npersistence_granularity {value}\nreal_server 2001:db8::4 80 {{\n}}\n}}"
+        )
+    };
+    assert_eq!(about("", &six("64")), [""; 0]);
+    assert_eq!(
+        one("", &six("ffff::")),
+        "bad-prefix: `ffff::` is not a prefix length from 1 to 128: the line is ignored"
+    );
+}
+
+#[test]
+fn a_group_with_the_contents_of_a_service_is_one_mistake() {
+    let block =
+        "virtual_server_group A {\nlb_algo rr\n10.0.0.3 80\nreal_server 10.0.0.4 80 {\nweight 1\n}\n}";
+    assert_eq!(
+        one("", block),
+        "misplaced-keyword: this belongs in `virtual_server`, not in `virtual_server_group`: it is dropped (2 places)"
+    );
+}
+
+#[test]
+fn foreign_signs_are_named_once() {
+    let comments = "// one\nvrrp_instance A { // two\ninterface eth0 // three\nvirtual_router_id 5\npriority 90 //four\nnopreempt // five\nunicast_peer {\n// 10.0.0.8\n10.0.0.9 // six, 7\n}\nvirtual_ipaddress {\n10.0.0.3 // eight dev eth9\n}\n}";
+    assert_eq!(
+        one("", comments),
+        "comment-sign: `//` begins no comment: what follows is read as words, and ignored (8 places)"
+    );
+    // Values are values.
+    assert_eq!(about("", "global_defs {\nrouter_id //a\n}"), [""; 0]);
+    let merged = "global_defs {\n<<<<<<< HEAD\nrouter_id a\n=======\nrouter_id b\n>>>>>>> b\n}";
+    let said = about("", merged);
+    assert!(
+        said.iter()
+            .any(|s| s
+                == "merge-marks: a merge left its marks here: the lines of both sides are read (3 places)"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn mail_servers_and_recipients() {
+    for line in ["smtp_server 10.0.0.25", "smtp_server mail.example.net 587", "smtp_server 2001:db8::25"] {
+        assert_eq!(about("global_defs", line), [""; 0], "{line}");
+    }
+    assert_eq!(
+        one("global_defs", "smtp_server 10.0.0.25 99999"),
+        "out-of-range: `smtp_server` takes 1 to 65535, not 99999: the line is ignored"
+    );
+    for line in ["smtp_server 10.0.0.300", "smtp_server 10.0.0.25:587"] {
+        assert!(one("global_defs", line).ends_with("nor the name of a host: the line is ignored"), "{line}");
+    }
+    assert_eq!(
+        one("global_defs", "notification_email {\n}"),
+        "empty-value: the list is empty: no mail is sent"
+    );
+}
+
+#[test]
 fn routes_and_rules() {
     for line in [
         "10.1.0.0/16 via 10.0.0.1 dev eth0",

@@ -14,7 +14,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 /// Lines of which something was said before.
 pub(super) struct Complaints(Vec<(FileId, u32)>);
@@ -126,6 +126,7 @@ impl Lower<'_> {
                     },
                     _ => self.endpoint(at, "the service is skipped"),
                 }
+                self.service(at);
             }
             "real_server" if self.needs_name(at).is_some() => self.endpoint(at, "the server is skipped"),
             _ => {}
@@ -140,6 +141,62 @@ impl Lower<'_> {
         first
     }
 
+    /// The port of a service or a server; 0 is as good as none, which is every port.
+    fn port(&mut self, word: &Word<'_>, otherwise: &str) {
+        if !word.text.iter().all(|b| *b == b'0') {
+            self.number_of("the port", word, PORT, otherwise);
+        }
+    }
+
+    /// What depends on how a service is named: by a mark or by an address.
+    fn service(&mut self, at: At<'_, '_>) {
+        let Some(first) = at.arguments().first() else { return };
+        let address = parse_address(&first.text);
+        let lines =
+            || at.children().filter_map(|line| Some((line, line.node.keyword?.name, line.arguments())));
+        if *first.text == *b"fwmark" {
+            for (line, name, arguments) in lines() {
+                match (name, arguments) {
+                    ("protocol", [_, ..]) => {
+                        self.with_mark(line.node.span, first.span, "`protocol`");
+                    }
+                    ("real_server", [_, port, ..]) if port.text.iter().any(|b| *b != b'0') => {
+                        self.with_mark(port.span, first.span, "the port of a server");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (_, name, arguments) in lines() {
+            let ("persistence_granularity", [word, ..], Some(address)) = (name, arguments, address) else {
+                continue;
+            };
+            let text = core::str::from_utf8(&word.text).unwrap_or_default();
+            let (right, wanted) = match address {
+                // A lone number is an address too, though not the one that is meant.
+                IpAddr::V4(_) => {
+                    (text.parse::<Ipv4Addr>().is_ok() || text.parse::<u32>().is_ok(), "an IPv4 mask")
+                }
+                IpAddr::V6(_) => {
+                    (text.parse().is_ok_and(|n: u8| (1..=128).contains(&n)), "a prefix length from 1 to 128")
+                }
+            };
+            if !right {
+                self.findings.add(Id::BadPrefix, word.span, |d| {
+                    d.say(format!("`{}` is not {wanted}: the line is ignored", word.shown()))
+                });
+            }
+        }
+    }
+
+    fn with_mark(&mut self, span: Span, mark: Span, what: &str) {
+        self.findings.add(Id::FwmarkIgnored, span, |d| {
+            d.say(format!("a service by fwmark takes no notice of {what}"))
+                .label(mark, "packets are told by their mark alone")
+                .help("let the firewall rule that sets the mark choose them")
+        });
+    }
+
     /// `IP [PORT]`.
     fn endpoint(&mut self, at: At<'_, '_>, otherwise: &str) {
         let [address, rest @ ..] = at.arguments() else { return };
@@ -147,7 +204,7 @@ impl Lower<'_> {
             return self.no_address(address, otherwise);
         }
         if let Some(port) = rest.first() {
-            self.number_of("the port", port, PORT, otherwise);
+            self.port(port, otherwise);
         }
         self.extra(at, 2);
     }
@@ -182,7 +239,7 @@ impl Lower<'_> {
             return self.no_address(first, OTHERWISE);
         }
         if let Some(port) = rest.first() {
-            self.number_of("the port", port, PORT, OTHERWISE);
+            self.port(port, OTHERWISE);
         }
     }
 

@@ -3,10 +3,12 @@
 use super::Lower;
 use super::value::Numbers;
 use crate::registry::Id;
+use crate::text::Word;
 use crate::tree::At;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::net::IpAddr;
 use core::time::Duration;
 use model::{Deleted, Fifo, Hook, HostNotify, Mail, MailServer, Notify, Scripts, TimedHook};
 
@@ -77,6 +79,11 @@ impl Lower<'_> {
         match name {
             "notification_email" => {
                 self.extra(at, 0);
+                if at.node.opened && at.children().next().is_none() {
+                    self.findings.add(Id::EmptyValue, at.node.span, |d| {
+                        d.say("the list is empty: no mail is sent").help("name at least one address")
+                    });
+                }
                 let words = at.children().flat_map(At::words);
                 to.mail.to.extend(words.map(|w| Arc::<str>::from(&*String::from_utf8_lossy(&w.text))));
             }
@@ -115,13 +122,37 @@ impl Lower<'_> {
         };
         self.extra(at, 2);
         let host = String::from_utf8_lossy(&first.text).into_owned();
-        let allowed = Numbers::count(1..=65535).otherwise("25 is used");
-        let port = at
-            .arguments()
-            .get(1)
-            .and_then(|word| self.number_in("smtp_server", word, &allowed, Id::OutOfRange));
-        let port = port.and_then(|n| u16::try_from(n).ok()).unwrap_or(25);
-        Some(MailServer { host, port })
+        if !self.mail_host(first, &host) {
+            return None;
+        }
+        let allowed = Numbers::count(1..=65535).otherwise("the line is ignored");
+        let port = match at.arguments().get(1) {
+            Some(word) => self.number_in("smtp_server", word, &allowed, Id::OutOfRange)?,
+            None => 25,
+        };
+        Some(MailServer { host, port: u16::try_from(port).ok()? })
+    }
+
+    /// Whether a word can be the name or the address of a mail server; whether such a host exists is not asked.
+    fn mail_host(&mut self, word: &Word<'_>, host: &str) -> bool {
+        let number = |part: &str| part.parse::<u16>().is_ok();
+        let quad = host.split('.').count() == 4 && host.split('.').all(number);
+        let parts = host.rsplit_once(':').filter(|(name, port)| !name.contains(':') && number(port));
+        if host.parse::<IpAddr>().is_ok() || !(quad || parts.is_some()) {
+            return true;
+        }
+        self.findings.add(Id::BadAddress, word.span, |d| {
+            let d = d.say(format!(
+                "`{host}` is neither an IP address nor the name of a host: the line is ignored"
+            ));
+            match parts {
+                Some((name, port)) => {
+                    d.help("a blank stands between host and port").fix(word.span, format!("{name} {port}"))
+                }
+                None => d,
+            }
+        });
+        false
     }
 
     fn hook_limit(&mut self, at: At<'_, '_>) -> Option<Duration> {

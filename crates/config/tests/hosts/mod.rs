@@ -225,7 +225,7 @@ fn host_notify() -> BoxedStrategy<HostNotify> {
 }
 
 fn mail() -> BoxedStrategy<Mail> {
-    let server = (word(), 1..=u16::MAX).prop_map(|(host, port)| MailServer { host, port });
+    let server = ("[a-z][a-z0-9.-]{0,8}", 1..=u16::MAX).prop_map(|(host, port)| MailServer { host, port });
     let words =
         (vec(word().prop_map(Arc::from), 0..3), option::of(word()), option::of(server), option::of(word()));
     (words, seconds(4294), any::<bool>(), any::<bool>())
