@@ -180,6 +180,12 @@ pub(crate) fn build<'a>(
     Tree { nodes: builder.nodes, words: builder.stream.words, scripts: builder.stream.scripts }
 }
 
+/// In quotes it is meant as a word.
+fn looks_like_comment(word: &Word<'_>) -> bool {
+    let quoted = word.span.end.saturating_sub(word.span.start) as usize != word.text.len();
+    word.text.starts_with(COMMENT_SIGN) && !quoted
+}
+
 /// From which word on a line has nothing that its keyword reads; `None` if any number of words may count.
 const fn spare(keyword: &Keyword) -> Option<u32> {
     match (keyword.shape, keyword.value) {
@@ -265,7 +271,7 @@ impl<'a> Builder<'a, '_> {
     fn without_comment(&mut self, words: Range<u32>, span: Span, spare: u32) -> (Range<u32>, Span) {
         let from = words.start + spare;
         let rest = self.stream.words.get(from as usize..words.end as usize).unwrap_or(&[]);
-        let Some(at) = rest.iter().position(|word| word.text.starts_with(COMMENT_SIGN)) else {
+        let Some(at) = rest.iter().position(looks_like_comment) else {
             return (words, span);
         };
         let end = from + u32::try_from(at).unwrap_or(u32::MAX);
@@ -329,7 +335,7 @@ impl<'a> Builder<'a, '_> {
             self.next += 1;
             self.open(Inside::Skipped, None, span, "");
         }
-        if first.text.starts_with(COMMENT_SIGN) {
+        if looks_like_comment(first) {
             return self.comment_sign(first.span);
         }
         if MERGE_MARKS.contains(&&*first.text) {

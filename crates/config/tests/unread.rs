@@ -153,7 +153,9 @@ fn foreign_signs_are_named_once() {
         one("", comments),
         "comment-sign: `//` begins no comment: what follows is read as words, and ignored (8 places)"
     );
-    // Values are values.
+    // Values are values, and so is what stands in quotes.
+    let label = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\npriority 90\nvirtual_ipaddress {\n10.0.0.3 label \"//\"\n}\n}";
+    assert_eq!(about("", label), [""; 0]);
     assert_eq!(about("", "global_defs {\nrouter_id //a\n}"), [""; 0]);
     let merged = "global_defs {\n<<<<<<< HEAD\nrouter_id a\n=======\nrouter_id b\n>>>>>>> b\n}";
     let said = about("", merged);

@@ -57,8 +57,11 @@ impl Writer {
 /// The language has no way to write a double quote or a line end, so no word that was read holds one.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '#' | '!' | '{' | '}' | '$');
-    // At the start of a line these begin conditions, repetitions and includes.
-    let mark = text.is_empty() || text.starts_with(['@', '~']) || text.starts_with("include");
+    // At the start of a line these begin conditions, repetitions and includes; `//` looks like a comment.
+    let mark = text.is_empty()
+        || text.starts_with(['@', '~'])
+        || text.starts_with("include")
+        || text.starts_with("//");
     if !mark && text.chars().all(plain) {
         return String::from(text);
     }
@@ -79,7 +82,7 @@ mod tests {
         for text in ["eth0", "10.0.0.3/24", "VI-1", "a@b", "fe80::1", "it's", "a\\b", "\\"] {
             assert_eq!(word(text), text);
         }
-        for text in ["", "a b", "a#b", "a!", "{", "$x", "@lb01", "~SEQ", "include", "ä", "a\\#b"] {
+        for text in ["", "a b", "a#b", "a!", "{", "$x", "@lb01", "~SEQ", "include", "//", "ä", "a\\#b"] {
             assert_eq!(word(text), alloc::format!("\"{text}\""));
         }
         assert_eq!(word("a#\\"), "a\\#\\");
