@@ -1,7 +1,7 @@
 //! Reads configuration files for `config`, which only sees their bytes: the main file, and whatever its
 //! includes ask for.
 
-use crate::report::Reporter;
+use crate::report::{Reporter, Tally, counted};
 use config::{
     Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Places, Refusal, Severity, Sources,
     Surroundings, load, pair,
@@ -83,14 +83,15 @@ impl Read {
         }
     }
 
-    /// The findings as lines of a log, with their help. How bad each is, the log shows by its level.
+    /// The findings as lines of a log, with their help. How bad each is, the log shows by its level. Of notes,
+    /// only how many there are: they drop and alter nothing, and a log is no place for advice.
     #[must_use]
     pub fn lines(&self) -> Vec<(Level, String)> {
         let mut reporter = Reporter::new([self.sources()], false);
         let mut lines = Vec::new();
         for d in self.diagnostics() {
             let level = match d.severity {
-                Severity::Note => Level::Info,
+                Severity::Note => continue,
                 Severity::Warning => Level::Warning,
                 Severity::Error => Level::Alarm,
             };
@@ -102,7 +103,13 @@ impl Read {
             lines.extend(help.map(|more| (level, more.to_owned())));
         }
         let rest = |(id, count): &(Id, usize)| (Level::Warning, format!("and {count} more findings [{id}]"));
-        lines.extend(self.omitted().iter().map(rest));
+        lines.extend(self.omitted().iter().filter(|(id, _)| id.severity() != Severity::Note).map(rest));
+        let notes = Tally::of(self.diagnostics(), self.omitted()).notes;
+        if let (1.., Some(root)) = (notes, self.sources().roots().first()) {
+            let name = self.sources().name(*root);
+            lines
+                .push((Level::Info, format!("{} of advice: standfast check {name}", counted(notes, "note"))));
+        }
         lines
     }
 }

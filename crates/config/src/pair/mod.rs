@@ -1,7 +1,7 @@
 //! Compares the configurations of two or more nodes: what each file alone may well say, but not the files of
 //! one cluster together. keepalived, which sees one file at a time, says none of it.
 //!
-//! Instances that belong together are found first ([`groups`]); each group is then looked at by one module
+//! Instances that belong together are found first (`groups`); each group is then looked at by one module
 //! for each kind of mistake. Among three and more nodes the odd one is told against the majority, once.
 
 mod addresses;

@@ -264,7 +264,8 @@ fn sarif(parts: &[Part<'_>], code: u8, reporter: &mut Reporter<'_>, out: &mut dy
     writeln!(out)
 }
 
-/// `keepalived -t`: one line for each finding, and keepalived's exit code.
+/// `keepalived -t`: one line for each finding but notes (keepalived gives no advice, and scripts take any word
+/// for a complaint), and keepalived's exit code.
 ///
 /// 0: nothing but notes. 2: a keyword without its value. 4: only files or interfaces are missing. 5: anything
 /// else. keepalived says 0 when the file itself is missing; here that is 4, so that nobody is told that a file
@@ -272,7 +273,7 @@ fn sarif(parts: &[Part<'_>], code: u8, reporter: &mut Reporter<'_>, out: &mut dy
 pub fn run_as_keepalived(path: &Path, config_id: &str, out: &mut dyn Write) -> u8 {
     let read = sources::read(path, &here::surroundings(Some(config_id.to_owned()), true));
     let mut reporter = Reporter::new([read.sources()], false);
-    for diagnostic in read.diagnostics() {
+    for diagnostic in read.diagnostics().iter().filter(|d| d.severity != config::Severity::Note) {
         // As above: the exit code says it all.
         let line = reporter.concise(diagnostic);
         let help = diagnostic.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
