@@ -386,7 +386,9 @@ fn address(family: Family, own: Arc<str>) -> BoxedStrategy<VirtualAddress> {
 }
 
 fn label() -> impl Strategy<Value = String> {
+    // `//` looks like the comment of another language, and is reported as one.
     prop_oneof!["[a-z0-9:]{1,15}", "[ -!#-Z]{1,15}"]
+        .prop_filter("a comment", |label: &String| !label.starts_with("//"))
 }
 
 fn announce() -> impl Strategy<Value = AnnounceSettings> {
