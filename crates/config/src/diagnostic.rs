@@ -226,6 +226,11 @@ impl Findings {
         list
     }
 
+    /// Whether anything of this kind was found.
+    pub(crate) fn any(&self, id: Id) -> bool {
+        self.counts.contains_key(&id)
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0
     }

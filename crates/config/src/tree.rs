@@ -386,6 +386,9 @@ impl<'a> Builder<'a, '_> {
                     let d = d.help(format!("did you mean `{near}`?"));
                     if text.len() == stem.len() { d.suggest(first.span, near) } else { d }
                 }
+                None if block == Block::VrrpSyncGroup && !is_block => {
+                    d.help("the names of instances stand in a block of their own: `group { … }`")
+                }
                 None if block == Block::Root && looks_like_prose(text) => d.help("begin a comment with `#`"),
                 None => d,
             }

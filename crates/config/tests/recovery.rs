@@ -199,3 +199,24 @@ fn errors_forbid_running_and_warnings_do_not() {
         assert_eq!(outcome.host.is_none(), error, "{text}");
     }
 }
+
+#[test]
+fn a_skipped_block_is_the_only_mistake() {
+    let text = format!(
+        "vrrp_script S {{\nscript /bin/true\n}}\n{}",
+        GOOD.replace("vrrp_instance", "vrrp_instanc")
+            .replace("priority 90", "priority 90\ntrack_script {\nS\n}")
+    );
+    let said = places(&text);
+    assert!(said.iter().all(|s| s.ends_with("unknown-block") || s.ends_with("not-built")), "{said:?}");
+}
+
+#[test]
+fn names_in_a_group_need_a_block() {
+    let (_, outcome) = outcome(format!("vrrp_sync_group G {{\nB\n}}\n{GOOD}"));
+    let said = outcome.diagnostics.iter().find(|d| d.id.name() == "unknown-keyword").unwrap();
+    assert_eq!(
+        said.help.as_deref(),
+        Some("the names of instances stand in a block of their own: `group { … }`")
+    );
+}

@@ -93,7 +93,9 @@ pub(crate) fn lower(
     lower.unread(tree);
     host.groups = lower.finish_groups(sync_groups, &mut instances, &names);
     host.link_delays = delays.iter().map(|(delay, _)| delay.clone()).collect();
-    for defined in trackers.list.iter().filter(|d| !d.used && !d.meant && d.kind != Kind::Bfd) {
+    // What is missed may stand in a block that was skipped.
+    let skipped = lower.findings.any(Id::UnknownBlock);
+    for defined in trackers.list.iter().filter(|d| !d.used && !d.meant && !skipped && d.kind != Kind::Bfd) {
         lower.unused(defined);
     }
     let scripts = take(&mut host, trackers);
@@ -104,6 +106,7 @@ pub(crate) fn lower(
     host.instances = instances.into_iter().map(|placed| placed.instance).collect();
     drop_untracked(&mut host);
     if !seen
+        && !skipped
         && !lower.findings.has_errors()
         && let Some(file) = sources.roots().first()
     {
