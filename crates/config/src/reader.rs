@@ -11,7 +11,7 @@ use crate::registry::Id;
 use crate::secret::names_secret;
 use crate::shell::{Flaw, Script, ScriptLine, script_line};
 use crate::source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
-use crate::text::{Part, Text, Word, is_blank, parts, shown, strip, words};
+use crate::text::{Part, Text, Word, find_template_mark, is_blank, parts, shown, strip, words};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::rc::Rc;
@@ -512,6 +512,13 @@ impl<'a> Reader<'a, '_> {
         {
             self.definitions.seed(seed);
         }
+        if let Some(mark) = find_template_mark(&text.bytes) {
+            let control = text.bytes.get(mark.start + 1) == Some(&b'%');
+            self.template(text, mark);
+            if control {
+                return;
+            }
+        }
         for part in parts(&text.bytes) {
             match part {
                 Part::Open(at) => self.out.events.push((Event::Open, text.span(at..at + 1))),
@@ -535,6 +542,16 @@ impl<'a> Reader<'a, '_> {
                 }
             }
         }
+    }
+
+    /// A file that something else was to fill in. What its marks stand for is not known, so what else there
+    /// would be to say about their lines is not worth a line.
+    fn template(&mut self, text: &Text<'a>, mark: Range<usize>) {
+        self.findings.add_once((Id::Template, "", String::new()), text.span(mark), |d| {
+            d.say("this is the mark of a template, which nobody filled in")
+                .help("check the file that is made from the template")
+        });
+        self.findings.mute(text.span(0..text.bytes.len()));
     }
 
     fn open_quote(&mut self, text: &Text<'a>, open: Option<usize>) {

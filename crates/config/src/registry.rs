@@ -82,6 +82,7 @@ ids! {
     Note NoEffect "no-effect" "known, and without effect here";
     Warning CommentSign "comment-sign" "a comment sign that is none";
     Warning MergeMarks "merge-marks" "what a merge left";
+    Warning Template "template" "a template that nobody filled in";
     Warning UndefinedName "undefined-name" "a name that is not replaced";
     Warning BadBuiltIn "bad-built-in" "a built-in name with wrong parameters";
     Warning BadLoop "bad-loop" "a loop that cannot be read";

@@ -238,7 +238,7 @@ pub(crate) enum Part {
 }
 
 /// Splits a line at its braces outside double quotes. A `${NAME}` that nobody defined stays one word: as braces
-/// it would damage the block around it, which nobody wants.
+/// it would damage the block around it, which nobody wants; so does a mark of a template.
 pub(crate) fn parts(bytes: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut quoted = false;
@@ -248,6 +248,9 @@ pub(crate) fn parts(bytes: &[u8]) -> Vec<Part> {
         match byte {
             b'"' => quoted = !quoted,
             b'$' if !quoted && at >= whole => whole = at + crate::definitions::name_in_braces(&bytes[at..]),
+            b'{' if !quoted && at >= whole && template_mark(&bytes[at..]) > 0 => {
+                whole = at + template_mark(&bytes[at..]);
+            }
             b'{' | b'}' if !quoted && at >= whole => {
                 parts.push(Part::Words(from..at));
                 parts.push(if *byte == b'{' { Part::Open(at) } else { Part::Close(at) });
@@ -258,6 +261,26 @@ pub(crate) fn parts(bytes: &[u8]) -> Vec<Part> {
     }
     parts.push(Part::Words(from..bytes.len()));
     parts
+}
+
+/// The length of the mark of a template that begins a text: `{{ NAME }}`, `{% if … %}`; 0 if it is none.
+fn template_mark(bytes: &[u8]) -> usize {
+    let end: &[u8] = match bytes.get(..2) {
+        Some(b"{{") => b"}}",
+        Some(b"{%") => b"%}",
+        _ => return 0,
+    };
+    bytes.windows(2).position(|pair| pair == end).map_or(0, |at| at + 2)
+}
+
+/// Where the first mark of a template stands outside double quotes.
+pub(crate) fn find_template_mark(bytes: &[u8]) -> Option<Range<usize>> {
+    let mut quoted = false;
+    bytes.iter().enumerate().find_map(|(at, byte)| {
+        quoted ^= *byte == b'"';
+        let length = if *byte == b'{' && !quoted { template_mark(&bytes[at..]) } else { 0 };
+        (length > 0).then_some(at..at + length)
+    })
 }
 
 /// The words of a text. A quote begins and ends a word, also in its middle; the rest after a quote that is

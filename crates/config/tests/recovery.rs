@@ -220,3 +220,24 @@ fn names_in_a_group_need_a_block() {
         Some("the names of instances stand in a block of their own: `group { … }`")
     );
 }
+
+#[test]
+fn a_template_is_said_once_and_its_braces_open_nothing() {
+    let text = "vrrp_instance {{ name }} {\n state {{ 'MASTER' if first }}\n interface {{ iface }}\n{% for x in y %}\n \
+                virtual_router_id {{ vrid }}\n{% endfor %}\n virtual_ipaddress {\n {{ vip }}\n }\n}\n";
+    let (_, outcome) = common::outcome(text);
+    let ids: Vec<_> = outcome.diagnostics.iter().map(|d| d.id.name()).collect();
+    assert_eq!(ids, ["instance-name", "template"]);
+    let quoted = "vrrp_script a {\n script \"docker inspect -f '{{.State.Running}}' web\"\n}\n";
+    let (_, outcome) = common::outcome(quoted);
+    assert!(outcome.diagnostics.iter().all(|d| d.id.name() != "template"), "a brace in quotes is none");
+}
+
+#[test]
+fn a_password_that_is_missing_is_said_once() {
+    let text = "vrrp_instance A {\n interface eth0\n virtual_router_id 3\n priority 100\n authentication {\n \
+                auth_type PASS\n auth_pass\n }\n virtual_ipaddress {\n 10.0.0.3\n }\n}\n";
+    let (_, outcome) = common::outcome(text);
+    let ids: Vec<_> = outcome.diagnostics.iter().map(|d| d.id.name()).collect();
+    assert_eq!(ids, ["missing-value"]);
+}

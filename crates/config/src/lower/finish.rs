@@ -359,6 +359,7 @@ impl Lower<'_> {
         match (kind, pass) {
             (Some((AuthType::Pass, _)), Some((secret, _))) => return Authentication::Password(secret),
             (Some((AuthType::Header, _)), Some((secret, _))) => return Authentication::Header(secret),
+            (Some(_), None) if draft.auth_pass_refused => {}
             (Some((_, span)), None) => self.findings.add(Id::AuthIncomplete, span, |d| {
                 d.say("there is no password: adverts go without authentication")
                     .help("write `auth_pass` with at most 8 characters, the same on all nodes")

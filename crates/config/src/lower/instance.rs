@@ -48,6 +48,8 @@ pub(super) struct Draft {
     pub(super) auth_block: Option<Span>,
     pub(super) auth_type: Option<(AuthType, Span)>,
     pub(super) auth_type_refused: bool,
+    /// The keyword stands there, but no password behind it; that was reported.
+    pub(super) auth_pass_refused: bool,
     pub(super) auth_pass: Option<(Secret, Span)>,
     pub(super) addresses: Vec<Entry>,
     pub(super) excluded: Vec<Entry>,
@@ -98,6 +100,7 @@ impl Draft {
             auth_block: None,
             auth_type: None,
             auth_type_refused: false,
+            auth_pass_refused: false,
             auth_pass: None,
             addresses: Vec::new(),
             excluded: Vec::new(),
@@ -386,7 +389,10 @@ impl Lower<'_> {
     }
 
     fn auth_pass(&mut self, at: At<'_, '_>, draft: &mut Draft) {
-        let Some(word) = self.value(at) else { return };
+        let Some(word) = self.value(at) else {
+            draft.auth_pass_refused = true;
+            return;
+        };
         let length = word.text.len();
         if length > 8 {
             self.findings.add(Id::AuthPassTooLong, word.span, |d| {
