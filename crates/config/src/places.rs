@@ -48,8 +48,29 @@ pub struct BlockPlaces {
     pub header: Span,
     /// Each line with a keyword, those of inner blocks too, in the order of the text.
     lines: Vec<(&'static str, Span)>,
-    /// Each line of a list: the list's keyword, the line's first word, the place.
-    entries: Vec<(&'static str, String, Span)>,
+    /// Each line of a list, sorted by [`Entry::key`]; the order of the text among equal ones.
+    entries: Vec<Entry>,
+}
+
+/// A line of a list.
+#[derive(Clone, Debug)]
+struct Entry {
+    /// The list's keyword.
+    list: &'static str,
+    /// The line's first word.
+    word: String,
+    span: Span,
+}
+
+impl Entry {
+    fn key(&self) -> (&str, &str) {
+        (self.list, bare(&self.word))
+    }
+}
+
+/// An address without its prefix length.
+fn bare(word: &str) -> &str {
+    word.split('/').next().unwrap_or(word)
 }
 
 impl BlockPlaces {
@@ -69,15 +90,18 @@ impl BlockPlaces {
     /// prefix length not counted; without one, the list; without a list, the line that opens the block.
     #[must_use]
     pub fn entry(&self, list: &str, word: &str) -> Span {
-        let found = self.entries.iter().find(|(name, first, _)| {
-            *name == list && (first == word || first.split('/').next() == Some(word))
-        });
-        found.map_or_else(|| self.line(list), |(_, _, span)| *span)
+        // Lists may have many thousand lines, and each of them may be looked for.
+        let key = (list, bare(word));
+        let from = self.entries.partition_point(|entry| entry.key() < key);
+        let mut alike = self.entries.iter().skip(from).take_while(|entry| entry.key() == key);
+        let found = alike.find(|entry| entry.word == word || bare(&entry.word) == word);
+        found.map_or_else(|| self.line(list), |entry| entry.span)
     }
 
     fn of(block: At<'_, '_>) -> Self {
         let mut places = Self { header: block.node.span.plain(), lines: Vec::new(), entries: Vec::new() };
         places.add(block);
+        places.entries.sort_by(|a, b| a.key().cmp(&b.key()));
         places
     }
 
@@ -102,7 +126,7 @@ impl BlockPlaces {
         let (Some(list), Some(first)) = (list, at.words().first()) else { return };
         if matches!(list.shape, Shape::Lines(_)) {
             let word = String::from_utf8_lossy(&first.text).into_owned();
-            self.entries.push((list.name, word, at.node.span.plain()));
+            self.entries.push(Entry { list: list.name, word, span: at.node.span.plain() });
         }
     }
 }

@@ -187,3 +187,29 @@ fn ten_thousand_instances_are_matched_in_time() {
     let (_, whole) = outcome(&a);
     assert_eq!(whole.host.unwrap().instances.len(), 10_000);
 }
+
+#[test]
+fn one_vrid_on_many_links_and_long_lists_are_compared_in_time() {
+    let file = |first: u32, prefix: u32| {
+        let mut text = String::new();
+        for n in 0..5_000_u32 {
+            let (a, b) = (first + n / 250, n % 250);
+            writeln!(
+                text,
+                "vrrp_instance V{first}_{n} {{\ninterface vlan{n}\nvirtual_router_id 1\npriority 100\n\
+                 virtual_ipaddress {{\n10.{a}.{b}.1/24\n}}\n}}"
+            )
+            .unwrap();
+        }
+        text += "vrrp_instance M {\ninterface eth0\nvirtual_router_id 2\npriority 100\n\
+                 virtual_ipaddress {\n172.16.0.1\n}\nvirtual_ipaddress_excluded {\n";
+        for n in 0..20_000_u32 {
+            writeln!(text, "172.17.{}.{}/{prefix}", n / 250, n % 250 + 1).unwrap();
+        }
+        text + "}\n}\n"
+    };
+    let start = std::time::Instant::now();
+    let told = said(&[("a", &file(0, 24)), ("b", &file(100, 25))]);
+    assert!(told.iter().any(|line| line.contains("pair-prefix")), "{told:?}");
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}

@@ -237,3 +237,37 @@ proptest! {
         }
     }
 }
+
+/// Comparing each with each takes minutes.
+#[test]
+fn many_changes_are_told_in_time() {
+    let file = |link: &str, net: u32| {
+        let mut text = String::new();
+        for n in 0..5_000_u32 {
+            text += &format!(
+                "vrrp_instance {link}{n} {{\ninterface {link}{}\nvirtual_router_id {}\npriority 100\n\
+                 virtual_ipaddress {{\n{net}.0.{}.{}\n}}\n}}\n",
+                n / 250,
+                n % 250 + 1,
+                n / 250,
+                n % 250 + 1
+            );
+        }
+        text += &format!(
+            "vrrp_instance {link} {{\ninterface lan\nvirtual_router_id 1\npriority 100\nunicast_src_ip 10.9.9.9\n\
+             unicast_peer {{\n"
+        );
+        (0..10_000_u32).for_each(|n| text += &format!("{net}.1.{}.{}\n", n / 250, n % 250 + 1));
+        text += "}\nvirtual_ipaddress {\n10.9.9.1\n}\nvirtual_ipaddress_excluded {\n";
+        (0..10_000_u32).for_each(|n| text += &format!("{net}.2.{}.{}\n", n / 250, n % 250 + 1));
+        text + "}\n}\n"
+    };
+    let [one, elsewhere, renumbered] =
+        [("eth", 10), ("ens", 11), ("eth", 12)].map(|(link, net)| read(&file(link, net)));
+    let start = std::time::Instant::now();
+    let moved = reload(written(&one.1), written(&elsewhere.1));
+    assert_eq!((moved.alterations.len(), moved.kept), (10_001, 0));
+    let moved = reload(written(&one.1), written(&renumbered.1));
+    assert_eq!((moved.alterations.len(), moved.kept), (5_001, 0));
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}

@@ -130,14 +130,18 @@ fn evidence(a: &Member<'_>, b: &Member<'_>, many: bool) -> Option<u32> {
     Some(score * 4 + u32::from(same_family) * 2 + u32::from(same_interface))
 }
 
-/// Whether they hold addresses of one network, as far as can be guessed: /24 or /64.
+/// Whether they hold addresses of one network.
 fn neighbours(a: &Member<'_>, b: &Member<'_>) -> bool {
-    let network = |address: IpAddr| match address {
-        IpAddr::V4(v4) => (4, u64::from(v4.to_bits() >> 8)),
-        IpAddr::V6(v6) => (6, u64::try_from(v6.to_bits() >> 64).unwrap_or_default()),
-    };
     let ours: BTreeSet<_> = a.instance.addresses.iter().map(|held| network(held.address)).collect();
     b.instance.addresses.iter().any(|held| ours.contains(&network(held.address)))
+}
+
+/// The network of an address, as far as it can be guessed: /24 or /64.
+fn network(address: IpAddr) -> (u8, u64) {
+    match address {
+        IpAddr::V4(v4) => (4, u64::from(v4.to_bits() >> 8)),
+        IpAddr::V6(v6) => (6, u64::try_from(v6.to_bits() >> 64).unwrap_or_default()),
+    }
 }
 
 /// Whether `a` sends its adverts to `b`.
@@ -145,24 +149,43 @@ fn points(a: &Member<'_>, b: &Member<'_>) -> bool {
     b.source().is_some_and(|source| a.lists(source))
 }
 
-/// Finds the routers with which an instance has something in common. Comparing each with each would take
-/// minutes for ten thousand.
+/// Why two instances with one VRID are looked at: one of these is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Near {
+    /// A network with addresses of both.
+    Network((u8, u64)),
+    /// An address that sends adverts on one side and gets them on the other.
+    Peer(IpAddr),
+    Source(IpAddr),
+}
+
+/// Finds the routers that [`evidence`] may be enough for. Comparing each with each would take minutes for ten
+/// thousand, even only those with one VRID: a host may use one VRID on thousands of VLANs.
 struct Index<'r> {
-    vrids: BTreeMap<u8, Vec<usize>>,
+    near: BTreeMap<(u8, Near), Vec<usize>>,
     names: BTreeMap<&'r str, Vec<usize>>,
     addresses: BTreeMap<IpAddr, Vec<usize>>,
 }
 
 impl<'r> Index<'r> {
     fn of(routers: &'r [Vec<Member<'_>>]) -> Self {
-        let mut index = Self { vrids: BTreeMap::new(), names: BTreeMap::new(), addresses: BTreeMap::new() };
+        let mut index = Self { near: BTreeMap::new(), names: BTreeMap::new(), addresses: BTreeMap::new() };
         for (r, router) in routers.iter().enumerate() {
             for member in router {
                 let instance = member.instance;
-                index.vrids.entry(instance.settings.vrid.get()).or_default().push(r);
-                index.names.entry(&*instance.name).or_default().push(r);
+                let vrid = instance.settings.vrid.get();
+                for held in &instance.addresses {
+                    note(&mut index.near, (vrid, Near::Network(network(held.address))), r);
+                }
+                for peer in member.peers().into_iter().flatten() {
+                    note(&mut index.near, (vrid, Near::Peer(peer.address)), r);
+                }
+                if let Some(source) = member.source() {
+                    note(&mut index.near, (vrid, Near::Source(source)), r);
+                }
+                note(&mut index.names, &*instance.name, r);
                 for held in instance.held_addresses() {
-                    index.addresses.entry(held.address).or_default().push(r);
+                    note(&mut index.addresses, held.address, r);
                 }
             }
         }
@@ -171,10 +194,22 @@ impl<'r> Index<'r> {
 
     fn near(&self, member: &Member<'_>) -> BTreeSet<usize> {
         let instance = member.instance;
+        let vrid = instance.settings.vrid.get();
         let by_address = instance.held_addresses().filter_map(|held| self.addresses.get(&held.address));
-        let by_vrid = self.vrids.get(&instance.settings.vrid.get());
+        let networks = instance.addresses.iter().map(|held| Near::Network(network(held.address)));
+        let sources = member.peers().into_iter().flatten().map(|peer| Near::Source(peer.address));
+        let near = networks.chain(sources).chain(member.source().map(Near::Peer));
+        let by_vrid = near.filter_map(|near| self.near.get(&(vrid, near)));
         let by_name = self.names.get(&*instance.name);
         by_address.chain(by_vrid).chain(by_name).flatten().copied().collect()
+    }
+}
+
+/// Adds a router, once in a row: an instance may have many addresses in one network.
+fn note<K: Ord>(map: &mut BTreeMap<K, Vec<usize>>, key: K, router: usize) {
+    let list = map.entry(key).or_default();
+    if list.last() != Some(&router) {
+        list.push(router);
     }
 }
 

@@ -20,7 +20,7 @@ impl Pair<'_> {
         &self,
         old: &Instance,
         new: &Instance,
-        elsewhere: Elsewhere<'_>,
+        elsewhere: &Elsewhere<'_>,
     ) -> Vec<Difference> {
         let mut list = Vec::new();
         if old.name != new.name {

@@ -72,7 +72,7 @@ impl Pair<'_> {
         &self,
         old: &Instance,
         new: &Instance,
-        elsewhere: Elsewhere<'_>,
+        elsewhere: &Elsewhere<'_>,
     ) -> Vec<Difference> {
         let mut list = Vec::new();
         let why = self.becomes_another(old, new);

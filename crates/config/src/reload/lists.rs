@@ -2,13 +2,13 @@
 
 use super::instance::longest_down;
 use super::{Difference, Elsewhere, Notice, Pair, about};
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Host, Instance, Peer, TrackedInterface, Transport, VirtualAddress};
+use model::{Host, Instance, InterfaceName, Peer, TrackedInterface, Transport, VirtualAddress};
 
 use Notice::{Interrupts, Nobody, Noticed};
 
@@ -23,16 +23,44 @@ fn held(instance: &Instance) -> impl Iterator<Item = Held<'_>> {
     listed.chain(instance.excluded.iter().map(|address| (UNLISTED, address)))
 }
 
-/// The same address on the same interface.
-fn same_place(a: (&Instance, &VirtualAddress), b: (&Instance, &VirtualAddress)) -> bool {
-    a.1.address == b.1.address && a.0.device_of(a.1) == b.0.device_of(b.1)
+/// An address on an interface.
+type Place<'a> = (IpAddr, &'a InterfaceName);
+
+fn place<'a>(instance: &'a Instance, address: &'a VirtualAddress) -> Place<'a> {
+    (address.address, instance.device_of(address))
 }
 
-/// Another instance of the host that has this address in this place.
-fn also_in(host: &Host, at: (&Instance, &VirtualAddress)) -> Option<Arc<str>> {
-    let others = host.instances.iter().filter(|one| one.identity() != at.0.identity());
-    let mut having = others.filter(|one| one.held_addresses().any(|other| same_place((one, other), at)));
-    having.next().map(|one| one.name.clone())
+/// What an instance holds, by its place; the first one counts. Lists may be long, and each entry is looked up in
+/// the other list.
+fn by_place(instance: &Instance) -> BTreeMap<Place<'_>, Held<'_>> {
+    let mut places = BTreeMap::new();
+    for (block, address) in held(instance) {
+        places.entry(place(instance, address)).or_insert((block, address));
+    }
+    places
+}
+
+/// Who holds which address where, on one host.
+#[derive(Debug)]
+pub(super) struct Holders<'a>(BTreeMap<Place<'a>, Vec<&'a Instance>>);
+
+impl<'a> Holders<'a> {
+    pub(super) fn of(host: &'a Host) -> Self {
+        let mut holders: BTreeMap<Place<'a>, Vec<&'a Instance>> = BTreeMap::new();
+        for instance in &host.instances {
+            for address in instance.held_addresses() {
+                holders.entry(place(instance, address)).or_default().push(instance);
+            }
+        }
+        Self(holders)
+    }
+
+    /// Another instance of the host that has this address in this place.
+    fn besides(&self, instance: &Instance, address: &VirtualAddress) -> Option<Arc<str>> {
+        let mut having = self.0.get(&place(instance, address)).into_iter().flatten();
+        let identity = instance.identity();
+        having.find(|one| one.identity() != identity).map(|one| one.name.clone())
+    }
 }
 
 impl Pair<'_> {
@@ -40,12 +68,13 @@ impl Pair<'_> {
         &self,
         old: &Instance,
         new: &Instance,
-        elsewhere: Elsewhere<'_>,
+        elsewhere: &Elsewhere<'_>,
         list: &mut Vec<Difference>,
     ) {
+        let (was_held, is_held) = (by_place(old), by_place(new));
         for (block, address) in held(old) {
             let text = address.address.to_string();
-            match held(new).find(|(_, other)| same_place((old, address), (new, other))) {
+            match is_held.get(&place(old, address)).copied() {
                 None => list.push(self.address_gone(block, (old, address), elsewhere)),
                 Some((to, other)) if address != other => {
                     let (was, is) =
@@ -66,11 +95,11 @@ impl Pair<'_> {
             }
         }
         for (block, address) in held(new) {
-            if held(old).any(|(_, other)| same_place((new, address), (old, other))) {
+            if was_held.contains_key(&place(new, address)) {
                 continue;
             }
-            let from = also_in(elsewhere.old, (new, address));
-            let why = match from.filter(|_| also_in(elsewhere.new, (new, address)).is_none()) {
+            let from = elsewhere.old_holders.besides(new, address);
+            let why = match from.filter(|_| elsewhere.new_holders.besides(new, address).is_none()) {
                 Some(name) => format!("it comes from `{name}` and stays if both are Active"),
                 None => "if it is Active, it is set and announced at once".into(),
             };
@@ -90,9 +119,9 @@ impl Pair<'_> {
         &self,
         block: &str,
         at: (&Instance, &VirtualAddress),
-        elsewhere: Elsewhere<'_>,
+        elsewhere: &Elsewhere<'_>,
     ) -> Difference {
-        let (notice, why) = match also_in(elsewhere.new, at) {
+        let (notice, why) = match elsewhere.new_holders.besides(at.0, at.1) {
             Some(name) => (Interrupts, format!("it goes to `{name}` and stays if both are Active")),
             None => {
                 (Interrupts, "if it is Active, the address is removed at once, and nobody holds it".into())
@@ -132,9 +161,12 @@ impl Pair<'_> {
         else {
             return;
         };
+        let by_address =
+            |peers: &'_ [Peer]| peers.iter().map(|peer| (peer.address, *peer)).collect::<BTreeMap<_, _>>();
+        let (before, after) = (by_address(was), by_address(is));
         for peer in was {
             let text = peer.address.to_string();
-            match is.iter().find(|other| other.address == peer.address) {
+            match after.get(&peer.address) {
                 None => {
                     let what = format!("peer {} removed", peer.address);
                     let why = format!(
@@ -152,7 +184,7 @@ impl Pair<'_> {
                 Some(_) => {}
             }
         }
-        for peer in is.iter().filter(|peer| was.iter().all(|other| other.address != peer.address)) {
+        for peer in is.iter().filter(|peer| !before.contains_key(&peer.address)) {
             let text = peer.address.to_string();
             let why = "it gets adverts from now on";
             let what = format!("peer {} added", peer.address);
@@ -175,9 +207,10 @@ impl Pair<'_> {
             list.push(self.difference("dont_track_primary", what.into(), Noticed, why));
         }
         const LIST: &str = "track_interface";
+        let (before, after) = (by_interface(old), by_interface(new));
         for tracked in &old.track_interfaces {
             let name = &*tracked.interface;
-            let what = match new.track_interfaces.iter().find(|other| other.interface == tracked.interface) {
+            let what = match after.get(&tracked.interface) {
                 None => format!("{name} is tracked no more ({})", weight(tracked)),
                 Some(_) => continue,
             };
@@ -186,8 +219,7 @@ impl Pair<'_> {
         }
         for tracked in &new.track_interfaces {
             let name = &*tracked.interface;
-            let before = old.track_interfaces.iter().find(|other| other.interface == tracked.interface);
-            let (was, what) = match before {
+            let (was, what) = match before.get(&tracked.interface).copied() {
                 Some(same) if same == tracked => continue,
                 Some(other) => (Some(name), format!("{name}: {} → {}", weight(other), weight(tracked))),
                 None => (None, format!("{name} is tracked ({})", weight(tracked))),
@@ -202,6 +234,11 @@ impl Pair<'_> {
             list.push(self.difference(LIST, what, Nobody, "each counts as before"));
         }
     }
+}
+
+/// What an instance tracks, by name.
+fn by_interface(instance: &Instance) -> BTreeMap<&InterfaceName, &TrackedInterface> {
+    instance.track_interfaces.iter().map(|tracked| (&tracked.interface, tracked)).collect()
 }
 
 /// The same things, but not in the same order.

@@ -10,13 +10,15 @@ mod rest;
 
 use crate::source::Span;
 use crate::{Places, seconds};
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
+use lists::Holders;
 use model::{Change, Host, Instance, Transport};
 use wire::Family;
 
@@ -138,8 +140,14 @@ pub fn reload(old: Written<'_>, new: Written<'_>) -> Reload {
     }
     let changes = model::changes(old.host, new.host);
     let successors = successors(&changes);
+    let moved: BTreeSet<&Arc<str>> = successors.values().map(|gone| &gone.name).collect();
     let pair = |names| Pair { old: old.places, new: new.places, names };
-    let elsewhere = Elsewhere { old: old.host, new: new.host };
+    let elsewhere = Elsewhere {
+        old: old.host,
+        new: new.host,
+        old_holders: Holders::of(old.host),
+        new_holders: Holders::of(new.host),
+    };
     for change in &changes {
         let (name, at, fate, differences) = match *change {
             Change::Kept(_) => {
@@ -147,20 +155,17 @@ pub fn reload(old: Written<'_>, new: Written<'_>) -> Reload {
                 continue;
             }
             // It is told with its successor.
-            Change::Removed(gone) if successors.iter().any(|(old, _)| *old == gone.name) => continue,
+            Change::Removed(gone) if moved.contains(&gone.name) => continue,
             Change::Removed(gone) => {
                 let pair = pair(Some((&*gone.name, "")));
                 (&gone.name, gone, Fate::Removed, pair.removed(gone))
             }
             Change::Added(one) => {
-                let before = successors.iter().find(|(_, new)| *new == one.name);
-                let before = before.and_then(|(old_name, _)| {
-                    old.host.instances.iter().find(|instance| instance.name == *old_name)
-                });
+                let before = successors.get(&one.name).copied();
                 match before {
                     Some(gone) => {
                         let pair = pair(Some((&*gone.name, &*one.name)));
-                        (&one.name, one, Fate::Replaced, pair.replaced(gone, one, elsewhere))
+                        (&one.name, one, Fate::Replaced, pair.replaced(gone, one, &elsewhere))
                     }
                     None => {
                         let pair = pair(Some(("", &*one.name)));
@@ -170,7 +175,7 @@ pub fn reload(old: Written<'_>, new: Written<'_>) -> Reload {
             }
             Change::Altered { old: was, new: is } => {
                 let pair = pair(Some((&*was.name, &*is.name)));
-                (&is.name, is, Fate::Altered, pair.altered(was, is, elsewhere))
+                (&is.name, is, Fate::Altered, pair.altered(was, is, &elsewhere))
             }
         };
         let identity = format!("{}", at.identity());
@@ -179,38 +184,50 @@ pub fn reload(old: Written<'_>, new: Written<'_>) -> Reload {
     done
 }
 
-/// The removed instances that live on as another virtual router: the same name, else an address in common.
-fn successors(changes: &[Change<'_>]) -> Vec<(Arc<str>, Arc<str>)> {
+/// The removed instances that live on as another virtual router, by the name of that one: the same name, else an
+/// address in common.
+fn successors<'a>(changes: &[Change<'a>]) -> BTreeMap<&'a Arc<str>, &'a Instance> {
     let mut added: Vec<&Instance> = Vec::new();
     let mut removed: Vec<&Instance> = Vec::new();
     for change in changes {
-        match change {
+        match *change {
             Change::Added(one) => added.push(one),
             Change::Removed(one) => removed.push(one),
             Change::Kept(_) | Change::Altered { .. } => {}
         }
     }
-    let mut pairs = Vec::new();
-    let same_name = |a: &Instance, b: &Instance| a.name == b.name;
-    let same_address = |a: &Instance, b: &Instance| {
-        let its: BTreeSet<_> = b.held_addresses().map(|held| held.address).collect();
-        a.held_addresses().any(|held| its.contains(&held.address))
-    };
-    for alike in [same_name as fn(&Instance, &Instance) -> bool, same_address] {
-        removed.retain(|gone| {
-            let Some(at) = added.iter().position(|one| alike(gone, one)) else { return true };
-            pairs.push((gone.name.clone(), added.swap_remove(at).name.clone()));
-            false
-        });
+    let mut pairs = BTreeMap::new();
+    let names: BTreeSet<&Arc<str>> = added.iter().map(|one| &one.name).collect();
+    removed.retain(|gone| match names.get(&gone.name) {
+        Some(name) => pairs.insert(*name, *gone).is_some(),
+        None => true,
+    });
+    let mut having: BTreeMap<IpAddr, Vec<&Instance>> = BTreeMap::new();
+    for one in added.into_iter().rev() {
+        for held in one.held_addresses() {
+            having.entry(held.address).or_default().push(one);
+        }
+    }
+    for gone in removed {
+        for held in gone.held_addresses() {
+            let Some(free) = having.get_mut(&held.address) else { continue };
+            // Whoever has a predecessor is not asked again.
+            while free.pop_if(|one| pairs.contains_key(&one.name)).is_some() {}
+            if let Some(one) = free.pop() {
+                pairs.insert(&one.name, gone);
+                break;
+            }
+        }
     }
     pairs
 }
 
 /// What the other instances have, before and after.
-#[derive(Clone, Copy)]
 struct Elsewhere<'a> {
     old: &'a Host,
     new: &'a Host,
+    old_holders: Holders<'a>,
+    new_holders: Holders<'a>,
 }
 
 /// The two texts, and the names of the instance in each.
