@@ -8,7 +8,6 @@ use crate::table::{Block, Keyword, State};
 use crate::text::Word;
 use crate::tree::At;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 use model::VirtualAddress;
@@ -179,8 +178,10 @@ impl Lower<'_> {
             self.ignored(option, "an IPv6 address has no label: the option is ignored");
         } else if word.text.len() > 15 {
             return self.dropped(word, "a label has at most 15 characters");
+        } else if let Ok(label) = core::str::from_utf8(&word.text) {
+            line.address.label = Some(label.into());
         } else {
-            line.address.label = Some(String::from_utf8_lossy(&word.text).into_owned());
+            self.ignored(option, "a label is UTF-8: the option is ignored");
         }
         Ok(())
     }
