@@ -9,7 +9,7 @@ use crate::slot::Slot;
 use crate::verdict::judge;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use model::{Change, Host, Transport};
+use model::{Change, Host, Instance, Transport};
 use timeline::Instant;
 
 impl Node {
@@ -44,10 +44,14 @@ impl Node {
                         slot.egress.forget();
                     }
                 }
-                Change::Altered { new, .. } => {
+                Change::Altered { old, new } => {
                     altered += 1;
                     if let Some(id) = ids.get(&new.identity()) {
-                        self.alter(now, *id, new, effects);
+                        if groups_moved || !is_unmoved(old, new) {
+                            self.alter(now, *id, new, effects);
+                        } else if let Some(slot) = self.slots.get_mut(id) {
+                            slot.instance = new.clone();
+                        }
                     }
                 }
                 Change::Added(instance) => {
@@ -160,4 +164,11 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether a router runs on as if nothing had changed: only things are other that no router heeds. Else a changed
+/// notify script would send an advert and shift the rhythm.
+fn is_unmoved(old: &Instance, new: &Instance) -> bool {
+    let Instance { tracking, notify, strict, track_source, wants_active, .. } = new.clone();
+    *new == Instance { tracking, notify, strict, track_source, wants_active, ..old.clone() }
 }

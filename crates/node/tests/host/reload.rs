@@ -95,6 +95,27 @@ fn an_instance_more_starts_and_the_others_do_not_notice() {
 }
 
 #[test]
+fn what_no_router_heeds_changes_no_rhythm() {
+    let mut world = World::new(1);
+    world.boot(0, lb01());
+    world.run(ms(10_300));
+    let before = adverts(&world, 0);
+    let other = |i: &mut Instance| {
+        i.notify.mail = Some(true);
+        (i.track_source, i.strict, i.wants_active) = (!i.track_source, !i.strict, !i.wants_active);
+    };
+    world.configure(0, with(lb01(), other));
+    world.run(ms(10_300));
+    let after = adverts(&world, 0);
+    let gaps = after.windows(2).skip(before.len() - 1).map(|pair| pair[1].0 - pair[0].0);
+    assert!(gaps.into_iter().all(|gap| (gap - 1_000.0).abs() < 1.0), "{after:?}");
+    assert!(after.len() >= before.len() + 10);
+    world.configure(0, with(lb01(), |i| i.settings.priority = Priority(140)));
+    world.run(ms(1));
+    assert_eq!(adverts(&world, 0).len(), after.len() + 1, "this is heeded: it is told at once");
+}
+
+#[test]
 fn an_instance_less_resigns_and_its_addresses_go() {
     let mut world = World::new(2);
     world.boot(0, many(2, 150));
