@@ -215,13 +215,19 @@ impl Mended {
         self.files.len()
     }
 
-    /// Writes the files, each at once.
+    /// Writes the files, each at once. All are written beside the old ones first, so that what is refused, or a
+    /// full disk, changes none.
     ///
     /// # Errors
-    /// What was tried with which file, and why it did not work. Files before it are written.
+    /// What was tried with which file, and why it did not work.
     pub(super) fn write(&self) -> Result<(), String> {
+        let failed = |file: &MendedFile, why: String| format!("cannot change {}: {why}", file.name);
+        let mut drafts = Vec::with_capacity(self.files.len());
         for file in &self.files {
-            write(file).map_err(|why| format!("cannot change {}: {why}", file.name))?;
+            drafts.push((file, Draft::of(file).map_err(|why| failed(file, why))?));
+        }
+        for (file, draft) in drafts {
+            draft.put(&file.before).map_err(|why| failed(file, why))?;
         }
         Ok(())
     }
@@ -241,40 +247,63 @@ fn visible(line: &[u8]) -> String {
     text
 }
 
-fn write(file: &MendedFile) -> Result<(), String> {
-    // A link stays a link: what it leads to is changed.
-    let path = fs::canonicalize(&file.name).map_err(|e| e.to_string())?;
-    let metadata = fs::metadata(&path).map_err(|e| e.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".into());
+/// The new text of a file, beside the old one; gone when it is not put in its place.
+struct Draft {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl Draft {
+    fn of(file: &MendedFile) -> Result<Self, String> {
+        // A link stays a link: what it leads to is changed.
+        let path = fs::canonicalize(&file.name).map_err(|e| e.to_string())?;
+        let metadata = fs::metadata(&path).map_err(|e| e.to_string())?;
+        if !metadata.is_file() {
+            return Err("it is not a regular file".into());
+        }
+        if metadata.nlink() > 1 {
+            return Err("it has several names (hard links), and only one of them would change".into());
+        }
+        is_still(&path, &file.before)?;
+        let beside = beside(&path);
+        // Made by this call, or it fails: what is there already is not ours to remove.
+        let new = File::options().write(true).create_new(true).mode(0o600).open(&beside);
+        let new = new.map_err(|e| e.to_string())?;
+        let draft = Self { path, beside };
+        fill(new, &file.after, &metadata).map_err(|e| e.to_string())?;
+        Ok(draft)
     }
-    if metadata.nlink() > 1 {
-        return Err("it has several names (hard links), and only one of them would change".into());
+
+    fn put(self, before: &[u8]) -> Result<(), String> {
+        is_still(&self.path, before)?;
+        fs::rename(&self.beside, &self.path).map_err(|e| e.to_string())?;
+        // The change is made; that it also survives a power failure is worth a try.
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        let _ = File::open(directory).and_then(|directory| directory.sync_all());
+        Ok(())
     }
-    if fs::read(&path).map_err(|e| e.to_string())? != file.before {
-        return Err("somebody else changed it meanwhile".into());
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After the renaming there is nothing of that name.
+        let _ = fs::remove_file(&self.beside);
     }
-    let (directory, draft) = draft_of(&path);
-    let done = fill(&draft, &file.after, &metadata).and_then(|()| fs::rename(&draft, &path));
-    if let Err(error) = done {
-        let _ = fs::remove_file(&draft);
-        return Err(error.to_string());
-    }
-    // The change is made; that it also survives a power failure is worth a try.
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
-    Ok(())
+}
+
+fn is_still(path: &Path, before: &[u8]) -> Result<(), String> {
+    let now = fs::read(path).map_err(|e| e.to_string())?;
+    if now == before { Ok(()) } else { Err("somebody else changed it meanwhile".into()) }
 }
 
 /// A new name beside the file.
-fn draft_of(path: &Path) -> (&Path, PathBuf) {
-    let directory = path.parent().unwrap_or(Path::new("/"));
+fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // No name that an include of `*.conf` would match.
-    (directory, directory.join(format!(".{name}.standfast-{}", std::process::id())))
+    path.with_file_name(format!(".{name}.standfast-{}", std::process::id()))
 }
 
-fn fill(draft: &Path, bytes: &[u8], like: &fs::Metadata) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(draft)?;
+fn fill(mut file: File, bytes: &[u8], like: &fs::Metadata) -> io::Result<()> {
     let own = file.metadata()?;
     if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
         fchown(&file, Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid())))?;
@@ -347,6 +376,20 @@ mod tests {
         assert_eq!(fs::read_dir(&here.0).unwrap().count(), 3, "nothing else is left there");
         let (_, again) = check(&main, false);
         assert!(!again.contains("mended"), "{again}");
+    }
+
+    #[test]
+    fn when_one_file_cannot_be_changed_none_is() {
+        let here = Scratch::new("all");
+        let part = here.write("a.conf", &instance("    state Backup\n"));
+        let other = instance("    state Backup\n").replace("id 7", "id 8").replace("e A", "e B");
+        let shared = here.write("b.conf", &other);
+        fs::hard_link(&shared, here.0.join("b.other")).unwrap();
+        let main = here.write("main.conf", "include a.conf\ninclude b.conf\n");
+        let (code, shown) = check(&main, false);
+        assert!(code != 0 && shown.contains("--- a.conf") && !shown.contains("mended"), "{code} {shown}");
+        assert_eq!(fs::read_to_string(&part).unwrap(), instance("    state Backup\n"));
+        assert_eq!(fs::read_dir(&here.0).unwrap().count(), 4, "nothing else is left there");
     }
 
     #[test]
