@@ -329,18 +329,27 @@ impl<'a> Reader<'a, '_> {
         }
         let mended = |range: &Range<usize>, to: &str| {
             let part = valid.get(range.clone()).unwrap_or_default();
-            part.chars().map(|c| if is_odd(c) { to.to_string() } else { c.to_string() }).collect::<String>()
+            part.chars()
+                .filter(|c| !is_empty_space(*c))
+                .map(|c| if is_odd(c) { to.to_string() } else { c.to_string() })
+                .collect::<String>()
         };
         if let Some(range) = blanks {
             let c = valid.get(range.clone()).and_then(|t| t.chars().next()).unwrap_or(' ');
-            let name = if c == '\u{3000}' { "a full-width space" } else { "a non-breaking space" };
+            let name = match c {
+                '\u{3000}' => "a full-width space",
+                '\u{200b}' | '\u{feff}' => "an invisible space",
+                '\u{a0}' | '\u{202f}' => "a non-breaking space",
+                _ => "a typographic space",
+            };
+            let instead = if is_empty_space(c) { "remove it" } else { "replace it with an ordinary blank" };
             let place = text.span(range.clone());
             self.findings.add(Id::OddBlank, text.span(range.start..range.start + c.len_utf8()), |d| {
                 d.say(format!(
                     "{name} (U+{:04X}) is no blank: keepalived takes it for part of a word",
                     c as u32
                 ))
-                .help("replace it with an ordinary blank; it comes from copying out of a web page")
+                .help(format!("{instead}; it comes from copying out of a web page"))
                 .fix(place, mended(&range, " "))
             });
             self.findings.mute(text.span(0..bytes.len()));
@@ -679,6 +688,11 @@ impl<'a> Reader<'a, '_> {
             frame.queue.push_back(file);
         }
     }
+}
+
+/// Whether this character has no width: where it stands no blank was meant.
+const fn is_empty_space(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{feff}')
 }
 
 const fn is_odd(c: char) -> bool {

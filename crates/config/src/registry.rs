@@ -81,6 +81,7 @@ ids! {
     Warning NotBuilt "not-built" "known, but not built yet";
     Note NoEffect "no-effect" "known, and without effect here";
     Warning CommentSign "comment-sign" "a comment sign that is none";
+    Warning Semicolon "semicolon" "a semicolon at the end of a line";
     Warning MergeMarks "merge-marks" "what a merge left";
     Warning Template "template" "a template that nobody filled in";
     Warning UndefinedName "undefined-name" "a name that is not replaced";

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 /// The candidate nearest to `word`, unless none is near. Ties go to the earlier candidate.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A longer word is never a slip of the fingers, and the work grows with the square.
-    if word.len() > 48 || word.is_empty() {
+    // One letter is near to every other one.
+    if word.len() > 48 || word.len() < 2 {
         return None;
     }
     let limit = (word.len() / 3).max(1);
@@ -69,6 +70,7 @@ mod tests {
         assert_eq!(nearest("script_security", words), Some("enable_script_security"));
         assert_eq!(nearest("Clients", words), None);
         assert_eq!(nearest("", words), None);
+        assert_eq!(nearest("$", ["!", "#"]), None, "one sign is near to every other");
     }
 
     #[test]

@@ -229,6 +229,9 @@ impl<'a> Builder<'a, '_> {
                         Some(spare) => self.without_comment(words, span, spare),
                         None => (words, span),
                     };
+                    if spare(keyword).is_some() && !matches!(keyword.value, Value::Secret) {
+                        self.semicolon(&words);
+                    }
                     self.known(keyword, words, span, opens);
                 }
                 None => self.unknown(block, &first, span, opens),
@@ -251,8 +254,25 @@ impl<'a> Builder<'a, '_> {
             Some(_) => self.without_comment(words, span, 0),
         };
         if !words.is_empty() {
+            if matches!(kind, Some(kind) if kind != Lines::Names) {
+                self.semicolon(&words);
+            }
             self.node(None, words, span);
         }
+    }
+
+    /// Reports `;` at the end of a line, which other languages want there.
+    fn semicolon(&mut self, words: &Range<u32>) {
+        let words = self.stream.words.get(words.start as usize..words.end as usize).unwrap_or(&[]);
+        // The place of a word in quotes is longer than its text.
+        let bare = |word: &&Word<'_>| (word.span.end - word.span.start) as usize == word.text.len();
+        let Some(last) = words.last().filter(|last| last.text.ends_with(b";")).filter(bare) else {
+            return;
+        };
+        let sign = Span { start: last.span.end.saturating_sub(1).max(last.span.start), ..last.span };
+        self.findings.add_once((Id::Semicolon, "", String::new()), sign, |d| {
+            d.say("no `;` ends a line here: keepalived takes it for part of the word").help("remove it")
+        });
     }
 
     /// `virtual_server_group` with the contents of a `virtual_server`, which is one mistake.

@@ -176,7 +176,9 @@ fn authentication_of_version_2() {
     let (it, said) = odd(&auth("auth_type PASS\nauth_pass 1111").replace("priority", "version 3\npriority"));
     assert_eq!((it.authentication, said), (Authentication::None, vec!["auth-with-v3"]));
     assert_eq!(ids(&auth("auth_type PASS\nauth_pass 12!34")), ["auth-pass-cut"]);
+    assert_eq!(ids(&auth("auth_type PASS\nauth_pass ${KEEPALIVED_PASSWORD}")), ["undefined-name"]);
     assert!(ids(&auth("auth_type PASS\nauth_pass \"12!34\"")).is_empty());
+    assert!(ids(&auth("auth_type PASS\nauth_pass 1234;")).is_empty(), "a password may end so");
     assert!(ids(&auth("auth_type PASS\nauth_pass 12\\!34")).is_empty());
 }
 

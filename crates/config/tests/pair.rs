@@ -153,6 +153,16 @@ fn sums_over_several_failures_count() {
 }
 
 #[test]
+fn a_sum_that_is_cut_says_so() {
+    let file = |priority| node(50, priority, "track_interface {\neth1 weight 100\n}");
+    let (a, b) = (file(200), file(190));
+    let loaded = loaded(&[("a", &a), ("b", &b)]);
+    let nodes: Vec<_> = loaded.iter().filter_map(|(sources, o)| Node::of(sources, o)).collect();
+    let said: Vec<_> = compare(&nodes).diagnostics.into_iter().map(|d| d.message).collect();
+    assert!(said.iter().any(|m| m.starts_with("priority 190 + 100, at most 254 here and in a:")), "{said:?}");
+}
+
+#[test]
 fn passwords_are_not_shown() {
     let auth = |pass: &str| format!("authentication {{\nauth_type PASS\nauth_pass {pass}\n}}");
     let (a, b) = (node(50, 150, &auth("hushhush")), node(50, 100, &auth("silence")));

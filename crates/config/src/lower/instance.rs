@@ -394,7 +394,9 @@ impl Lower<'_> {
             return;
         };
         let length = word.text.len();
-        if length > 8 {
+        // `${PASSWORD}`: the name is no password, and that nobody defined it is said already.
+        let name = word.text.starts_with(b"${") && word.text.ends_with(b"}");
+        if length > 8 && !name {
             self.findings.add(Id::AuthPassTooLong, word.span, |d| {
                 d.say(format!("the password has {length} characters: only the first 8 are used"))
                     .help("shorten it on every node; the partners cut it at the same place meanwhile")

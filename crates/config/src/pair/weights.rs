@@ -95,7 +95,12 @@ impl Standing {
             let _ = write!(text, " + {}", gain.weight);
         }
         if any {
-            let _ = write!(text, " = {}", self.well());
+            // 190 + 100 is no more than 254.
+            let (whole, well) = (self.raw(), self.well());
+            let _ = match whole > i32::from(well) {
+                true => write!(text, ", at most {well}"),
+                false => write!(text, " = {well}"),
+            };
         }
         text
     }
