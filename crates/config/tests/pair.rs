@@ -153,6 +153,17 @@ fn sums_over_several_failures_count() {
 }
 
 #[test]
+fn an_unchanged_copy_is_compared() {
+    let source = node(50, 150, "unicast_src_ip 10.0.0.1\nunicast_peer {\n10.0.0.2\n}");
+    let told = |a, b, text: &str| said(&[(a, text), (b, text)]);
+    let both = told("a", "b", &source);
+    assert!(both.iter().any(|d| d.contains("pair-same-source")), "{both:?}");
+    assert_eq!(told("a", "a", &source), ["a:1 pair-same-text []"]);
+    let by_id = source.replace("priority 150", "@lb01 priority 150\n@lb02 priority 100");
+    assert_eq!(told("a", "b", &by_id), ["b:1 pair-same-text []"]);
+}
+
+#[test]
 fn a_sum_that_is_cut_says_so() {
     let file = |priority| node(50, priority, "track_interface {\neth1 weight 100\n}");
     let (a, b) = (file(200), file(190));

@@ -49,7 +49,8 @@ pub(super) fn say_alone(member: &Member<'_>, missing: &[&str], findings: &mut Fi
     });
 }
 
-/// Files with the text of an earlier one.
+/// Files with the text of an earlier one that are not compared: the same file once more, or one whose `@ID` lines
+/// make it another on each node. Any other copy was put on a second node unchanged, and what follows is said.
 fn copies(files: &Files<'_>, findings: &mut Findings) -> BTreeSet<usize> {
     let texts = |file: &File<'_>| -> Vec<Vec<u8>> {
         let sources = file.node.sources;
@@ -60,15 +61,25 @@ fn copies(files: &Files<'_>, findings: &mut Findings) -> BTreeSet<usize> {
     for (index, file) in files.list.iter().enumerate() {
         let first = *known.entry(texts(file)).or_insert(index);
         if first != index {
-            copies.insert(index);
             let first = &files.list[first];
+            let by_id = texts(file).iter().any(|text| text.split(|b| *b == b'\n').any(conditional));
+            let skipped = by_id || first.name == file.name;
+            if skipped {
+                copies.insert(index);
+            }
+            let so = if skipped { "there is nothing to compare" } else { "nothing tells the nodes apart" };
             findings.add(Id::PairSameText, file.start, |d| {
-                d.say(format!("this is the same text as in {}: there is nothing to compare", first.name))
+                d.say(format!("this is the same text as in {}: {so}", first.name))
                     .help("name the files of different nodes; with `@ID` lines, one file says something else on each node")
             });
         }
     }
     copies
+}
+
+/// Whether a line holds on some nodes only.
+fn conditional(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"@")
 }
 
 /// Adds the instances of one more node to the routers that they belong to, the surest first.
