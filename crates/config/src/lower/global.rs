@@ -106,6 +106,10 @@ impl Lower<'_> {
             }
             "vrrp_garp_interval" => self.gap(at, &mut globals.arp_gap),
             "vrrp_gna_interval" => self.gap(at, &mut globals.na_gap),
+            // The reader took it, for the lines behind it.
+            "random_seed" => {
+                self.number(at, &Numbers::count(0..=u64::from(u32::MAX)));
+            }
             "vrrp_startup_delay" => {
                 if let Some(delay) = self.number(at, &Numbers::micros(1000..=LONGEST)) {
                     globals.startup_delay = micros(delay);
