@@ -90,6 +90,8 @@ fn addresses_come_and_go() {
          6 → 6 adverts list 2 addresses instead of 1 (may interrupt): partners with another list say so in their log; \
          keepalived before 2.3.3 discards such adverts and takes over too within 4 s, until its list is the same\nkept 0\n"
     );
+    let back = told(&new, BASE);
+    assert!(back.contains("adverts list 1 address instead of 2"), "{back}");
 }
 
 #[test]

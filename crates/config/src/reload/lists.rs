@@ -145,7 +145,8 @@ impl Pair<'_> {
             list.push(self.difference(LISTED, what, Nobody, "adverts list the same addresses"));
             return;
         }
-        let what = format!("adverts list {} addresses instead of {}", is.len(), was.len());
+        let es = if is.len() == 1 { "" } else { "es" };
+        let what = format!("adverts list {} address{es} instead of {}", is.len(), was.len());
         let what = if was.len() == is.len() { "adverts list other addresses".into() } else { what };
         let why = format!(
             "partners with another list say so in their log; keepalived before 2.3.3 discards such adverts and takes \
