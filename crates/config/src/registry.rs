@@ -153,6 +153,7 @@ ids! {
     Note KnownPassword "known-password" "a password that everybody knows";
     Note AddressShared "address-shared" "an address of two instances";
     Note AddressTaken "address-taken" "a virtual address that a machine has for itself";
+    Note AddressUnfit "address-unfit" "an address that no machine can serve";
     Note AddressUnreachable "address-unreachable" "an address outside every subnet of its interface";
     Note OwnerWithoutAddress "owner-without-address" "priority 255 without the address";
     Note OwnPeer "own-peer" "a node that is its own partner";

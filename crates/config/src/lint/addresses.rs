@@ -21,6 +21,7 @@ impl Advice<'_> {
         for placed in self.instances {
             self.peers(placed, findings);
             self.taken(placed, findings);
+            unfit(placed, findings);
             unreachable(placed, &subnets, findings);
             self.owner(placed, findings);
         }
@@ -168,6 +169,33 @@ impl Advice<'_> {
             own.extend(family.iter().filter(|pair| !held.contains(pair)).map(|(a, _)| *a));
         }
         own
+    }
+}
+
+/// Addresses that no machine answers for, or not to others.
+fn unfit(placed: &Placed, findings: &mut Findings) {
+    for (address, span) in held(placed) {
+        let (ip, prefix) = (address.address, address.prefix);
+        let own_host = ip.is_loopback() && &**placed.instance.device_of(address) != "lo";
+        let what = match ip {
+            _ if ip.is_unspecified() => "stands for no address at all",
+            _ if own_host => "is an address that every machine has for itself: others cannot reach it",
+            _ if ip.is_multicast() => "is a multicast group, and no address of a machine",
+            IpAddr::V4(v4) if v4.is_broadcast() => "is the broadcast address",
+            // Two addresses on a point-to-point link are both for machines (RFC 3021).
+            IpAddr::V4(v4) if prefix < 31 && address.peer.is_none() => {
+                let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+                match u32::from(v4) & hosts {
+                    0 => "is the address of the subnet itself, and of no machine in it",
+                    bits if bits == hosts => "is the broadcast address of its subnet",
+                    _ => continue,
+                }
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => continue,
+        };
+        findings.add(Id::AddressUnfit, span, |d| {
+            d.say(format!("{address} {what}")).help("write the address that the clients ask for")
+        });
     }
 }
 
