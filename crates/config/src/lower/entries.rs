@@ -9,7 +9,7 @@ use crate::tree::At;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use model::{Peer, TrackedInterface};
+use model::{InterfaceName, Peer, TrackedInterface, Weight};
 
 impl Lower<'_> {
     /// Reads peers; says whether a line limits the TTL, which turns the check of sources on.
@@ -51,40 +51,58 @@ impl Lower<'_> {
         limited
     }
 
+    /// The interface that a line of a list begins with.
+    pub(super) fn listed_interface(&mut self, first: &Word<'_>) -> Option<InterfaceName> {
+        let interface = Self::interface_name(first);
+        if interface.is_none() {
+            self.findings.add(Id::EntryOption, first.span, |d| {
+                d.say(format!("`{}` cannot be the name of an interface: the line is dropped", first.shown()))
+            });
+        }
+        interface
+    }
+
+    /// The options `weight N`, `reverse` and `noreverse` behind the name of what is tracked; `of` is what it is,
+    /// `usual` what holds without them.
+    pub(super) fn weight_options(
+        &mut self,
+        words: &[Word<'_>],
+        limit: i16,
+        of: &str,
+        usual: Weight,
+    ) -> Weight {
+        let mut weight = usual;
+        let mut rest = words.get(1..).unwrap_or_default().iter();
+        while let Some(option) = rest.next() {
+            match &*option.text {
+                b"weight" => {
+                    let Some(value) = rest.next() else {
+                        self.option_without_value(option);
+                        break;
+                    };
+                    weight.value = self.weight(value, limit, usual.value).unwrap_or(usual.value);
+                }
+                b"reverse" => weight.reverse = true,
+                b"noreverse" => weight.reverse = false,
+                _ => {
+                    if self.strange_option(option, of, &["weight", "reverse"]) {
+                        rest.next();
+                    }
+                }
+            }
+        }
+        weight
+    }
+
     /// Reads tracked interfaces.
     pub(super) fn tracked_interfaces(&mut self, block: At<'_, '_>, out: &mut Vec<(TrackedInterface, Span)>) {
         for at in block.children() {
             let words = at.words();
             let Some(first) = words.first() else { continue };
-            let Some(interface) = Self::interface_name(first) else {
-                self.findings.add(Id::EntryOption, first.span, |d| {
-                    d.say(format!(
-                        "`{}` cannot be the name of an interface: the line is dropped",
-                        first.shown()
-                    ))
-                });
-                continue;
-            };
-            let mut tracked = TrackedInterface { interface, weight: 0, reverse: false };
-            let mut rest = words.get(1..).unwrap_or_default().iter();
-            while let Some(option) = rest.next() {
-                match &*option.text {
-                    b"weight" => {
-                        let Some(value) = rest.next() else {
-                            self.option_without_value(option);
-                            break;
-                        };
-                        tracked.weight = self.weight(value, 253, 0).unwrap_or(0);
-                    }
-                    b"reverse" => tracked.reverse = true,
-                    b"noreverse" => tracked.reverse = false,
-                    _ => {
-                        if self.strange_option(option, "a tracked interface", &["weight", "reverse"]) {
-                            rest.next();
-                        }
-                    }
-                }
-            }
+            let Some(interface) = self.listed_interface(first) else { continue };
+            let Weight { value: weight, reverse } =
+                self.weight_options(words, 253, "a tracked interface", Weight::default());
+            let tracked = TrackedInterface { interface, weight, reverse };
             self.must_exist(&tracked.interface, first.span);
             out.push((tracked, first.span));
         }

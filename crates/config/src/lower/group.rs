@@ -244,15 +244,7 @@ impl Lower<'_> {
         for at in block.children() {
             let words = at.words();
             let Some(first) = words.first() else { continue };
-            let Some(interface) = Self::interface_name(first) else {
-                self.findings.add(Id::EntryOption, first.span, |d| {
-                    d.say(format!(
-                        "`{}` cannot be the name of an interface: the line is dropped",
-                        first.shown()
-                    ))
-                });
-                continue;
-            };
+            let Some(interface) = self.listed_interface(first) else { continue };
             let Some(down) = words.get(1) else {
                 self.option_without_value(first);
                 continue;

@@ -49,30 +49,8 @@ impl Lower<'_> {
             let Some(first) = words.first() else { continue };
             let name: Arc<str> = Arc::from(&*String::from_utf8_lossy(&first.text));
             let default = self.resolve(kind, &name, first.span, index, trackers);
-            let default_or_none = default.unwrap_or_default();
-            let mut weight = default_or_none;
-            let mut rest = words.get(1..).unwrap_or_default().iter();
-            while let Some(option) = rest.next() {
-                match &*option.text {
-                    b"weight" => {
-                        let Some(value) = rest.next() else {
-                            self.option_without_value(option);
-                            break;
-                        };
-                        weight.value = self
-                            .weight(value, kind.limit(), default_or_none.value)
-                            .unwrap_or(default_or_none.value);
-                    }
-                    b"reverse" => weight.reverse = true,
-                    b"noreverse" => weight.reverse = false,
-                    _ => {
-                        let of = format!("a tracked {}", kind.noun());
-                        if self.strange_option(option, &of, &["weight", "reverse"]) {
-                            rest.next();
-                        }
-                    }
-                }
-            }
+            let of = format!("a tracked {}", kind.noun());
+            let weight = self.weight_options(words, kind.limit(), &of, default.unwrap_or_default());
             if default.is_none() {
                 continue;
             }
