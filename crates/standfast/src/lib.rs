@@ -8,6 +8,7 @@ pub mod check;
 pub mod cli;
 pub mod daemon;
 pub mod demo;
+mod draw;
 pub mod explain;
 pub mod keepalived;
 pub mod log;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use timeline::Instant;
 
-use super::ink::{Ink, Line};
 use super::measure::{Gap, History, Power};
-use super::report::{WIDTH, span};
 use super::scenario::Who;
+use crate::draw::grid::{Grid, write_at};
+use crate::draw::ink::{Ink, Line};
+use crate::draw::words::{WIDTH, span};
 
 /// Columns of the names at the left.
 const NAMES: usize = 9;
@@ -67,15 +68,16 @@ impl<'a> Chart<'a> {
             .add(Ink::Dim, " silence")
     }
 
-    /// The beginning and the end of a cell.
+    const fn grid(&self) -> Grid {
+        Grid { from: self.history.begun, until: self.end, cells: CELLS }
+    }
+
     fn cell(&self, number: usize) -> (Instant, Instant) {
-        let step = self.end.since(self.history.begun) / u32::try_from(CELLS).unwrap_or(u32::MAX);
-        let from = self.history.begun + step * u32::try_from(number).unwrap_or(u32::MAX);
-        (from, from + step)
+        self.grid().cell(number)
     }
 
     fn column(&self, at: Instant) -> usize {
-        (0..CELLS).take_while(|&number| self.cell(number).1 <= at).count()
+        self.grid().column(at)
     }
 
     fn machine_cell(&self, who: Who, number: usize) -> (Ink, &'static str) {
@@ -163,39 +165,25 @@ impl<'a> Chart<'a> {
     }
 
     fn axis(&self) -> Line {
-        let mut row = vec![' '; CELLS];
         let total = self.end.since(self.history.begun);
         let every = if total > Duration::from_secs(60) { 15 } else { 5 };
-        for second in (0..=total.as_secs()).step_by(every) {
-            let column = self.column(self.history.begun + Duration::from_secs(second));
-            write_at(&mut row, column, &format!("{second} s"));
-        }
-        let row: String = row.into_iter().collect();
-        Line::plain(" ".repeat(NAMES)).add(Ink::Dim, row)
-    }
-}
-
-/// Writes a text into cells, if it fits before their end.
-fn write_at(row: &mut [char], column: usize, text: &str) {
-    let end = column + text.chars().count();
-    if let Some(cells) = row.get_mut(column..end) {
-        cells.iter_mut().zip(text.chars()).for_each(|(cell, character)| *cell = character);
+        Line::plain(" ".repeat(NAMES)).add(Ink::Dim, self.grid().axis(every))
     }
 }
 
 /// Whose colour.
 pub(crate) const fn ink(who: Who) -> Ink {
     match who {
-        Who::Lb01 => Ink::Lb01,
-        Who::Lb02 => Ink::Lb02,
+        Who::Lb01 => Ink::Node(0),
+        Who::Lb02 => Ink::Node(1),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::ink::Look;
     use crate::demo::measure::Hold;
+    use crate::draw::ink::Look;
     use lab::{Answer, Probe};
     use wire::Mac;
 

@@ -7,8 +7,9 @@ use timeline::Instant;
 use wire::Mac;
 
 use super::measure::{History, signed};
-use super::report::{Step, count, micros, millis, secs, span};
+use super::report::Step;
 use super::scenario::{ASKS_EVERY, VIP, Who};
+use crate::draw::words::{count, micros, millis, secs, span};
 
 /// What passes for "at once", here and on every machine that is not overloaded. By how much this machine
 /// hesitated, as the client's own timer showed, is added to it.

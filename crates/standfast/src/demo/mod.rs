@@ -5,20 +5,18 @@
 //! beside what the protocol allows. It needs no other program and touches nothing outside: see [`lab`].
 //!
 //! `measure` and `judge` decide from recorded facts alone and can be tested without a laboratory; `world` and
-//! `story` make the facts; `report`, `chart`, `ink`, `screen` and `svg` show them.
+//! `story` make the facts; `report`, `chart`, `screen` and [`crate::draw`] show them.
 //!
 //! # What this is not
 //! It is no benchmark: it shares this machine with whatever else runs, and says by how much that was felt.
 
 mod chart;
-mod ink;
 mod judge;
 mod measure;
 mod report;
 mod scenario;
 mod screen;
 mod story;
-mod svg;
 mod world;
 
 use std::fs::File;
@@ -32,10 +30,11 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use serde_json::json;
 use timeline::Instant;
 
+use crate::draw::ink::{Ink, Line, Look};
+use crate::draw::svg;
+use crate::draw::words::{WIDTH, count, millis, seconds, span, wrap};
 use chart::Chart;
-use ink::{Ink, Line, Look};
 use measure::{History, What};
-use report::{WIDTH, seconds, span, wrap};
 use scenario::{ASKS_EVERY, CLIENT, VIP, VRID, Who};
 use screen::Screen;
 use story::Story;
@@ -275,7 +274,7 @@ fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) 
         lines.extend(excerpts(story, step, history.begun));
     }
     let checks: usize = story.steps.iter().map(|step| step.checks.len()).sum();
-    let steps = report::count(story.steps.len(), "step");
+    let steps = count(story.steps.len(), "step");
     let took = history.taken.since(history.begun).as_secs();
     if off == 0 {
         let text = format!(" ✓ as the protocol demands: {checks} checks in {steps}, {took} s");
@@ -289,7 +288,7 @@ fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) 
         )));
     } else {
         let be = if off == 1 { "is" } else { "are" };
-        let text = format!(" ✗ {off} of {} {be} off, in {steps}, {took} s", report::count(checks, "check"));
+        let text = format!(" ✗ {off} of {} {be} off, in {steps}, {took} s", count(checks, "check"));
         lines.push(Line::default().add(Ink::Bad, text));
     }
     if off > 0 {
@@ -370,7 +369,7 @@ fn document(story: &Story<'_>, history: &History, stage: &Stage<'_>) -> serde_js
         "address": VIP,
         "vrid": VRID,
         "machines": machines,
-        "client": { "address": CLIENT, "asks_every_ms": report::millis(ASKS_EVERY) },
+        "client": { "address": CLIENT, "asks_every_ms": millis(ASKS_EVERY) },
         "steps": story.steps.iter().map(|step| step.json(begun)).collect::<Vec<_>>(),
         "timeline": { "holders": holders.collect::<Vec<_>>(), "silences": silences.collect::<Vec<_>>() },
         "seconds": seconds(history.taken, begun),

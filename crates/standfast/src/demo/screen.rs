@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::ink::{Line, Look};
+use crate::draw::ink::{Line, Look};
 
 /// How often the live lines are drawn.
 const FRAME: Duration = Duration::from_millis(100);

@@ -7,10 +7,11 @@ use serde_json::json;
 use timeline::Instant;
 
 use super::judge::{self, Takeover, Window};
-use super::report::{Step, millis, secs, span};
+use super::report::Step;
 use super::scenario::{INTERVAL, Pair, Who, down, skew};
 use super::screen::Screen;
 use super::world::World;
+use crate::draw::words::{millis, secs, span};
 
 const LB01: Who = Who::Lb01;
 const LB02: Who = Who::Lb02;
@@ -62,7 +63,7 @@ impl<'a> Story<'a> {
             }
             step.until = lab::now();
             self.screen.say(step.tail());
-            self.screen.say([super::ink::Line::default()]);
+            self.screen.say([crate::draw::ink::Line::default()]);
             self.steps.push(step);
             if played.is_err() {
                 return;

@@ -6,7 +6,9 @@ mod sarif;
 pub use json::{Check, Document};
 pub use sarif::{Log, log};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{
+    AnnotationKind, Group, Level, Origin, Renderer, Snippet, Title, normalize_untrusted_str,
+};
 use config::{Diagnostic, FileId, Fix, Id, Severity, Sources, Span, masked};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -115,24 +117,40 @@ impl<'a> Reporter<'a> {
 
     /// The finding with its lines, carets, reasons and help, and an empty line behind it.
     pub fn full(&mut self, d: &Diagnostic) -> String {
-        let level = match d.severity {
+        let title = match d.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let mut group: Group<'_> = Group::with_title(level.primary_title(d.message.as_str()).id(d.id.name()));
-        for excerpt in self.excerpts(d) {
+        let title = title.primary_title(d.message.as_str()).id(d.id.name());
+        self.drawn(title, (d.span, &d.labels), &d.include_chain, d.help.as_deref())
+    }
+
+    /// The same for a mistake in a text that is no configuration: it has a place and a help, but no id.
+    pub fn mistake(&mut self, message: &str, span: Span, help: Option<&str>) -> String {
+        self.drawn(Level::ERROR.primary_title(normalize_untrusted_str(message)), (span, &[]), &[], help)
+    }
+
+    fn drawn<'d>(
+        &mut self,
+        title: Title<'d>,
+        (span, labels): (Span, &'d [(Span, String)]),
+        chain: &[Span],
+        help: Option<&str>,
+    ) -> String {
+        let mut group: Group<'_> = Group::with_title(title);
+        for excerpt in self.excerpts(span, labels) {
             group = match excerpt {
                 Excerpt::Lines(snippet) => group.element(snippet),
                 Excerpt::Name(name) => group.element(Origin::path(name)),
             };
         }
-        for span in &d.include_chain {
+        for span in chain {
             let (line, _) = self.position(*span);
             let text = format!("included from {}:{line}", self.name(span.file));
             group = group.element(Level::NOTE.message(normalize_untrusted_str(&text)));
         }
-        if let Some(help) = &d.help {
+        if let Some(help) = help {
             group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
         }
         let renderer = if self.colour { Renderer::styled() } else { Renderer::plain() };
@@ -140,17 +158,17 @@ impl<'a> Reporter<'a> {
     }
 
     /// The places of a finding, the first one first, near ones together.
-    fn excerpts<'d>(&mut self, d: &'d Diagnostic) -> Vec<Excerpt<'d>> {
-        if self.bytes(d.span.file).is_empty() {
-            return vec![Excerpt::Name(self.name(d.span.file).to_owned())];
+    fn excerpts<'d>(&mut self, main: Span, labels: &'d [(Span, String)]) -> Vec<Excerpt<'d>> {
+        if self.bytes(main.file).is_empty() {
+            return vec![Excerpt::Name(self.name(main.file).to_owned())];
         }
-        let (first, _) = self.position(d.span);
-        let mut near = vec![(first, d.span, None)];
+        let (first, _) = self.position(main);
+        let mut near = vec![(first, main, None)];
         let mut far = Vec::new();
-        for (span, text) in &d.labels {
+        for (span, text) in labels {
             let (line, _) = self.position(*span);
             let place = (line, *span, Some(text.as_str()));
-            if span.file == d.span.file && line.abs_diff(first) <= NEAR {
+            if span.file == main.file && line.abs_diff(first) <= NEAR {
                 near.push(place);
             } else {
                 far.push(place);

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::ink::{Ink, Line};
-use super::report::WIDTH;
+use super::words::WIDTH;
 
 /// The width of a column, in pixels.
 const COLUMN: f64 = 10.6;
@@ -27,7 +27,7 @@ pub(crate) fn picture(command: &str, lines: &[Line]) -> String {
     let height = BAR + f64::from(rows) * ROW + 1.5 * MARGIN;
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" role="img" aria-label="Output of {command}">
-<style>text {{ font: {FONT}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; white-space: pre; fill: #d7dee7 }} .b {{ font-weight: 700; fill: #ffffff }} .p {{ fill: #d7dee7 }} .d {{ fill: #8d99a8 }} .g {{ fill: #57c765 }} .r {{ fill: #ff6b60 }} .o {{ fill: #4fb3ff }} .t {{ fill: #f0a24b }}</style>
+<style>text {{ font: {FONT}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; white-space: pre; fill: #d7dee7 }} .b {{ font-weight: 700; fill: #ffffff }} .p {{ fill: #d7dee7 }} .d {{ fill: #8d99a8 }} .g {{ fill: #57c765 }} .r {{ fill: #ff6b60 }} .o {{ fill: #4fb3ff }} .t {{ fill: #f0a24b }} .y {{ fill: #e6d35c }} .v {{ fill: #b48cff }}</style>
 <rect x="0.5" y="0.5" width="{:.0}" height="{:.0}" rx="11" fill="#11161d" stroke="#3b4552"/>
 <circle cx="24" cy="20" r="6" fill="#ff6b60"/><circle cx="44" cy="20" r="6" fill="#f0c24b"/><circle cx="64" cy="20" r="6" fill="#57c765"/>
 "##,
@@ -125,8 +125,12 @@ const fn class(ink: Ink) -> &'static str {
         Ink::Dim => "d",
         Ink::Good => "g",
         Ink::Bad | Ink::Silent => "r",
-        Ink::Lb01 => "o",
-        Ink::Lb02 => "t",
+        Ink::Node(number) => match number % 4 {
+            0 => "o",
+            1 => "t",
+            2 => "y",
+            _ => "v",
+        },
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
     fn bars_become_rectangles_and_text_is_escaped() {
         assert_eq!(parts("a██·░"), ["a", "██", "·", "░"]);
         assert_eq!(parts(""), [""]);
-        let svg = picture("standfast demo", &[Line::plain("1 < 2 & 3 ").add(Ink::Lb01, "██")]);
+        let svg = picture("standfast demo", &[Line::plain("1 < 2 & 3 ").add(Ink::Node(0), "██")]);
         assert!(svg.contains("1\u{a0}&lt;\u{a0}2\u{a0}&amp;\u{a0}3<"), "{svg}");
         assert_eq!(svg.matches(r#"<rect class="o""#).count(), 1);
         assert!(svg.ends_with("</svg>\n"));

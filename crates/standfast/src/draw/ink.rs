@@ -16,10 +16,8 @@ pub(crate) enum Ink {
     Good,
     /// Not as it should be.
     Bad,
-    /// Of lb01.
-    Lb01,
-    /// Of lb02.
-    Lb02,
+    /// Of the node with this number, from 0.
+    Node(u8),
     /// Nobody answers.
     Silent,
 }
@@ -110,8 +108,12 @@ const fn escape(ink: Ink) -> &'static str {
         Ink::Dim => "\x1b[2m",
         Ink::Good => "\x1b[32m",
         Ink::Bad => "\x1b[1;31m",
-        Ink::Lb01 => "\x1b[36m",
-        Ink::Lb02 => "\x1b[35m",
+        Ink::Node(number) => match number % 4 {
+            0 => "\x1b[36m",
+            1 => "\x1b[35m",
+            2 => "\x1b[33m",
+            _ => "\x1b[34m",
+        },
         Ink::Silent => "\x1b[31m",
     }
 }
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn ascii_keeps_the_columns() {
-        let line = Line::plain("3 × 1 s + (256 − 100)").add(Ink::Lb01, "██░·");
+        let line = Line::plain("3 × 1 s + (256 − 100)").add(Ink::Node(0), "██░·");
         let plain = Look { colour: false, ascii: true }.show(&line);
         assert_eq!(plain, "3 x 1 s + (256 - 100)##_.");
         assert_eq!(plain.len(), line.width());
