@@ -16,10 +16,12 @@ use crate::monitor::Monitor;
 use crate::privileges;
 use crate::sockets::{Missing, Need, Speaker, Unjoined, Unsent};
 use crate::timer::Timer;
-use model::Host;
+use model::{Host, Tracking};
 use node::Node;
 use node::event::{Event, Level};
-use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Order, Outcome, Transmit};
+use node::io::{
+    Effect, Ended, Ending, Errno, Fact, Hold, Input, InterfaceIndex, Order, Outcome, Reason, Run, Transmit,
+};
 use node::status::Status;
 use rustix::event::epoll;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,8 @@ const ROUNDS: usize = 8;
 const AGAIN: Duration = Duration::from_secs(1);
 /// The same for the whole truth about the host.
 const STALE: Duration = Duration::from_millis(100);
+/// Nobody here runs programs.
+const NO_RUNNER: Ending = Ending::NotRun(Reason::NoRunner);
 /// The hand is looked after at least this often.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -293,6 +297,7 @@ struct Turner {
     effects: Vec<Effect>,
     transmits: Vec<Transmit>,
     unsent: Vec<Unsent>,
+    unrun: Vec<Ended>,
     holds: Vec<Hold>,
     inbox: Vec<Outcome>,
     orders: Vec<Command>,
@@ -334,6 +339,7 @@ impl Turner {
             effects: Vec::new(),
             transmits: Vec::new(),
             unsent: Vec::new(),
+            unrun: Vec::new(),
             holds: Vec::new(),
             inbox: Vec::new(),
             orders: Vec::new(),
@@ -471,7 +477,8 @@ impl Turner {
         self.commands.take(&mut orders);
         for command in orders.drain(..) {
             match command {
-                Command::Configure(host) => {
+                Command::Configure(mut host) => {
+                    drop_unwatched(&mut host);
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
                     self.need = need(&host);
@@ -499,8 +506,13 @@ impl Turner {
                 match effect {
                     Effect::Send(transmit) => self.transmits.push(transmit),
                     Effect::Hold(hold) => self.holds.push(hold),
+                    Effect::Run(Run { id, .. }) => self.unrun.push(Ended { id, how: NO_RUNNER }),
+                    Effect::Kill(_) => {}
                     Effect::Report(event) => self.teller.tell(Report::Event(event)),
                 }
+            }
+            for ended in self.unrun.drain(..) {
+                self.node.handle(now, Input::Ended(ended), &mut self.effects);
             }
             flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
             if !self.holds.is_empty() {
@@ -558,6 +570,17 @@ fn flush(speaker: &mut Speaker, transmits: &mut Vec<Transmit>, unsent: &mut Vec<
         speaker.send(transmits, unsent);
         transmits.clear();
     }
+}
+
+/// Leaves out what nothing here watches or runs: an instance must not wait for news that never come.
+fn drop_unwatched(host: &mut Host) {
+    let Host { instances, groups, scripts, processes, files, bfd, .. } = host;
+    let own = instances.iter_mut().map(|instance| &mut instance.tracking);
+    own.chain(groups.iter_mut().map(|group| &mut group.tracking)).for_each(|own| *own = Tracking::default());
+    scripts.clear();
+    processes.clear();
+    files.clear();
+    bfd.clear();
 }
 
 /// What a configuration needs from the network.

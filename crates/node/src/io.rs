@@ -15,6 +15,7 @@ use timeline::Instant;
 use wire::{Family, Mac};
 
 use crate::event::Event;
+pub use crate::run::{Ended, Ending, Kill, Program, Reason, Run, RunId};
 
 /// The kernel's number of an interface; never 0.
 pub type InterfaceIndex = u32;
@@ -39,6 +40,8 @@ pub enum Input<'a> {
         /// What the kernel said.
         errno: Errno,
     },
+    /// A program that was run has ended, or could not be run.
+    Ended(Ended),
     /// The administrator's (new) configuration. It must pass [`Host::check`].
     Configure(Box<Host>),
     /// An order from the operator.
@@ -90,6 +93,31 @@ pub enum Fact {
         /// What the kernel said.
         why: Option<Errno>,
     },
+    /// What a tracked file says ([`model::Host::files`]). Told of each file of a configuration, and then when it changes.
+    File {
+        /// The name of its `track_file`.
+        name: Arc<str>,
+        /// The number in it.
+        value: Result<i32, Unread>,
+    },
+    /// How many processes match ([`model::Host::processes`]). Told of each of a configuration, and then when it changes.
+    Processes {
+        /// The name of its `vrrp_track_process`.
+        name: Arc<str>,
+        /// How many; or why they cannot be watched.
+        count: Result<u32, Errno>,
+    },
+}
+
+/// Why there is no number in a tracked file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unread {
+    /// It does not exist, or nothing is in it: that counts as 0.
+    Absent,
+    /// What stands in it is no number, or not one of 32 bits: the last number stays.
+    Garbage,
+    /// It could not be read: the last number stays.
+    Refused(Errno),
 }
 
 /// Who changed something in the kernel.
@@ -210,6 +238,10 @@ pub enum Effect {
     Send(Transmit),
     /// Change what the host holds, or announce it. In order for one router and for one address; may take time.
     Hold(Hold),
+    /// Run a program.
+    Run(Run),
+    /// End a program that runs.
+    Kill(Kill),
     /// Tell whoever listens.
     Report(Event),
 }

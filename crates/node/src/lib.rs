@@ -19,6 +19,7 @@ mod facts;
 mod held;
 pub mod io;
 mod node;
+mod run;
 mod schedule;
 mod slot;
 pub mod status;

@@ -12,7 +12,7 @@ use core::net::IpAddr;
 use model::Host;
 use node::Node;
 use node::event::{Event, Standing};
-use node::io::{Datagram, Effect, Errno, Fact, Frame, Input, Order, Outcome, Transmit};
+use node::io::{Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Input, Order, Outcome, Transmit};
 use node::status::Status;
 use timeline::{Duration, Instant, Machine as _};
 
@@ -190,6 +190,12 @@ impl Machine {
                     daemon.changed = true;
                     self.kernel.ask(now, hold);
                 }
+                // Every check succeeds at once.
+                Effect::Run(run) => {
+                    let ended = Ended { id: run.id, how: Ending::Exited(0) };
+                    daemon.node.handle(local, Input::Ended(ended), &mut effects);
+                }
+                Effect::Kill(_) => {}
                 Effect::Report(event) => daemon.note(&event),
             }
         }

@@ -62,7 +62,9 @@ fn told(happening: &Happening) -> Vec<String> {
             let lines = compat::log_lines(event);
             lines.iter().map(|line| format!("{}: {line}", name(*n))).collect()
         }
-        Happening::Effect(_, Effect::Send(_) | Effect::Hold(_)) => Vec::new(),
+        Happening::Effect(_, Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_)) => {
+            Vec::new()
+        }
     }
 }
 

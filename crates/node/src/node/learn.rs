@@ -70,6 +70,8 @@ impl Node {
                     self.dirty_devices.insert(self.facts.name_of(interface));
                 }
             }
+            // No instance is judged by them yet.
+            Fact::File { .. } | Fact::Processes { .. } => {}
         }
     }
 

@@ -91,11 +91,12 @@ impl Machine for Node {
         match input {
             Input::Fact(fact) => return self.learn(now, fact, effects),
             Input::Frame(_) | Input::Outcome(_) | Input::Unsent { .. } | Input::Configure(_) => {}
+            Input::Ended(_) => {}
             Input::Order(_) | Input::Elapsed => {}
         }
         self.judge_dirty(now, effects);
         match input {
-            Input::Fact(_) => {}
+            Input::Fact(_) | Input::Ended(_) => {}
             Input::Frame(frame) => self.hear(now, &frame, effects),
             Input::Outcome(outcome) => self.settle(now, &outcome, effects),
             Input::Unsent { router, errno } => self.note_unsent(now, router, errno, effects),

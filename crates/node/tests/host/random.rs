@@ -505,7 +505,7 @@ proptest! {
             }
             asked.extend(effects.drain(..).filter_map(|effect| match effect {
                 Effect::Hold(hold) => Some(hold),
-                Effect::Send(_) | Effect::Report(_) => None,
+                Effect::Send(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => None,
             }));
             let _ = node.status(now);
         }

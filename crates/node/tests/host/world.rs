@@ -316,7 +316,7 @@ impl Machine {
     pub(crate) fn events(&self) -> Vec<(Instant, Event)> {
         let events = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Report(event) => Some((*at, event.clone())),
-            Effect::Send(_) | Effect::Hold(_) => None,
+            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) => None,
         });
         events.collect()
     }
@@ -324,7 +324,7 @@ impl Machine {
     pub(crate) fn sent(&self) -> Vec<(Instant, Transmit)> {
         let sent = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Send(transmit) => Some((*at, transmit.clone())),
-            Effect::Report(_) | Effect::Hold(_) => None,
+            Effect::Report(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) => None,
         });
         sent.collect()
     }
@@ -332,7 +332,7 @@ impl Machine {
     pub(crate) fn holds(&self) -> Vec<Hold> {
         let holds = self.log.iter().filter_map(|(_, effect)| match effect {
             Effect::Hold(hold) => Some(hold.clone()),
-            Effect::Report(_) | Effect::Send(_) => None,
+            Effect::Report(_) | Effect::Send(_) | Effect::Run(_) | Effect::Kill(_) => None,
         });
         holds.collect()
     }
@@ -442,7 +442,7 @@ impl Machine {
                     self.log.extend(more.into_iter().map(|effect| (now, effect)));
                 }
                 Effect::Hold(hold) => self.kernel.ask(now, hold.clone()),
-                Effect::Report(_) => {}
+                Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => {}
             }
         }
         sent
@@ -492,7 +492,7 @@ impl Machine {
                     let is_active = active.iter().any(|i| i.vrid.get() == message.vrid());
                     assert!(started || is_known && !(leaves && is_active), "{transmit:?} at {now:?}");
                 }
-                Effect::Hold(_) | Effect::Report(_) => {}
+                Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => {}
             }
         }
         self.was_active = routers;

@@ -1,0 +1,142 @@
+//! Programs that a node has run: what it asks for, what became of it, and why one could not be run.
+
+use crate::io::Errno;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+use model::{Account, Command};
+
+/// Names one run of a program. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+/// Run a program once, in a process group of its own. Each is answered by exactly one [`Ended`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Names this run.
+    pub id: RunId,
+    /// The script that it is a run of, for people.
+    pub script: Arc<str>,
+    /// What is run.
+    pub program: Arc<Program>,
+}
+
+/// What is run, and how. The same for each run of a script until a reload changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The program with its arguments, or the file that must be readable.
+    pub command: Command,
+    /// Whose rights it gets; `None`: `keepalived_script` if there is such a user, else the daemon's own.
+    pub account: Option<Account>,
+    /// What root runs and others may change is not run.
+    pub security: bool,
+}
+
+/// End a run: a signal to its whole process group. One that has ended already is no mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kill {
+    /// The run.
+    pub id: RunId,
+    /// SIGKILL; else SIGTERM.
+    pub hard: bool,
+}
+
+/// A run has ended, or never began. A run that nobody knows is no mistake: it may be of a configuration before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The run.
+    pub id: RunId,
+    /// How.
+    pub how: Ending,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// With this status.
+    Exited(u8),
+    /// By this signal.
+    Signalled(i32),
+    /// It could not be run.
+    NotRun(Reason),
+}
+
+/// Why a program could not be run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// This part of its path does not exist.
+    Missing(String),
+    /// This is no file that can be run (a directory, a socket).
+    NotAFile(String),
+    /// This user must not run it, or must not pass through this directory on the way to it.
+    NotExecutable {
+        /// The file, or the part of its path.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+        /// Who would run it.
+        user: String,
+    },
+    /// Its first line names an interpreter that does not exist or cannot be run, or it is of another machine.
+    Interpreter {
+        /// The file.
+        path: String,
+        /// What its first line names, if it names something.
+        interpreter: Option<String>,
+    },
+    /// Others than root may change this part of its path, and root would run it.
+    Unsafe {
+        /// The part of the path.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+        /// The number of its owner.
+        owner: u32,
+    },
+    /// There is no such user or group.
+    NoAccount(String),
+    /// Its user could not be switched to.
+    Switch {
+        /// The user.
+        user: String,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The file that must be readable cannot be read by this user.
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The machine could not start one more process, or refused for a reason of its own.
+    Refused(Errno),
+    /// Whoever runs programs for this process is gone.
+    NoRunner,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(path) => write!(f, "{path} does not exist"),
+            Self::NotAFile(path) => write!(f, "{path} is no file that can be run"),
+            Self::NotExecutable { path, mode, user } => {
+                write!(f, "user {user} may not run {path} (mode {:04o})", mode & 0o7777)
+            }
+            Self::Interpreter { path, interpreter: Some(interpreter) } => {
+                write!(f, "the interpreter {interpreter} that {path} names cannot be run")
+            }
+            Self::Interpreter { path, interpreter: None } => {
+                write!(f, "{path} is no program of this machine")
+            }
+            Self::Unsafe { path, mode, owner } => {
+                write!(f, "others than root may change {path} (owner {owner}, mode {:04o})", mode & 0o7777)
+            }
+            Self::NoAccount(name) => write!(f, "there is no user or group {name}"),
+            Self::Switch { user, errno } => write!(f, "cannot become user {user}: {errno}"),
+            Self::Unreadable { path, errno } => write!(f, "cannot read {path}: {errno}"),
+            Self::Refused(errno) => write!(f, "the system refused to start it: {errno}"),
+            Self::NoRunner => f.write_str("the process that runs scripts is gone"),
+        }
+    }
+}
