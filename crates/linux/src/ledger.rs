@@ -15,8 +15,10 @@ use crate::error::{Error, Refusal, Result};
 use crate::netlink::{Netlink, Request};
 use crate::privileges::netns_inode;
 use crate::sys::map::Shared;
-use node::io::InterfaceIndex;
+use node::io::{Address, InterfaceIndex, Place};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slotted;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -28,6 +30,8 @@ const RECORD: usize = 4;
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 /// More records than any host holds addresses; keeps a damaged header from mapping the moon.
 const MOST: usize = 1 << 20;
+/// A record is read so often while it changes. A writer changes it for nanoseconds; who changes it for longer is none.
+const PATIENCE: usize = 10_000;
 
 /// How far an operation on an address has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +199,8 @@ impl Reader {
         }
         let bytes = usize::try_from(fstat(&fd).map_err(refused)?.st_size).unwrap_or(0);
         let words = bytes / 8;
-        if !(HEADER..=HEADER + MOST * RECORD).contains(&words) {
+        let whole = bytes.is_multiple_of(8) && words >= HEADER && (words - HEADER).is_multiple_of(RECORD);
+        if !whole || words > HEADER + MOST * RECORD {
             return Err(garbled("its size is wrong"));
         }
         let map = Shared::map(&fd, words, false).map_err(|why| Error::refused(doing, why))?;
@@ -212,10 +217,16 @@ impl Reader {
         Ok(Self { map })
     }
 
-    /// What is noted.
+    /// What is noted. Records that no writer of ours leaves are not in it: see [`Reader::damaged`].
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         entries(self.map.words())
+    }
+
+    /// How many records are neither free nor whole.
+    #[must_use]
+    pub fn damaged(&self) -> usize {
+        records(self.map.words()).filter(|record| matches!(record, Record::Damaged)).count()
     }
 
     /// Grows with every change.
@@ -284,33 +295,115 @@ fn record(words: &[AtomicU64], slot: usize) -> Option<[&AtomicU64; 3]> {
 }
 
 fn entries(words: &[AtomicU64]) -> Vec<Entry> {
-    let records = words.len().saturating_sub(HEADER) / RECORD;
-    (0..records).filter_map(|slot| read(record(words, slot)?)).collect()
+    let whole = |record| if let Record::Whole(entry) = record { Some(entry) } else { None };
+    records(words).filter_map(whole).collect()
+}
+
+/// What a record is.
+enum Record {
+    Free,
+    Whole(Entry),
+    Damaged,
+}
+
+fn records(words: &[AtomicU64]) -> impl Iterator<Item = Record> + '_ {
+    let count = words.len().saturating_sub(HEADER) / RECORD;
+    (0..count).filter_map(|slot| Some(read(record(words, slot)?)))
 }
 
 /// Reads one record; again while the writer changes it (which takes it some nanoseconds).
-fn read([head, high, low]: [&AtomicU64; 3]) -> Option<Entry> {
-    loop {
+fn read([head, high, low]: [&AtomicU64; 3]) -> Record {
+    for _ in 0..PATIENCE {
         let before = head.load(Ordering::Acquire);
         let bits = u128::from(high.load(Ordering::Relaxed)) << 64 | u128::from(low.load(Ordering::Relaxed));
         fence(Ordering::Acquire);
-        if head.load(Ordering::Relaxed) != before {
-            continue;
+        if head.load(Ordering::Relaxed) == before {
+            return understand(Head::unpack(before), bits);
         }
-        let head = Head::unpack(before);
-        let state = match head.state {
-            1 => State::Adding,
-            2 => State::Held,
-            3 => State::Removing,
-            _ => return None,
-        };
-        let address = match head.family {
-            4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(bits).ok()?)),
-            6 => IpAddr::V6(Ipv6Addr::from(bits)),
-            _ => return None,
-        };
-        return Some(Entry { interface: head.interface, address, prefix: head.prefix, state });
     }
+    Record::Damaged
+}
+
+fn understand(head: Head, bits: u128) -> Record {
+    let state = match head.state {
+        FREE => return Record::Free,
+        1 => State::Adding,
+        2 => State::Held,
+        3 => State::Removing,
+        _ => return Record::Damaged,
+    };
+    let (address, longest) = match (head.family, u32::try_from(bits)) {
+        (4, Ok(bits)) => (IpAddr::V4(Ipv4Addr::from(bits)), 32),
+        (6, _) => (IpAddr::V6(Ipv6Addr::from(bits)), 128),
+        _ => return Record::Damaged,
+    };
+    // The kernel numbers interfaces with positive `int`s.
+    if head.interface == 0 || head.interface > i32::MAX.unsigned_abs() || head.prefix > longest {
+        return Record::Damaged;
+    }
+    Record::Whole(Entry { interface: head.interface, address, prefix: head.prefix, state })
+}
+
+/// What is to become of the addresses that a dead process has left.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Leftovers {
+    /// There, and ours: to be removed.
+    pub ours: Vec<Entry>,
+    /// Not there any more.
+    pub gone: Vec<Entry>,
+    /// There, but not certainly ours: they stay.
+    pub not_ours: Vec<Entry>,
+}
+
+/// Compares a ledger with the addresses that are there (`present`) in the network namespace with the inode `here`.
+/// `marks`: the kernel keeps marks. Each address is named once, however often it is noted.
+///
+/// # Errors
+/// When the ledger is of another network namespace.
+pub fn leftovers(ledger: &Reader, here: u64, present: &[Address], marks: bool) -> Result<Leftovers> {
+    if ledger.netns() != here {
+        return Err(Error::Garbled {
+            doing: "release what is left".to_owned(),
+            what: "the ledger is of another network namespace",
+        });
+    }
+    let mut there = HashMap::new();
+    for address in present {
+        there.entry(address.place()).or_insert(address.marked);
+    }
+    // Of two notes the surer one counts: an address that is set again may still be noted as being removed.
+    let (mut noted, mut order) = (HashMap::new(), Vec::new());
+    for entry in ledger.entries() {
+        let place = Place { interface: entry.interface, address: entry.address, prefix: entry.prefix };
+        match noted.entry(place) {
+            Slotted::Vacant(vacant) => {
+                order.push(place);
+                vacant.insert(entry);
+            }
+            Slotted::Occupied(mut before) if before.get().state == State::Adding => {
+                before.insert(entry);
+            }
+            Slotted::Occupied(_) => {}
+        }
+    }
+    let mut left = Leftovers::default();
+    for (place, entry) in order.iter().filter_map(|place| Some((place, *noted.get(place)?))) {
+        let to = match there.get(place) {
+            None => &mut left.gone,
+            Some(true) => &mut left.ours,
+            Some(false) if !marks && entry.state != State::Adding && !is_of_every_host(entry.address) => {
+                &mut left.ours
+            }
+            Some(false) => &mut left.not_ours,
+        };
+        to.push(entry);
+    }
+    Ok(left)
+}
+
+/// What a host has with or without us: no note is good enough to take it away.
+fn is_of_every_host(address: IpAddr) -> bool {
+    address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
 /// What [`release_all`] did.
@@ -324,6 +417,8 @@ pub struct Released {
     pub not_ours: Vec<Entry>,
     /// The kernel refused to remove it.
     pub refused: Vec<(Entry, Refusal)>,
+    /// So many records of the ledger could not be read; what they named may be left.
+    pub damaged: usize,
 }
 
 /// Removes from the host what a dead process has left according to its ledger.
@@ -336,29 +431,9 @@ pub struct Released {
 /// When the addresses of the host cannot be read at all, or the ledger is of another network namespace.
 pub fn release_all(ledger: &Reader, netlink: &mut Netlink) -> Result<Released> {
     let here = netns_inode().unwrap_or(0);
-    if ledger.netns() != here {
-        return Err(Error::Garbled {
-            doing: "release what is left".to_owned(),
-            what: "the ledger is of another network namespace",
-        });
-    }
-    let mut released = Released::default();
     let present = netlink.dump_addresses()?;
-    let marks = kernel_keeps_marks();
-    let mut doomed = Vec::new();
-    for entry in ledger.entries() {
-        let found = present.iter().find(|address| {
-            (address.interface, address.address, address.prefix)
-                == (entry.interface, entry.address, entry.prefix)
-        });
-        match found {
-            None => released.gone.push(entry),
-            Some(address) if address.marked || (!marks && entry.state != State::Adding) => {
-                doomed.push(entry);
-            }
-            Some(_) => released.not_ours.push(entry),
-        }
-    }
+    let Leftovers { ours: doomed, gone, not_ours } = leftovers(ledger, here, &present, kernel_keeps_marks())?;
+    let mut released = Released { gone, not_ours, damaged: ledger.damaged(), ..Released::default() };
     let requests: Vec<Request> = doomed
         .iter()
         .map(|entry| Request::remove_address(entry.interface, entry.address, entry.prefix))
@@ -447,6 +522,72 @@ mod tests {
         assert!(Reader::open(&fd).unwrap_err().to_string().contains("not a ledger"));
         let file = std::fs::File::open("/dev/null").unwrap();
         assert!(Reader::open(&file).is_err());
+    }
+
+    /// A ledger of two records with these heads and, as the low half of the address, this word.
+    fn forged(heads: [u64; 2], low: u64) -> Ledger {
+        let mut ledger = Ledger::create(2).unwrap();
+        let any = "10.0.0.3".parse().unwrap();
+        for (head, slot) in heads.into_iter().zip([0, 1]) {
+            ledger.begin(7, any, 32).unwrap();
+            let words = ledger.map.words();
+            words[HEADER + slot * RECORD].store(head, Ordering::Release);
+            words[HEADER + slot * RECORD + 2].store(low, Ordering::Release);
+        }
+        ledger
+    }
+
+    fn head(interface: u32, state: u8, prefix: u8, family: u8) -> u64 {
+        Head { interface, generation: 1, state, prefix, family }.pack()
+    }
+
+    #[test]
+    fn a_record_that_no_writer_leaves_names_no_address_and_is_counted() {
+        for damaged in [
+            head(0, 2, 32, 4),
+            head(u32::MAX, 2, 32, 4),
+            head(7, 2, 33, 4),
+            head(7, 2, 129, 6),
+            head(7, 4, 32, 4),
+            head(7, 2, 32, 5),
+        ] {
+            let reader = Reader::open(forged([damaged, head(7, 2, 24, 4)], 0x0a00_0003)).unwrap();
+            assert_eq!((reader.entries().len(), reader.damaged()), (1, 1), "{damaged:#x}");
+        }
+        let reader = Reader::open(forged([head(7, 2, 24, 4); 2], 1 << 32)).unwrap();
+        assert_eq!((reader.entries().len(), reader.damaged()), (0, 2), "an IPv4 address has 32 bits");
+    }
+
+    fn present(place: &str, prefix: u8, marked: bool) -> Address {
+        let address = place.parse().unwrap();
+        Address { interface: 7, address, prefix, usable: true, secondary: false, marked }
+    }
+
+    #[test]
+    fn an_address_that_is_noted_twice_is_removed_once() {
+        let reader = Reader::open(forged([head(7, 1, 32, 4), head(7, 2, 32, 4)], 0x0a00_0003)).unwrap();
+        let (here, there) = (reader.netns(), [present("10.0.0.3", 32, false)]);
+        let left = leftovers(&reader, here, &there, false).unwrap();
+        assert_eq!(left.ours.len(), 1);
+        assert_eq!((left.ours[0].state, left.gone, left.not_ours), (State::Held, vec![], vec![]));
+        let left = leftovers(&reader, here, &there, true).unwrap();
+        assert_eq!((left.ours.len(), left.not_ours.len()), (0, 1), "without our mark it stays");
+        assert!(leftovers(&reader, here ^ 1, &there, false).is_err());
+    }
+
+    #[test]
+    fn no_note_takes_the_loopback_address_away() {
+        let reader = Reader::open(forged([head(7, 2, 8, 4); 2], 0x7f00_0001)).unwrap();
+        let left = leftovers(&reader, reader.netns(), &[present("127.0.0.1", 8, false)], false).unwrap();
+        assert_eq!((left.ours.len(), left.not_ours.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_ledger_is_as_long_as_its_records() {
+        let fd = memfd_create("x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        ftruncate(&fd, 8 * 12 + 5).unwrap();
+        fcntl_add_seals(&fd, SEALS).unwrap();
+        assert!(Reader::open(&fd).unwrap_err().to_string().contains("size"));
     }
 
     #[test]

@@ -124,9 +124,18 @@ fn is_same(file: &File, path: &Path) -> bool {
 }
 
 fn number(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    let mut bytes = Vec::new();
+    file.take(32).read_to_end(&mut bytes).ok()?;
+    written(&bytes)
+}
+
+/// The process id that a pid file with these bytes names. 0 and negative numbers, which signals take for whole groups,
+/// are none.
+#[must_use]
+pub fn written(bytes: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(bytes).ok()?.trim_ascii();
+    let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())??;
+    (1..=i32::MAX.unsigned_abs()).contains(&number).then_some(number)
 }
 
 /// A running keepalived in the calling thread's network namespace: both would fight for the same addresses.
@@ -194,6 +203,16 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(holder(&path).unwrap(), None);
         drop(PidFile::acquire(&path).unwrap());
+    }
+
+    #[test]
+    fn only_a_number_of_a_process_is_believed() {
+        assert_eq!(written(b"4711\n"), Some(4711));
+        for bytes in
+            [&b"0\n"[..], b"-1\n", b"+5\n", b"", b"4294967295", b"2147483648", b"1 2", b"\xff", b"1\0"]
+        {
+            assert_eq!(written(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -413,7 +413,8 @@ impl<'a> Supervisor<'a> {
 
     fn pass_words(&mut self, worker: &mut Worker) {
         let mut words = [0; 64];
-        while let Ok(count @ 1..) = worker.words.read(&mut words) {
+        // Once a turn: a worker gone mad that never stops talking must not keep signals waiting.
+        if let Ok(count @ 1..) = worker.words.read(&mut words) {
             for said in words.iter().take(count) {
                 match *said {
                     word::READY => {
@@ -464,6 +465,12 @@ impl<'a> Supervisor<'a> {
                     self.log.alarm(&format!(
                         "removed {}/{}, which the worker had left",
                         entry.address, entry.prefix
+                    ));
+                }
+                if released.damaged > 0 {
+                    self.log.alarm(&format!(
+                        "{} records of the worker's ledger are damaged: addresses that it held may be left",
+                        released.damaged
                     ));
                 }
                 for (entry, why) in &released.refused {

@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::{Finding, list, text};
 
 /// Each crate and the crates of this workspace that it may use.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("standfast", &["config", "lab", "linux", "node", "model", "vrrp", "wire", "timeline"]),
     ("lab", &["linux", "node", "model", "vrrp", "wire", "timeline"]),
+    ("trials", &["linux", "node", "model", "vrrp", "wire", "timeline"]),
     ("linux", &["node", "model", "vrrp", "wire", "timeline"]),
     ("sim", &["node", "model", "vrrp", "wire", "timeline"]),
     ("node", &["model", "vrrp", "wire", "timeline"]),
