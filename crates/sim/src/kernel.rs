@@ -1,8 +1,8 @@
-//! The kernel of one machine, as far as the seam shows it, and the hand that writes to it: one interface, addresses, what
+//! The kernel of one machine, as far as the seam shows it, and the hand that writes to it: interfaces, addresses, what
 //! is refused, and orders that take their time.
 
+use crate::cluster::Port;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use node::io::{
@@ -11,12 +11,12 @@ use node::io::{
 use timeline::{Duration, Instant};
 use wire::Mac;
 
-/// The interface of every machine.
-pub(crate) const ETH0: InterfaceIndex = 2;
+/// The number of the first interface that is not the loopback one.
+pub(crate) const FIRST: InterfaceIndex = 2;
 
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    pub(crate) link: Link,
+    pub(crate) links: Vec<Link>,
     addresses: Vec<Kept>,
     /// Addresses that cannot be set.
     pub(crate) refuses: BTreeSet<IpAddr>,
@@ -24,6 +24,8 @@ pub(crate) struct Kernel {
     pub(crate) delay: Duration,
     queue: VecDeque<(Instant, Hold)>,
     last_remove: BTreeMap<RouterId, u64>,
+    /// What the hand announced after setting it and nobody fetched yet.
+    pub(crate) announced: Vec<(InterfaceIndex, IpAddr)>,
 }
 
 #[derive(Debug)]
@@ -34,30 +36,42 @@ struct Kept {
 }
 
 impl Kernel {
-    pub(crate) fn new(number: u8, own: &[(IpAddr, u8)], delay: Duration) -> Self {
-        let link = Link {
-            index: ETH0,
-            name: "eth0".into(),
-            mac: Mac([2, 0, 0, 0, 0, number]),
-            up: true,
-            carrier: true,
-            loopback: false,
-            forwards_ipv6: false,
-        };
-        let own = own.iter().map(|(address, prefix)| {
-            let (address, prefix, usable) = (*address, *prefix, true);
-            let address =
-                Address { interface: ETH0, address, prefix, usable, secondary: false, marked: false };
-            Kept { address, ours: false }
-        });
+    pub(crate) fn new(number: u8, ports: &[Port], delay: Duration) -> Self {
+        let (mut links, mut addresses) = (Vec::new(), Vec::new());
+        for (interface, port) in (FIRST..).zip(ports) {
+            let nic = u8::try_from(interface).unwrap_or(u8::MAX);
+            links.push(Link {
+                index: interface,
+                name: port.name.clone(),
+                mac: Mac([2, 0, 0, 0, nic, number]),
+                up: true,
+                carrier: true,
+                loopback: &*port.name == "lo",
+                forwards_ipv6: false,
+            });
+            addresses.extend(port.addresses.iter().map(|(address, prefix)| {
+                let (address, prefix, usable) = (*address, *prefix, true);
+                let address = Address { interface, address, prefix, usable, secondary: false, marked: false };
+                Kept { address, ours: false }
+            }));
+        }
         Self {
-            link,
-            addresses: own.collect(),
+            links,
+            addresses,
             refuses: BTreeSet::new(),
             delay,
             queue: VecDeque::new(),
             last_remove: BTreeMap::new(),
+            announced: Vec::new(),
         }
+    }
+
+    pub(crate) fn link(&self, interface: InterfaceIndex) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == interface)
+    }
+
+    fn link_named(&mut self, name: &str) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| &*link.name == name)
     }
 
     /// Whatever was asked for by a daemon that is no more is off; `cleaned`: its addresses are removed.
@@ -66,6 +80,24 @@ impl Kernel {
         self.last_remove.clear();
         self.addresses.retain(|kept| !(kept.ours && cleaned));
         self.addresses.iter_mut().for_each(|kept| kept.ours = false);
+    }
+
+    /// Only what the machine has of its own is left.
+    pub(crate) fn lose_power(&mut self) {
+        self.bury(true);
+        self.announced.clear();
+        self.addresses.retain(|kept| !kept.address.marked);
+        self.links.iter_mut().for_each(|link| link.up = true);
+    }
+
+    /// Everything that is under way takes so much longer.
+    pub(crate) fn put_off(&mut self, time: Duration) {
+        self.queue.iter_mut().for_each(|(at, _)| *at += time);
+    }
+
+    pub(crate) fn has_on(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
+        let mut all = self.addresses.iter();
+        all.any(|kept| kept.address.interface == interface && kept.address.address == address)
     }
 
     pub(crate) fn has(&self, address: IpAddr) -> bool {
@@ -77,35 +109,45 @@ impl Kernel {
         self.addresses.iter().filter(|kept| kept.address.marked).map(|kept| kept.address.place())
     }
 
-    pub(crate) const fn is_connected(&self) -> bool {
-        self.link.up && self.link.carrier
+    /// Whether what goes out of an interface leaves the machine.
+    pub(crate) fn is_connected(&self, interface: InterfaceIndex) -> bool {
+        self.link(interface).is_some_and(|link| link.up && link.carrier)
+    }
+
+    /// All interfaces are up and have a carrier.
+    pub(crate) fn is_well_connected(&self) -> bool {
+        self.links.iter().all(|link| link.up && link.carrier)
     }
 
     pub(crate) fn everything(&self) -> Fact {
         let addresses = self.addresses.iter().map(|kept| kept.address.clone()).collect();
-        Fact::Everything { links: vec![self.link.clone()], addresses }
+        Fact::Everything { links: self.links.clone(), addresses }
     }
 
     /// The interface goes up or down. Going down takes its IPv6 addresses along, which is told first. The own
     /// link-local one comes back with it.
-    pub(crate) fn set_up(&mut self, up: bool, notices: &mut Vec<Fact>) {
-        if self.link.up == up {
-            return;
-        }
-        self.link.up = up;
-        let goes = |kept: &Kept| kept.address.marked && kept.address.address.is_ipv6();
+    pub(crate) fn set_up(&mut self, name: &str, up: bool, notices: &mut Vec<Fact>) {
+        let Some(link) = self.link_named(name).filter(|link| link.up != up) else { return };
+        link.up = up;
+        let link = link.clone();
+        let goes = |kept: &Kept| {
+            let Address { interface, address, marked, .. } = kept.address;
+            interface == link.index && marked && address.is_ipv6()
+        };
         if !up {
             for kept in self.addresses.iter().filter(|kept| goes(kept)) {
                 notices.push(Fact::AddressGone { place: kept.address.place(), by: Actor::Other(None) });
             }
             self.addresses.retain(|kept| !goes(kept));
         }
-        notices.push(Fact::Link(self.link.clone()));
+        notices.push(Fact::Link(link));
     }
 
-    pub(crate) fn set_carrier(&mut self, carrier: bool, notices: &mut Vec<Fact>) {
-        self.link.carrier = carrier;
-        notices.push(Fact::Link(self.link.clone()));
+    pub(crate) fn set_carrier(&mut self, name: &str, carrier: bool, notices: &mut Vec<Fact>) {
+        if let Some(link) = self.link_named(name) {
+            link.carrier = carrier;
+            notices.push(Fact::Link(link.clone()));
+        }
     }
 
     /// Somebody removes a virtual address, if it is here.
@@ -141,9 +183,17 @@ impl Kernel {
             Act::Add { addresses, .. } if stale => {
                 addresses.iter().map(|placed| (placed.place(), Settled::Superseded)).collect()
             }
-            Act::Add { addresses, .. } => {
+            Act::Add { addresses, announcements } => {
                 let each = addresses.iter().map(|placed| placed.place());
-                each.map(|place| (place, self.set(place, notices))).collect()
+                let results: Vec<_> = each.map(|place| (place, self.set(place, notices))).collect();
+                let is_set = |address| {
+                    results.iter().any(|(place, how)| {
+                        place.address == address && matches!(how, Settled::Added | Settled::Adopted)
+                    })
+                };
+                let told = announcements.iter().filter(|told| is_set(told.address));
+                self.announced.extend(told.map(|told| (told.interface, told.address)));
+                results
             }
             Act::Remove { addresses, all } => {
                 let each = addresses.iter().map(|placed| placed.place());

@@ -1,9 +1,10 @@
 //! A world that does not exist: machines with kernels and clocks of their own on a network that misbehaves, all of it
 //! decided by one number.
 //!
-//! [`run`] makes a cluster and a storm from a seed, lets it happen, heals everything, and looks the whole time
-//! whether what must hold holds ([`oracles`]). The same seed gives the same world and the same trace, byte for byte.
-//! The machines run the very `node` that Linux runs; only the loop around it is another.
+//! A [`Scene`] is a [`Cluster`] and what happens to it; [`play`] lets it happen. [`run`] makes a cluster and a storm
+//! from a seed, lets it happen, heals everything, and looks the whole time whether what must hold holds ([`oracles`]).
+//! The same seed gives the same world and the same trace, byte for byte. The machines run the very `node` that Linux
+//! runs; only the loop around it is another.
 //!
 //! # What this is not
 //! It is no proof of anything that Linux does: the kernel here is as simple as the seam allows.
@@ -13,21 +14,25 @@
 extern crate alloc;
 
 mod clock;
+mod cluster;
 mod kernel;
 mod lan;
 mod machine;
 pub mod oracles;
 mod plan;
 mod random;
+mod scene;
 mod trace;
 mod world;
 
+pub use cluster::{Cluster, Member, Port};
+pub use lan::Path;
 pub use oracles::Violation;
+pub use scene::{Advert, Announced, Held, Moved, Record, Scene, Step, play};
 pub use trace::Trace;
 
 use oracles::Oracles;
 use plan::{Plan, STORM};
-use random::Random;
 use world::World;
 
 /// What happened in the world of one seed.
@@ -42,15 +47,15 @@ pub struct Run {
 /// Lets the world of this seed happen.
 #[must_use]
 pub fn run(seed: u64) -> Run {
-    let mut random = Random::new(seed);
-    let plan = Plan::new(&mut random);
+    let plan = Plan::new(seed);
     let bound = plan.bound();
-    let mut world = World::new(&plan, random);
+    let mut world = World::new(&plan.scene());
+    world.set_hand(plan.hand);
     let mut oracles = Oracles::default();
     let happened = world
         .run_until(STORM, |world| oracles.look(world))
         .and_then(|()| world.run_until(STORM + bound, |world| oracles.look(world)))
         .and_then(|()| oracles::settled::look(&world, &plan))
         .and_then(|()| world.run_until(STORM + bound + plan::QUIET, |world| oracles.look_in_peace(world)));
-    Run { violation: happened.err(), trace: world.into_trace() }
+    Run { violation: happened.err(), trace: world.into_record().trace }
 }

@@ -1,10 +1,10 @@
-//! One machine: a daemon (perhaps), its kernel, its clock, and what is on its way between them.
+//! One machine: a daemon (perhaps), its kernel, its clocks, and what is on its way between them.
 
 use crate::clock::Clock;
 use crate::kernel::Kernel;
 use crate::oracles::Violation;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,24 +12,44 @@ use core::net::IpAddr;
 use model::Host;
 use node::Node;
 use node::event::{Event, Standing};
-use node::io::{Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Input, Order, Outcome, Transmit};
+use node::io::{
+    Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, Transmit,
+};
 use node::status::Status;
 use timeline::{Duration, Instant, Machine as _};
 
 /// So many frames wait in a socket; the rest is lost.
 const BACKLOG: usize = 256;
+/// So many reports wait for the desk; the rest is dropped and counted.
+const REPORTS: usize = 40;
 
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) kernel: Kernel,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    /// The configuration that a daemon finds when it starts.
+    pub(crate) host: Host,
     daemon: Option<Daemon>,
-    /// Nothing runs before then.
+    is_on: bool,
+    sleep: Option<Sleep>,
+    /// The daemon does not run before then.
     frozen_until: Instant,
     /// The thread that sends adverts does not run before then.
     stalled_until: Instant,
+    /// The thread that reads configurations does not run before then.
+    desk_until: Instant,
     /// Started once more when the daemon has ended.
     pub(crate) start_again: bool,
+}
+
+/// The whole machine does not run.
+#[derive(Debug)]
+struct Sleep {
+    since: Instant,
+    until: Instant,
+    /// The clock stands still too, and what arrives waits.
+    is_paused: bool,
+    frames: Vec<Transmit>,
 }
 
 /// A daemon that runs.
@@ -37,14 +57,23 @@ pub(crate) struct Machine {
 struct Daemon {
     node: Node,
     facts: Vec<Fact>,
-    frames: Vec<(Instant, Transmit)>,
+    /// With the kernel's stamps.
+    frames: Vec<(i128, Transmit)>,
     deaf: bool,
     outcomes: Vec<Outcome>,
     orders: Vec<Input<'static>>,
+    /// What the desk will have read, and when.
+    desk: VecDeque<(Instant, Input<'static>)>,
+    reports: usize,
+    dropped: usize,
     standings: BTreeMap<Arc<str>, Standing>,
+    /// Groups that are joined.
+    joined: BTreeSet<(InterfaceIndex, IpAddr)>,
     stopping: bool,
     /// What is held may be another since somebody looked.
     changed: bool,
+    /// When the last turn began, on its own clock.
+    previous: Instant,
 }
 
 /// What one turn led to.
@@ -56,39 +85,69 @@ pub(crate) struct Turn {
     pub(crate) ended: bool,
 }
 
+/// What happened to a machine when its time came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// The machine runs again.
+    Machine,
+    /// The desk read so many reports late, and so many were dropped.
+    Desk(usize, usize),
+}
+
 impl Machine {
-    pub(crate) const fn new(kernel: Kernel, clock: Clock) -> Self {
-        let (frozen_until, stalled_until) = (Instant::EPOCH, Instant::EPOCH);
-        Self { kernel, clock, daemon: None, frozen_until, stalled_until, start_again: false }
+    pub(crate) const fn new(kernel: Kernel, clock: Clock, host: Host) -> Self {
+        let (frozen_until, stalled_until, desk_until) = (Instant::EPOCH, Instant::EPOCH, Instant::EPOCH);
+        let (daemon, is_on, sleep, start_again) = (None, true, None, false);
+        Self {
+            kernel,
+            clock,
+            host,
+            daemon,
+            is_on,
+            sleep,
+            frozen_until,
+            stalled_until,
+            desk_until,
+            start_again,
+        }
     }
 
     pub(crate) const fn is_running(&self) -> bool {
         self.daemon.is_some()
     }
 
-    /// Whether it sends and hears as it should.
-    pub(crate) fn is_well(&self, now: Instant) -> bool {
-        self.kernel.is_connected() && self.frozen_until <= now && self.stalled_until <= now
+    /// Its kernel runs: what it holds it answers for.
+    pub(crate) const fn is_awake(&self) -> bool {
+        self.is_on && self.sleep.is_none()
     }
 
-    pub(crate) fn start(&mut self, host: Host) {
+    /// Whether it sends and hears as it should.
+    pub(crate) fn is_well(&self, now: Instant) -> bool {
+        let is_idle = self.frozen_until <= now && self.stalled_until <= now;
+        self.is_awake() && is_idle && self.kernel.is_well_connected()
+    }
+
+    pub(crate) fn start(&mut self, now: Instant) {
+        if !self.is_on {
+            self.is_on = true;
+            self.clock.begin(now);
+        }
         match &self.daemon {
             Some(daemon) => self.start_again |= daemon.stopping,
             None => {
                 let facts = [self.kernel.everything()].into();
-                let orders = [Input::Configure(Box::new(host))].into();
-                self.daemon = Some(Daemon { facts, orders, ..Daemon::default() });
+                let orders = [Input::Configure(Box::new(self.host.clone()))].into();
+                let previous = self.clock.read(now);
+                self.daemon = Some(Daemon { facts, orders, previous, ..Daemon::default() });
                 self.start_again = false;
             }
         }
     }
 
-    pub(crate) fn stop(&mut self) {
-        if let Some(daemon) = &mut self.daemon
-            && !daemon.stopping
-        {
+    pub(crate) fn stop(&mut self, now: Instant) {
+        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.stopping) {
             daemon.stopping = true;
-            daemon.orders.push(Input::Order(Order::Stop));
+            daemon.tell(now, Duration::ZERO, Input::Order(Order::Stop));
         }
     }
 
@@ -98,9 +157,20 @@ impl Machine {
         }
     }
 
-    pub(crate) fn reload(&mut self, host: Host) {
+    /// Nothing of what it held and nothing of what it waited for is left.
+    pub(crate) fn lose_power(&mut self, now: Instant) {
+        self.daemon = None;
+        self.kernel.lose_power();
+        self.wake_up(now);
+        self.is_on = false;
+        self.start_again = false;
+        (self.frozen_until, self.stalled_until, self.desk_until) = (now, now, now);
+    }
+
+    pub(crate) fn reload(&mut self, now: Instant, host: Host, reading: Duration) {
+        self.host = host;
         if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.stopping) {
-            daemon.orders.push(Input::Configure(Box::new(host)));
+            daemon.tell(now, reading, Input::Configure(Box::new(self.host.clone())));
         }
     }
 
@@ -112,8 +182,42 @@ impl Machine {
         self.stalled_until = self.stalled_until.max(until);
     }
 
-    pub(crate) const fn wake(&mut self, now: Instant) {
-        (self.frozen_until, self.stalled_until) = (now, now);
+    pub(crate) fn block_desk(&mut self, until: Instant) {
+        self.desk_until = self.desk_until.max(until);
+    }
+
+    /// The whole machine does not run until then; `is_paused`: nor does its clock.
+    pub(crate) fn sleep(&mut self, now: Instant, until: Instant, is_paused: bool) {
+        if self.is_on && self.sleep.is_none() {
+            self.sleep = Some(Sleep { since: now, until, is_paused, frames: Vec::new() });
+        }
+    }
+
+    fn wake_up(&mut self, now: Instant) {
+        let Some(sleep) = self.sleep.take() else { return };
+        if sleep.is_paused {
+            let missed = now.since(sleep.since);
+            self.clock.miss(missed);
+            // What was planned on this machine's time line comes so much later.
+            for moment in [&mut self.frozen_until, &mut self.stalled_until, &mut self.desk_until] {
+                if *moment > sleep.since {
+                    *moment += missed;
+                }
+            }
+            self.kernel.put_off(missed);
+            if let Some(daemon) = &mut self.daemon {
+                daemon.desk.iter_mut().for_each(|(at, _)| *at += missed);
+            }
+        }
+        for frame in sleep.frames {
+            self.catch(now, frame);
+        }
+    }
+
+    /// Whatever keeps it from running is over.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        self.wake_up(now);
+        (self.frozen_until, self.stalled_until, self.desk_until) = (now, now, now);
     }
 
     pub(crate) fn overrun(&mut self) {
@@ -134,45 +238,84 @@ impl Machine {
         }
     }
 
+    /// Whether it would answer who has this address on this interface.
+    pub(crate) fn answers(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
+        self.is_on && self.kernel.is_connected(interface) && self.kernel.has_on(interface, address)
+    }
+
+    /// A frame comes in on its interface.
     pub(crate) fn catch(&mut self, now: Instant, frame: Transmit) {
-        if let Some(daemon) = self.daemon.as_mut().filter(|_| self.kernel.is_connected()) {
-            if daemon.frames.len() < BACKLOG {
-                daemon.frames.push((now, frame));
-            } else {
-                daemon.deaf = true;
+        if let Some(sleep) = &mut self.sleep {
+            if sleep.is_paused && sleep.frames.len() < BACKLOG {
+                sleep.frames.push(frame);
             }
+            return;
+        }
+        let stamp = self.clock.stamp(now);
+        let Some(daemon) = self.daemon.as_mut().filter(|_| self.kernel.is_connected(frame.interface)) else {
+            return;
+        };
+        let is_meant = match frame.destination.is_multicast() {
+            true => daemon.joined.contains(&(frame.interface, frame.destination)),
+            false => self.kernel.has(frame.destination),
+        };
+        if !is_meant {
+        } else if daemon.frames.len() < BACKLOG {
+            daemon.frames.push((stamp, frame));
+        } else {
+            daemon.deaf = true;
         }
     }
 
     /// When it will do something, if nothing else happens.
     pub(crate) fn next(&self) -> Option<Instant> {
+        if let Some(sleep) = &self.sleep {
+            return Some(sleep.until);
+        }
         let daemon = self.daemon.as_ref()?;
         let due = match daemon.node.deadline() {
             _ if daemon.is_called() => Some(Instant::EPOCH),
             deadline => deadline.map(|local| self.clock.moment(local)),
         };
         let turn = due.map(|due| due.max(self.stalled_until));
-        let next = [turn, self.kernel.next()].into_iter().flatten().min()?;
+        let desk = daemon.desk.front().map(|(at, _)| (*at).max(self.desk_until));
+        let reports = (daemon.reports > 0).then_some(self.desk_until);
+        let next = [turn, self.kernel.next(), desk, reports].into_iter().flatten().min()?;
         Some(next.max(self.frozen_until))
     }
 
-    /// The hand carries out what is due.
-    pub(crate) fn work(&mut self, now: Instant) {
-        if self.frozen_until > now {
-            return;
+    /// Whoever slept wakes up; the desk and the hand do what is due.
+    pub(crate) fn work(&mut self, now: Instant) -> Option<Woken> {
+        let slept = self.sleep.as_ref().is_some_and(|sleep| sleep.until <= now);
+        if slept {
+            self.wake_up(now);
         }
-        let Some(daemon) = &mut self.daemon else { return };
+        if self.sleep.is_some() || self.frozen_until > now {
+            return None;
+        }
+        let daemon = self.daemon.as_mut()?;
         while let Some(outcome) = self.kernel.work(now, &mut daemon.facts) {
             daemon.outcomes.push(outcome);
         }
+        let mut late = None;
+        if self.desk_until <= now {
+            let reports = core::mem::take(&mut daemon.reports);
+            let dropped = core::mem::take(&mut daemon.dropped);
+            late = (reports > 0).then_some(Woken::Desk(reports, dropped));
+            while daemon.desk.front().is_some_and(|(at, _)| *at <= now) {
+                daemon.orders.extend(daemon.desk.pop_front().map(|(_, order)| order));
+            }
+        }
+        if slept { Some(Woken::Machine) } else { late }
     }
 
     /// One turn, in the order that the seam demands, if it is time for one.
     pub(crate) fn turn(&mut self, now: Instant) -> Option<Turn> {
         let local = self.clock.read(now);
+        let is_blocked = self.sleep.is_some() || now < self.frozen_until || now < self.stalled_until;
         let daemon = self.daemon.as_mut()?;
         let is_due = daemon.is_called() || daemon.node.deadline().is_some_and(|at| at <= local);
-        if !is_due || now < self.frozen_until || now < self.stalled_until {
+        if !is_due || is_blocked {
             return None;
         }
         let mut effects = daemon.hear_all(local, self.clock);
@@ -181,7 +324,9 @@ impl Machine {
         while let Some(effect) = effects.get(at).cloned() {
             at += 1;
             match effect {
-                Effect::Send(frame) if self.kernel.link.up => turn.sent.push(frame),
+                Effect::Send(frame) if self.kernel.link(frame.interface).is_some_and(|link| link.up) => {
+                    turn.sent.push(frame);
+                }
                 Effect::Send(Transmit { router, .. }) => {
                     let input = Input::Unsent { router, errno: Errno(100) };
                     daemon.node.handle(local, input, &mut effects);
@@ -196,15 +341,20 @@ impl Machine {
                     daemon.node.handle(local, Input::Ended(ended), &mut effects);
                 }
                 Effect::Kill(_) => {}
-                Effect::Report(event) => daemon.note(&event),
+                Effect::Report(event) => daemon.note(&event, now < self.desk_until),
             }
         }
         turn.effects = effects;
-        turn.ended = daemon.stopping && daemon.node.is_at_rest();
+        turn.ended = daemon.stopping && daemon.node.is_at_rest() && daemon.desk.is_empty();
         if turn.ended {
             self.daemon = None;
         }
         Some(turn)
+    }
+
+    /// The interface of this number, to people.
+    pub(crate) fn name_of(&self, interface: InterfaceIndex) -> Arc<str> {
+        self.kernel.link(interface).map_or_else(|| "?".into(), |link| link.name.clone())
     }
 
     /// Whether an instance is Active here.
@@ -239,13 +389,20 @@ impl Daemon {
             || !self.orders.is_empty()
     }
 
+    /// The desk will have done its part after so long; it does one thing after the other.
+    fn tell(&mut self, now: Instant, reading: Duration, order: Input<'static>) {
+        let free = self.desk.back().map_or(now, |(at, _)| (*at).max(now));
+        self.desk.push_back((free + reading, order));
+    }
+
     fn hear_all(&mut self, local: Instant, clock: Clock) -> Vec<Effect> {
         let mut effects = Vec::new();
-        self.changed |= !(self.facts.is_empty() && self.outcomes.is_empty() && self.orders.is_empty());
+        let is_news = !(self.facts.is_empty() && self.orders.is_empty());
+        self.changed |= is_news || !self.outcomes.is_empty();
         for fact in self.facts.drain(..) {
             self.node.handle(local, Input::Fact(fact), &mut effects);
         }
-        for (at, frame) in self.frames.drain(..) {
+        for (stamp, frame) in self.frames.drain(..) {
             let datagram = match (frame.source, frame.destination) {
                 (IpAddr::V6(source), IpAddr::V6(destination)) => {
                     let hop_limit = Some(frame.hop_limit);
@@ -253,7 +410,8 @@ impl Daemon {
                 }
                 _ => Datagram::V4(&frame.datagram),
             };
-            let frame = Frame { interface: frame.interface, at: clock.read(at), datagram };
+            let at = clock.place(stamp, self.previous, local);
+            let frame = Frame { interface: frame.interface, at, datagram };
             self.node.handle(local, Input::Frame(frame), &mut effects);
         }
         if core::mem::take(&mut self.deaf) {
@@ -266,10 +424,20 @@ impl Daemon {
             self.node.handle(local, order, &mut effects);
         }
         self.node.handle(local, Input::Elapsed, &mut effects);
+        if is_news {
+            let groups = self.node.listeners().filter_map(|one| Some((one.interface?, one.group?)));
+            self.joined = groups.collect();
+        }
+        self.previous = local;
         effects
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &Event, is_late: bool) {
+        match (is_late, self.reports < REPORTS) {
+            (false, _) => {}
+            (true, true) => self.reports += 1,
+            (true, false) => self.dropped += 1,
+        }
         if let Event::Moved { instance, to, .. } = event {
             self.changed = true;
             self.standings.insert(instance.clone(), *to);

@@ -1,7 +1,9 @@
 //! What a seed means: a cluster, and a storm that comes over it.
 
+use crate::cluster::{Cluster, Member, Port};
 use crate::lan::Path;
 use crate::random::Random;
+use crate::scene::{Scene, Step};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
@@ -18,41 +20,6 @@ pub(crate) const QUIET: Duration = Duration::from_secs(10);
 /// When the first thing of the storm may happen.
 const CALM: u64 = 6_000;
 
-/// Something that happens to the world.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    /// The daemon is started.
-    Start(usize),
-    /// The daemon is told to end.
-    Stop(usize),
-    /// The daemon dies; whether its supervisor removes what it held.
-    Crash(usize, bool),
-    /// The daemon reads another configuration.
-    Reload(usize, Box<Host>),
-    /// Nothing on the machine runs for so long; time goes on.
-    Freeze(usize, Duration),
-    /// The thread that sends adverts does not run for so long.
-    Stall(usize, Duration),
-    /// What the hand needs for each order from now on.
-    Hand(usize, Duration),
-    /// The interface is set up or down.
-    Up(usize, bool),
-    /// The cable is plugged in or pulled.
-    Carrier(usize, bool),
-    /// Somebody removes a virtual address.
-    Steal(usize, IpAddr),
-    /// Somebody removes a virtual address, and the notification of it is lost.
-    Unseen(usize, IpAddr),
-    /// The kernel refuses to set an address from now on, or no longer.
-    Refuse(usize, IpAddr, bool),
-    /// Notifications and adverts were lost because nobody fetched them.
-    Overrun(usize),
-    /// What happens to frames from the first to the second from now on.
-    Path(usize, usize, Path),
-    /// The storm is over.
-    Heal,
-}
-
 /// A cluster and its storm.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -60,17 +27,18 @@ pub(crate) struct Plan {
     pub(crate) hosts: Vec<Host>,
     /// What the hands need for one order when all is well.
     pub(crate) hand: Duration,
-    /// In the order of time.
-    pub(crate) steps: Vec<(Instant, Step)>,
+    steps: Vec<(Instant, Step)>,
+    seed: u64,
 }
 
 impl Plan {
-    pub(crate) fn new(random: &mut Random) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
+        let random = &mut Random::new(seed);
         let machines = 2 + random.index(3);
         let hosts = cluster(random, machines);
         // Some worlds have slow kernels: then minds change while something is being set.
         let hand = if random.permille(250) { random.millis(1, 250) } else { Duration::from_micros(300) };
-        let mut plan = Self { hosts, hand, steps: Vec::new() };
+        let mut plan = Self { hosts, hand, steps: Vec::new(), seed: 0 };
         for n in 0..machines {
             plan.steps.push((Instant::EPOCH + random.millis(0, 3_000), Step::Start(n)));
         }
@@ -79,9 +47,21 @@ impl Plan {
         }
         plan.steps.retain(|(at, _)| *at < STORM);
         plan.steps.push((STORM, Step::Heal));
-        // Stable: what happens at the same moment happens in the order in which it was thought of.
-        plan.steps.sort_by_key(|(at, _)| *at);
+        plan.seed = random.next();
         plan
+    }
+
+    /// The same as a scene, until everything is over.
+    pub(crate) fn scene(&self) -> Scene {
+        let members = self.hosts.iter().enumerate().map(|(n, host)| {
+            let (name, addresses) = (format!("node{}", n + 1).into(), own(n).into());
+            let port = Port { name: "eth0".into(), segment: 0, addresses };
+            Member { name, host: host.clone(), interfaces: [port].into() }
+        });
+        let steps = self.steps.iter().map(|(at, step)| (at.since(Instant::EPOCH), step.clone()));
+        let length = STORM.since(Instant::EPOCH) + self.bound() + QUIET;
+        let cluster = Cluster { machines: members.collect() };
+        Scene { cluster, steps: steps.collect(), length, seed: self.seed }
     }
 
     /// One thing that goes wrong, and later right again.
@@ -92,40 +72,58 @@ impl Plan {
         let n = random.index(machines);
         let other = (n + 1 + random.index(machines - 1)) % machines;
         let address = self.an_address(random);
+        let machine = n;
+        let path = |path| Step::Path { segment: None, from: n, to: other, path };
+        let freeze = |time| Step::Freeze { machine, time };
+        let stall = |time| Step::Stall { machine, time };
+        let reload = |host: Host| Step::Reload { machine, host: Box::new(host), reading: Duration::ZERO };
+        let eth0 = || "eth0".into();
         let pair = match random.below(16) {
-            0 => (Step::Crash(n, true), Step::Start(n)),
+            0 => (Step::Crash { machine, cleaned: true }, Step::Start(n)),
             1 => {
                 // What it leaves behind may be of no configuration any more.
-                let changed = Box::new(self.changed(random, n));
-                self.steps.push((from - Duration::from_secs(2), Step::Reload(n, changed)));
-                (Step::Crash(n, false), Step::Start(n))
+                self.steps.push((from - Duration::from_secs(2), reload(self.changed(random, n))));
+                let host = Box::new(self.hosts.get(n).cloned().unwrap_or_default());
+                self.steps.push((from, Step::Edit { machine, host }));
+                (Step::Crash { machine, cleaned: false }, Step::Start(n))
             }
             2 => (Step::Stop(n), Step::Start(n)),
             3 => {
-                let changed = self.changed(random, n);
                 let base = self.hosts.get(n).cloned().unwrap_or_default();
-                (Step::Reload(n, Box::new(changed)), Step::Reload(n, Box::new(base)))
+                (reload(self.changed(random, n)), reload(base))
             }
-            4 => (Step::Freeze(n, until.since(from)), Step::Overrun(n)),
-            5 => (Step::Freeze(n, random.millis(1, 1_500)), Step::Stall(n, random.millis(1, 500))),
-            6 => (Step::Stall(n, random.millis(1, 400)), Step::Stall(n, random.millis(1, 400))),
-            7 => (Step::Hand(n, random.millis(1, 400)), Step::Hand(n, self.hand)),
-            8 => (Step::Up(n, false), Step::Up(n, true)),
-            9 => (Step::Carrier(n, false), Step::Carrier(n, true)),
-            10 => (Step::Steal(n, address), Step::Steal(n, address)),
-            11 => (Step::Refuse(n, address, true), Step::Refuse(n, address, false)),
-            12 => (Step::Unseen(n, address), Step::Overrun(other)),
+            4 => (freeze(until.since(from)), Step::Overrun(n)),
+            5 => (freeze(random.millis(1, 1_500)), stall(random.millis(1, 500))),
+            6 => (stall(random.millis(1, 400)), stall(random.millis(1, 400))),
+            7 => {
+                let hand = |time| Step::Hand { machine, time };
+                (hand(random.millis(1, 400)), hand(self.hand))
+            }
+            8 => {
+                let up = |up| Step::Up { machine, interface: eth0(), up };
+                (up(false), up(true))
+            }
+            9 => {
+                let cable = |on| Step::Carrier { machine, interface: eth0(), on };
+                (cable(false), cable(true))
+            }
+            10 => (Step::Steal { machine, address }, Step::Steal { machine, address }),
+            11 => {
+                let refuse = |refused| Step::Refuse { machine, address, refused };
+                (refuse(true), refuse(false))
+            }
+            12 => (Step::Unseen { machine, address }, Step::Overrun(other)),
             13 => return self.cut_off(n, from, until),
-            14 => (Step::Path(n, other, Path { cut: true, ..Path::GOOD }), Step::Path(n, other, Path::GOOD)),
+            14 => (path(Path::CUT), path(Path::GOOD)),
             _ => {
                 let bad = Path {
-                    cut: false,
                     lost: random.below(700),
                     doubled: random.below(300),
                     delay: random.millis(0, 50),
                     jitter: random.millis(1, 300),
+                    ..Path::GOOD
                 };
-                (Step::Path(n, other, bad), Step::Path(n, other, Path::GOOD))
+                (path(bad), path(Path::GOOD))
             }
         };
         self.steps.push((from, pair.0));
@@ -134,11 +132,10 @@ impl Plan {
 
     /// One machine is alone for a while.
     fn cut_off(&mut self, n: usize, from: Instant, until: Instant) {
-        let cut = Path { cut: true, ..Path::GOOD };
         for other in (0..self.hosts.len()).filter(|other| *other != n) {
-            for (at, path) in [(from, cut), (until, Path::GOOD)] {
-                self.steps.push((at, Step::Path(n, other, path)));
-                self.steps.push((at, Step::Path(other, n, path)));
+            for (at, path) in [(from, Path::CUT), (until, Path::GOOD)] {
+                self.steps.push((at, Step::Path { segment: None, from: n, to: other, path }));
+                self.steps.push((at, Step::Path { segment: None, from: other, to: n, path }));
             }
         }
     }
@@ -170,7 +167,7 @@ impl Plan {
     /// How long it may take until everything is as it should be after the storm.
     pub(crate) fn bound(&self) -> Duration {
         let fought = |(_, step): &(Instant, Step)| {
-            matches!(step, Step::Refuse(..) | Step::Steal(..) | Step::Unseen(..))
+            matches!(step, Step::Refuse { .. } | Step::Steal { .. } | Step::Unseen { .. })
         };
         // Down and skew, the delay before preemption, adverts until everybody knows.
         let settle = Duration::from_secs(10);
@@ -232,7 +229,7 @@ fn cluster(random: &mut Random, machines: usize) -> Vec<Host> {
     hosts
 }
 
-fn instance(which: u8, settings: Settings, addresses: Vec<VirtualAddress>) -> Instance {
+pub(crate) fn instance(which: u8, settings: Settings, addresses: Vec<VirtualAddress>) -> Instance {
     Instance {
         name: format!("VI_{}", which + 1).into(),
         interface: "eth0".into(),

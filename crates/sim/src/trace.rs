@@ -1,8 +1,10 @@
 //! Everything that happened in a world, and how to tell it.
 
-use crate::plan::Step;
+use crate::lan::Path;
+use crate::scene::Step;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use node::compat;
@@ -10,29 +12,40 @@ use node::io::Effect;
 use timeline::Instant;
 
 /// Everything that happened, in order.
-#[derive(Debug, Default)]
-pub struct Trace(Vec<(Instant, Happening)>);
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    names: Vec<Arc<str>>,
+    happenings: Vec<(Instant, Happening)>,
+}
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Happening {
     Step(Step),
     /// A machine wanted this.
     Effect(usize, Effect),
     /// A daemon that was told to end has ended.
     Ended(usize),
+    /// A machine that stood still runs again.
+    Woke(usize),
+    /// The desk fell behind: so many reports came late, so many were dropped.
+    Late(usize, usize, usize),
 }
 
 impl Trace {
+    pub(crate) const fn new(names: Vec<Arc<str>>) -> Self {
+        Self { names, happenings: Vec::new() }
+    }
+
     pub(crate) fn note(&mut self, at: Instant, happening: Happening) {
-        self.0.push((at, happening));
+        self.happenings.push((at, happening));
     }
 
     /// What a person wants to read: what was done to the world, and what the daemons logged.
     #[must_use]
     pub fn story(&self) -> String {
         let mut story = String::new();
-        for (at, happening) in &self.0 {
-            for line in told(happening) {
+        for (at, happening) in &self.happenings {
+            for line in self.told(happening) {
                 let _ = writeln!(story, "{:>14}  {line}", format!("{at:?}"));
             }
         }
@@ -43,7 +56,7 @@ impl Trace {
     #[must_use]
     pub fn whole(&self) -> String {
         let mut whole = String::new();
-        for (at, happening) in &self.0 {
+        for (at, happening) in &self.happenings {
             let _ = writeln!(whole, "{at:?} {happening:?}");
             // A frame does not print its bytes.
             if let Happening::Effect(_, Effect::Send(frame)) = happening {
@@ -52,60 +65,104 @@ impl Trace {
         }
         whole
     }
-}
 
-fn told(happening: &Happening) -> Vec<String> {
-    match happening {
-        Happening::Step(step) => [format!("*** {}", words(step))].into(),
-        Happening::Ended(n) => [format!("*** {} has ended in order", name(*n))].into(),
-        Happening::Effect(n, Effect::Report(event)) => {
-            let lines = compat::log_lines(event);
-            lines.iter().map(|line| format!("{}: {line}", name(*n))).collect()
-        }
-        Happening::Effect(_, Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_)) => {
-            Vec::new()
+    /// How a machine is called.
+    pub(crate) fn name(&self, n: usize) -> &str {
+        self.names.get(n).map_or("nobody", |name| name)
+    }
+
+    fn told(&self, happening: &Happening) -> Vec<String> {
+        match happening {
+            Happening::Step(step) => [format!("*** {}", self.words(step))].into(),
+            Happening::Ended(n) => [format!("*** {} has ended in order", self.name(*n))].into(),
+            Happening::Woke(n) => [format!("*** {} runs again", self.name(*n))].into(),
+            Happening::Late(n, late, 0) => {
+                [format!("*** {}: the desk reads {late} reports late", self.name(*n))].into()
+            }
+            Happening::Late(n, late, lost) => {
+                let name = self.name(*n);
+                [format!("*** {name}: the desk reads {late} reports late, and {lost} were dropped")].into()
+            }
+            Happening::Effect(n, Effect::Report(event)) => {
+                let lines = compat::log_lines(event);
+                lines.iter().map(|line| format!("{}: {line}", self.name(*n))).collect()
+            }
+            Happening::Effect(_, Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_)) => {
+                Vec::new()
+            }
         }
     }
-}
 
-/// How a machine is called.
-pub(crate) fn name(n: usize) -> String {
-    format!("node{}", n + 1)
-}
-
-fn words(step: &Step) -> String {
-    match step {
-        Step::Start(n) => format!("{}: the daemon starts", name(*n)),
-        Step::Stop(n) => format!("{}: the daemon is told to end", name(*n)),
-        Step::Crash(n, true) => format!("{}: the daemon dies, and what it held is removed", name(*n)),
-        Step::Crash(n, false) => format!("{}: the daemon dies, and what it held stays", name(*n)),
-        Step::Reload(n, _) => format!("{}: reload", name(*n)),
-        Step::Freeze(n, time) => format!("{}: nothing runs for {time:?}", name(*n)),
-        Step::Stall(n, time) => format!("{}: adverts wait for {time:?}", name(*n)),
-        Step::Hand(n, time) => format!("{}: setting addresses takes {time:?} from now on", name(*n)),
-        Step::Up(n, up) => format!("{}: eth0 is set {}", name(*n), if *up { "up" } else { "down" }),
-        Step::Carrier(n, true) => format!("{}: the cable is plugged in", name(*n)),
-        Step::Carrier(n, false) => format!("{}: the cable is pulled", name(*n)),
-        Step::Steal(n, address) => format!("{}: somebody removes {address}", name(*n)),
-        Step::Unseen(n, address) => {
-            format!("{}: somebody removes {address}, and what the kernel told was lost", name(*n))
+    fn words(&self, step: &Step) -> String {
+        if let Some((machine, words)) = done_to(step) {
+            return format!("{}: {words}", self.name(machine));
         }
-        Step::Refuse(n, address, true) => format!("{}: {address} cannot be set", name(*n)),
-        Step::Refuse(n, address, false) => format!("{}: {address} can be set again", name(*n)),
-        Step::Overrun(n) => format!("{}: notifications and adverts were lost", name(*n)),
-        Step::Path(from, to, path) => {
-            let (from, to) = (name(*from), name(*to));
-            if path.cut {
-                format!("nothing from {from} reaches {to}")
-            } else if *path == crate::lan::Path::GOOD {
-                format!("everything from {from} reaches {to}")
-            } else {
+        let Step::Path { segment, from, to, path } = step else {
+            return "the storm is over: everything is healed and every daemon runs".into();
+        };
+        let (from, to) = (self.name(*from), self.name(*to));
+        let place = segment.map(|segment| format!(" on segment {segment}")).unwrap_or_default();
+        if path.cut {
+            return format!("nothing from {from} reaches {to}{place}");
+        }
+        match *path {
+            Path::GOOD => format!("everything from {from} reaches {to}{place}"),
+            Path::NO_MULTICAST => format!("no multicast from {from} reaches {to}{place}"),
+            Path { no_multicast, lost, doubled, delay, jitter, cut: _ } => {
+                let but = if no_multicast { "no multicast, and " } else { "" };
                 format!(
-                    "from {from} to {to} {} ‰ are lost, {} ‰ doubled, and they take {:?} and up to {:?} more",
-                    path.lost, path.doubled, path.delay, path.jitter
+                    "from {from} to {to}{place}: {but}{lost} ‰ are lost, {doubled} ‰ doubled, and they take {delay:?} and up to {jitter:?} more"
                 )
             }
         }
-        Step::Heal => "the storm is over: everything is healed and every daemon runs".into(),
     }
+}
+
+/// The machine that a step happens to, and in words what happens.
+fn done_to(step: &Step) -> Option<(usize, String)> {
+    Some(match step {
+        Step::Start(n) => (*n, "the daemon starts".into()),
+        Step::Stop(n) => (*n, "the daemon is told to end".into()),
+        Step::PowerLost(n) => (*n, "the power is lost".into()),
+        Step::Crash { machine, cleaned: true } => {
+            (*machine, "the daemon dies, and what it held is removed".into())
+        }
+        Step::Crash { machine, cleaned: false } => {
+            (*machine, "the daemon dies, and what it held stays".into())
+        }
+        Step::Edit { machine, .. } => (*machine, "the configuration is changed, and nobody is told".into()),
+        Step::Reload { machine, reading, .. } => {
+            (*machine, format!("reload, which takes {reading:?} to read"))
+        }
+        Step::Freeze { machine, time } => (*machine, format!("the daemon does not run for {time:?}")),
+        Step::Suspend { machine, time } => (*machine, format!("the machine sleeps for {time:?}")),
+        Step::Pause { machine, time } => {
+            (*machine, format!("the machine and its clock stand still for {time:?}"))
+        }
+        Step::Stall { machine, time } => (*machine, format!("adverts wait for {time:?}")),
+        Step::Hand { machine, time } => (*machine, format!("setting addresses takes {time:?} from now on")),
+        Step::Desk { machine, time } => {
+            (*machine, format!("signals, configurations and logs wait for {time:?}"))
+        }
+        Step::Wall { machine, millis } => (*machine, format!("the wall clock jumps by {millis} ms")),
+        Step::Up { machine, interface, up } => {
+            (*machine, format!("{interface} is set {}", if *up { "up" } else { "down" }))
+        }
+        Step::Carrier { machine, interface, on: true } => {
+            (*machine, format!("the cable of {interface} is plugged in"))
+        }
+        Step::Carrier { machine, interface, on: false } => {
+            (*machine, format!("the cable of {interface} is pulled"))
+        }
+        Step::Steal { machine, address } => (*machine, format!("somebody removes {address}")),
+        Step::Unseen { machine, address } => {
+            (*machine, format!("somebody removes {address}, and what the kernel told was lost"))
+        }
+        Step::Refuse { machine, address, refused: true } => (*machine, format!("{address} cannot be set")),
+        Step::Refuse { machine, address, refused: false } => {
+            (*machine, format!("{address} can be set again"))
+        }
+        Step::Overrun(n) => (*n, "notifications and adverts were lost".into()),
+        Step::Path { .. } | Step::Heal => return None,
+    })
 }

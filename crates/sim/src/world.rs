@@ -1,57 +1,103 @@
 //! The loop: the next thing that happens, whoever it happens to.
 
 use crate::clock::Clock;
-use crate::kernel::{ETH0, Kernel};
+use crate::cluster::{Cluster, Member};
+use crate::kernel::{FIRST, Kernel};
 use crate::lan::Lan;
-use crate::machine::{Machine, Spin};
+use crate::machine::{Machine, Spin, Turn, Woken};
 use crate::oracles::Violation;
-use crate::plan::{Plan, Step, own};
 use crate::random::Random;
+use crate::scene::{Advert, Announced, Held, Moved, Record, Scene, Step};
 use crate::trace::{Happening, Trace};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use model::Host;
+use core::net::IpAddr;
 use node::event::Event;
-use node::io::{Effect, Transmit};
+use node::io::{Effect, Fact, InterfaceIndex, Transmit};
 use timeline::{Duration, Instant};
+use vrrp::Ingress;
+use wire::Vrid;
+use wire::message::Message;
+
+/// What a hand needs for one order when all is well.
+const HAND: Duration = Duration::from_micros(300);
 
 pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) machines: Vec<Machine>,
     lan: Lan,
-    hosts: Vec<Host>,
-    hand: Duration,
+    cluster: Cluster,
+    plugs: Vec<Plug>,
     steps: VecDeque<(Instant, Step)>,
-    trace: Trace,
+    record: Record,
+    held: Vec<BTreeSet<IpAddr>>,
     spin: Spin,
+    /// What the hands need for one order when all is well.
+    hand: Duration,
     /// Those whose daemon has just ended in order.
     pub(crate) ended: Vec<usize>,
     /// How often any instance moved.
     pub(crate) moves: u64,
 }
 
+/// An interface in its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Plug {
+    machine: usize,
+    interface: InterfaceIndex,
+    segment: u8,
+}
+
 impl World {
-    pub(crate) fn new(plan: &Plan, mut random: Random) -> Self {
-        let machines = (0..plan.hosts.len()).map(|n| {
-            let kernel = Kernel::new(u8::try_from(n + 1).unwrap_or(u8::MAX), &own(n), plan.hand);
-            Machine::new(kernel, Clock::new(&mut random))
+    pub(crate) fn new(scene: &Scene) -> Self {
+        let mut random = Random::new(scene.seed);
+        let members = || scene.cluster.machines.iter();
+        let machine = |(n, member): (usize, &Member)| {
+            let number = u8::try_from(n + 1).unwrap_or(u8::MAX);
+            let kernel = Kernel::new(number, &member.interfaces, HAND);
+            Machine::new(kernel, Clock::new(&mut random), member.host.clone())
+        };
+        let machines: Vec<Machine> = members().enumerate().map(machine).collect();
+        let plugs = members().enumerate().flat_map(|(machine, member)| {
+            let ports = (FIRST..).zip(&member.interfaces);
+            ports.map(move |(interface, port)| Plug { machine, interface, segment: port.segment })
         });
+        let mut steps: Vec<_> =
+            scene.steps.iter().map(|(at, step)| (Instant::EPOCH + *at, step.clone())).collect();
+        // Stable: what happens at the same moment happens in the order in which it was thought of.
+        steps.sort_by_key(|(at, _)| *at);
+        let names = members().map(|member| member.name.clone()).collect();
         Self {
             now: Instant::EPOCH,
-            machines: machines.collect(),
+            held: machines.iter().map(|_| BTreeSet::new()).collect(),
+            machines,
+            plugs: plugs.collect(),
             lan: Lan::new(Random::new(random.next())),
-            hosts: plan.hosts.clone(),
-            hand: plan.hand,
-            steps: plan.steps.iter().cloned().collect(),
-            trace: Trace::default(),
+            cluster: scene.cluster.clone(),
+            steps: steps.into(),
+            record: Record { trace: Trace::new(names), ..Record::default() },
             spin: Spin::default(),
+            hand: HAND,
             ended: Vec::new(),
             moves: 0,
         }
     }
 
-    pub(crate) fn into_trace(self) -> Trace {
-        self.trace
+    /// Hands that are this slow when all is well.
+    pub(crate) fn set_hand(&mut self, hand: Duration) {
+        self.hand = hand;
+        self.machines.iter_mut().for_each(|machine| machine.kernel.delay = hand);
+    }
+
+    pub(crate) fn into_record(self) -> Record {
+        self.record
+    }
+
+    /// How a machine is called.
+    pub(crate) fn name(&self, n: usize) -> String {
+        self.record.trace.name(n).to_string()
     }
 
     /// Nothing is wrong with the network, and everybody whose daemon runs can use it.
@@ -73,6 +119,7 @@ impl World {
             let Some(next) = next.filter(|next| *next <= until) else { break };
             self.now = self.now.max(next);
             self.happen()?;
+            self.observe();
             look(self)?;
             self.ended.clear();
         }
@@ -83,13 +130,11 @@ impl World {
     fn happen(&mut self) -> Result<(), Violation> {
         while self.steps.front().is_some_and(|(at, _)| *at <= self.now) {
             let Some((_, step)) = self.steps.pop_front() else { break };
-            self.trace.note(self.now, Happening::Step(step.clone()));
+            self.note(Happening::Step(step.clone()));
             self.perform(step);
         }
         while let Some((to, frame)) = self.lan.arrived(self.now) {
-            if let Some(machine) = self.machines.get_mut(to) {
-                machine.catch(self.now, Transmit { interface: ETH0, ..frame });
-            }
+            self.at(to, |machine, now| machine.catch(now, frame));
         }
         for n in 0..self.machines.len() {
             self.let_run(n)?;
@@ -99,85 +144,235 @@ impl World {
 
     fn let_run(&mut self, n: usize) -> Result<(), Violation> {
         let Some(machine) = self.machines.get_mut(n) else { return Ok(()) };
-        machine.work(self.now);
-        let Some(turn) = machine.turn(self.now) else { return Ok(()) };
+        let woken = machine.work(self.now);
+        let announced = core::mem::take(&mut machine.kernel.announced);
+        let turn = machine.turn(self.now);
+        match woken {
+            Some(Woken::Machine) => self.note(Happening::Woke(n)),
+            Some(Woken::Desk(late, dropped)) => self.note(Happening::Late(n, late, dropped)),
+            None => {}
+        }
+        self.note_announced(n, &announced);
+        let Some(turn) = turn else { return Ok(()) };
         self.spin.note(self.now)?;
-        let is_connected = machine.kernel.is_connected();
-        for frame in turn.sent.iter().filter(|_| is_connected) {
-            (0..self.machines.len())
-                .filter(|to| *to != n)
-                .for_each(|to| self.lan.send(self.now, n, to, frame));
+        self.carry_out(n, turn);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, n: usize, turn: Turn) {
+        for frame in &turn.sent {
+            self.send(n, frame);
         }
         for effect in turn.effects {
-            self.moves += u64::from(matches!(effect, Effect::Report(Event::Moved { .. })));
-            self.trace.note(self.now, Happening::Effect(n, effect));
+            if let Effect::Report(Event::Moved { instance, from, to, why, faults, .. }) = &effect {
+                self.moves += 1;
+                let (instance, faults) = (instance.clone(), faults.clone());
+                let (at, machine, from, to, why) = (self.now, n, *from, *to, *why);
+                self.record.moves.push(Moved { at, machine, instance, from, to, why, faults });
+            }
+            self.note(Happening::Effect(n, effect));
         }
         if turn.ended {
-            self.trace.note(self.now, Happening::Ended(n));
+            self.note(Happening::Ended(n));
+            self.record.runs.push((self.now, n, false));
             self.ended.push(n);
             if self.machines.get(n).is_some_and(|machine| machine.start_again) {
                 self.perform(Step::Start(n));
             }
         }
-        Ok(())
     }
 
-    fn perform(&mut self, step: Step) {
-        let now = self.now;
-        match step {
-            Step::Start(n) => {
-                let host = self.hosts.get(n).cloned().unwrap_or_default();
-                self.at(n, |machine| machine.start(host));
+    fn note(&mut self, happening: Happening) {
+        self.record.trace.note(self.now, happening);
+    }
+
+    fn note_announced(&mut self, n: usize, announced: &[(InterfaceIndex, IpAddr)]) {
+        let Some(machine) = self.machines.get(n) else { return };
+        for (interface, address) in announced {
+            if machine.kernel.is_connected(*interface) {
+                let (at, interface, address) = (self.now, machine.name_of(*interface), *address);
+                self.record.announced.push(Announced { at, machine: n, interface, address });
             }
-            Step::Stop(n) => self.at(n, Machine::stop),
-            Step::Crash(n, cleaned) => self.at(n, |machine| machine.crash(cleaned)),
-            Step::Reload(n, host) => self.at(n, |machine| machine.reload(*host)),
-            Step::Freeze(n, time) => self.at(n, |machine| machine.freeze(now + time)),
-            Step::Stall(n, time) => self.at(n, |machine| machine.stall(now + time)),
-            Step::Hand(n, time) => self.at(n, |machine| machine.kernel.delay = time),
-            Step::Up(n, up) => {
-                self.at(n, |machine| machine.change(|kernel, notices| kernel.set_up(up, notices)));
-            }
-            Step::Carrier(n, on) => {
-                self.at(n, |machine| machine.change(|kernel, notices| kernel.set_carrier(on, notices)));
-            }
-            Step::Steal(n, address) => {
-                self.at(n, |machine| machine.change(|kernel, notices| kernel.steal(address, notices)));
-            }
-            Step::Unseen(n, address) => self.at(n, |machine| {
-                machine.kernel.steal(address, &mut Vec::new());
-                machine.overrun();
-            }),
-            Step::Refuse(n, address, true) => self.at(n, |machine| {
-                machine.kernel.refuses.insert(address);
-            }),
-            Step::Refuse(n, address, false) => self.at(n, |machine| {
-                machine.kernel.refuses.remove(&address);
-            }),
-            Step::Overrun(n) => self.at(n, Machine::overrun),
-            Step::Path(from, to, path) => self.lan.set(from, to, path),
-            Step::Heal => self.heal(),
         }
     }
 
-    fn at(&mut self, n: usize, act: impl FnOnce(&mut Machine)) {
+    /// A frame leaves a machine, if its cable is in: to all others on the segment, or to whoever has the address.
+    fn send(&mut self, n: usize, frame: &Transmit) {
+        let is_it = |plug: &&Plug| plug.machine == n && plug.interface == frame.interface;
+        let Some(plug) = self.plugs.iter().find(is_it).copied() else { return };
+        let Some(machine) = self.machines.get(n).filter(|m| m.kernel.is_connected(plug.interface)) else {
+            return;
+        };
+        let interface = machine.name_of(plug.interface);
+        self.record.adverts.extend(advert(self.now, n, interface, frame));
+        let destination = frame.destination;
+        let others = self.plugs.iter().filter(|other| other.machine != n);
+        let near = || others.clone().filter(|other| other.segment == plug.segment);
+        let has = |other: &&Plug| {
+            self.machines.get(other.machine).is_some_and(|m| m.answers(other.interface, destination))
+        };
+        let receivers: Vec<(Plug, bool)> = if destination.is_multicast() {
+            near().map(|other| (*other, false)).collect()
+        } else if let Some(neighbour) = near().find(has) {
+            [(*neighbour, false)].into()
+        } else {
+            let far = others.clone().find(has).filter(|_| !is_link_local(destination));
+            far.map(|far| (*far, true)).into_iter().collect()
+        };
+        for (to, is_routed) in receivers {
+            let mut frame = Transmit { interface: to.interface, ..frame.clone() };
+            if is_routed {
+                route(&mut frame);
+            }
+            self.lan.send(self.now, (plug.segment, n, to.machine), &frame);
+        }
+    }
+
+    /// Looks who answers for which virtual address.
+    fn observe(&mut self) {
+        for (n, (machine, held)) in self.machines.iter().zip(&mut self.held).enumerate() {
+            let marked = || machine.kernel.marked().filter(|_| machine.is_awake()).map(|place| place.address);
+            if marked().count() == held.len() && marked().all(|address| held.contains(&address)) {
+                continue;
+            }
+            let now: BTreeSet<IpAddr> = marked().collect();
+            let (at, machine) = (self.now, n);
+            let gone = held.difference(&now).map(|address| (*address, false));
+            let come = now.difference(held).map(|address| (*address, true));
+            let changes = gone.chain(come);
+            let changes = changes.map(|(address, is_held)| Held { at, machine, address, is_held });
+            self.record.held.extend(changes);
+            *held = now;
+        }
+    }
+
+    fn perform(&mut self, step: Step) {
+        match step {
+            Step::Start(n) => self.with_run(n, Machine::start),
+            Step::Stop(n) => self.at(n, Machine::stop),
+            Step::PowerLost(n) => self.with_run(n, Machine::lose_power),
+            Step::Crash { machine, cleaned } => self.with_run(machine, |machine, _| machine.crash(cleaned)),
+            Step::Edit { machine, host } => self.at(machine, |machine, _| machine.host = *host),
+            Step::Reload { machine, host, reading } => {
+                self.at(machine, |machine, now| machine.reload(now, *host, reading));
+            }
+            Step::Freeze { machine, time } => self.at(machine, |machine, now| machine.freeze(now + time)),
+            Step::Suspend { machine, time } => {
+                self.at(machine, |machine, now| machine.sleep(now, now + time, false));
+            }
+            Step::Pause { machine, time } => {
+                self.at(machine, |machine, now| machine.sleep(now, now + time, true));
+            }
+            Step::Stall { machine, time } => self.at(machine, |machine, now| machine.stall(now + time)),
+            Step::Desk { machine, time } => self.at(machine, |machine, now| machine.block_desk(now + time)),
+            Step::Hand { machine, time } => self.at(machine, |machine, _| machine.kernel.delay = time),
+            Step::Wall { machine, millis } => self.at(machine, |machine, _| machine.clock.set_wall(millis)),
+            Step::Overrun(n) => self.at(n, |machine, _| machine.overrun()),
+            Step::Path { segment, from, to, path } => self.set_path(segment, from, to, path),
+            Step::Heal => self.heal(),
+            Step::Up { machine, interface, up } => {
+                self.change(machine, |kernel, notices| kernel.set_up(&interface, up, notices));
+            }
+            Step::Carrier { machine, interface, on } => {
+                self.change(machine, |kernel, notices| kernel.set_carrier(&interface, on, notices));
+            }
+            Step::Steal { machine, address } => {
+                self.change(machine, |kernel, notices| kernel.steal(address, notices));
+            }
+            Step::Unseen { machine, address } => self.at(machine, |machine, _| {
+                machine.kernel.steal(address, &mut Vec::new());
+                machine.overrun();
+            }),
+            Step::Refuse { machine, address, refused } => self.at(machine, |machine, _| {
+                if refused {
+                    machine.kernel.refuses.insert(address);
+                } else {
+                    machine.kernel.refuses.remove(&address);
+                }
+            }),
+        }
+    }
+
+    fn change(&mut self, n: usize, change: impl FnOnce(&mut Kernel, &mut Vec<Fact>)) {
+        self.at(n, |machine, _| machine.change(change));
+    }
+
+    fn set_path(&mut self, segment: Option<u8>, from: usize, to: usize, path: crate::lan::Path) {
+        let segments: BTreeSet<u8> = self.plugs.iter().map(|plug| plug.segment).collect();
+        for number in segments.into_iter().filter(|number| segment.is_none_or(|only| only == *number)) {
+            self.lan.set((number, from, to), path);
+        }
+    }
+
+    fn at(&mut self, n: usize, act: impl FnOnce(&mut Machine, Instant)) {
         if let Some(machine) = self.machines.get_mut(n) {
-            act(machine);
+            act(machine, self.now);
+        }
+    }
+
+    /// The same for what may begin or end a daemon.
+    fn with_run(&mut self, n: usize, act: impl FnOnce(&mut Machine, Instant)) {
+        let Some(machine) = self.machines.get_mut(n) else { return };
+        let before = machine.is_running();
+        act(machine, self.now);
+        if machine.is_running() != before {
+            self.record.runs.push((self.now, n, !before));
         }
     }
 
     fn heal(&mut self) {
         self.lan.heal();
-        for (machine, host) in self.machines.iter_mut().zip(&self.hosts) {
-            machine.wake(self.now);
-            machine.kernel.delay = self.hand;
-            machine.kernel.refuses.clear();
-            machine.change(|kernel, notices| {
-                kernel.set_up(true, notices);
-                kernel.set_carrier(true, notices);
+        let hosts: Vec<_> = self.cluster.machines.iter().map(|member| member.host.clone()).collect();
+        for (n, host) in hosts.into_iter().enumerate() {
+            let hand = self.hand;
+            self.at(n, |machine, now| {
+                machine.wake(now);
+                machine.kernel.delay = hand;
+                machine.kernel.refuses.clear();
+                let names: Vec<Arc<str>> =
+                    machine.kernel.links.iter().map(|link| link.name.clone()).collect();
+                machine.change(|kernel, notices| {
+                    for name in &names {
+                        kernel.set_up(name, true, notices);
+                        kernel.set_carrier(name, true, notices);
+                    }
+                });
+                machine.reload(now, host, Duration::ZERO);
             });
-            machine.reload(host.clone());
-            machine.start(host.clone());
+            self.with_run(n, Machine::start);
         }
     }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// What a router between two networks does to a frame.
+fn route(frame: &mut Transmit) {
+    frame.hop_limit = frame.hop_limit.saturating_sub(1);
+    if frame.destination.is_ipv4() {
+        let mut bytes: Vec<u8> = frame.datagram.to_vec();
+        if let Some(header) = bytes.first_chunk_mut::<20>() {
+            let sum = u16::from_be_bytes([header[10], header[11]]);
+            header[8] = header[8].saturating_sub(1);
+            // RFC 1141: the word that became less by 0x100 is in the sum.
+            let (more, carry) = sum.overflowing_add(0x100);
+            [header[10], header[11]] = (more + u16::from(carry)).to_be_bytes();
+        }
+        frame.datagram = bytes.into();
+    }
+}
+
+fn advert(at: Instant, machine: usize, interface: Arc<str>, frame: &Transmit) -> Option<Advert> {
+    let (source, destination) = (frame.source, frame.destination);
+    let ingress = match (source, destination) {
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            Ingress::v6(source, destination, Some(frame.hop_limit), &frame.datagram)
+        }
+        _ => Ingress::v4(&frame.datagram).ok()?,
+    };
+    let message = Message::new(ingress.payload)?;
+    let (vrid, priority) = (Vrid::new(message.vrid())?, message.priority());
+    Some(Advert { at, machine, interface, vrid, priority, source, destination })
 }

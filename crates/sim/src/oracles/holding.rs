@@ -2,7 +2,6 @@
 //! says that it holds is what its kernel has.
 
 use super::Violation;
-use crate::trace::name;
 use crate::world::World;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -11,11 +10,12 @@ use node::status::{AddressState, Status};
 
 pub(crate) fn look(world: &mut World) -> Result<(), Violation> {
     let now = world.now;
-    for (n, machine) in world.machines.iter_mut().enumerate() {
-        let Some(status) = machine.news(now) else { continue };
+    for n in 0..world.machines.len() {
+        let Some(status) = world.machines.get_mut(n).and_then(|machine| machine.news(now)) else { continue };
+        let Some(machine) = world.machines.get(n) else { continue };
         let marked: BTreeSet<_> =
             machine.kernel.marked().map(|place| (place.address, place.prefix)).collect();
-        let fault = |what| Err(Violation::new(now, "holding", format!("{}: {what}", name(n))));
+        let fault = |what| Err(Violation::new(now, "holding", format!("{}: {what}", world.name(n))));
         if let Some(what) = contradiction(&status) {
             return fault(what);
         }

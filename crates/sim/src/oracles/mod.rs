@@ -23,6 +23,11 @@ pub struct Violation {
 }
 
 impl Violation {
+    /// The same thing seen once more.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.oracle, &self.what) == (other.oracle, &other.what)
+    }
+
     pub(crate) const fn new(at: Instant, oracle: &'static str, what: String) -> Self {
         Self { at, oracle, what }
     }
@@ -32,6 +37,12 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}: {}", self.at, self.oracle, self.what)
     }
+}
+
+/// What must hold in any world at any moment, whatever is done to it.
+pub(crate) fn look_always(world: &mut World) -> Result<(), Violation> {
+    stopped::look(world)?;
+    holding::look(world)
 }
 
 /// What the oracles remember.
@@ -44,8 +55,7 @@ pub(crate) struct Oracles {
 impl Oracles {
     /// After each moment in which something happened.
     pub(crate) fn look(&mut self, world: &mut World) -> Result<(), Violation> {
-        stopped::look(world)?;
-        holding::look(world)?;
+        look_always(world)?;
         two_owners::look(&mut self.two_owners, world)
     }
 

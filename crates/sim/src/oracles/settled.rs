@@ -3,7 +3,6 @@
 
 use super::Violation;
 use crate::plan::{Plan, addresses};
-use crate::trace::name;
 use crate::world::World;
 use alloc::format;
 use alloc::string::String;
@@ -18,7 +17,7 @@ pub(crate) fn look(world: &World, plan: &Plan) -> Result<(), Violation> {
 
 fn what_is_wrong(world: &World, plan: &Plan) -> Option<String> {
     if let Some(n) = world.machines.iter().position(|machine| !machine.is_running()) {
-        return Some(format!("{} does not run", name(n)));
+        return Some(format!("{} does not run", world.name(n)));
     }
     let instances = plan.hosts.first().map(|host| host.instances.as_slice()).unwrap_or_default();
     let wrong = instances.iter().enumerate().find_map(|(at, instance)| misplaced(world, plan, at, instance));
@@ -30,20 +29,20 @@ fn misplaced(world: &World, plan: &Plan, at: usize, instance: &Instance) -> Opti
     let holders: Vec<usize> =
         machines.filter(|(_, machine)| machine.is_active(&instance.name)).map(|(n, _)| n).collect();
     let [holder] = holders[..] else {
-        let names: Vec<_> = holders.into_iter().map(name).collect();
+        let names: Vec<_> = holders.into_iter().map(|n| world.name(n)).collect();
         return Some(format!("{} is Active on {names:?}", instance.name));
     };
     let priority = |n: usize| Some(plan.hosts.get(n)?.instances.get(at)?.settings.priority);
     let best = (0..plan.hosts.len()).filter_map(priority).max();
     if instance.settings.preempt && priority(holder) != best {
-        return Some(format!("{} is Active on {}, which is not the best", instance.name, name(holder)));
+        return Some(format!("{} is Active on {}, which is not the best", instance.name, world.name(holder)));
     }
     let has = |n: usize, address: IpAddr| world.machines.get(n).is_some_and(|m| m.kernel.has(address));
     for address in addresses(instance) {
         let there: Vec<usize> = (0..plan.hosts.len()).filter(|n| has(*n, address)).collect();
         if there != [holder] {
-            let names: Vec<_> = there.into_iter().map(name).collect();
-            return Some(format!("{address} is on {names:?} and belongs on {}", name(holder)));
+            let names: Vec<_> = there.into_iter().map(|n| world.name(n)).collect();
+            return Some(format!("{address} is on {names:?} and belongs on {}", world.name(holder)));
         }
     }
     None
@@ -57,6 +56,6 @@ fn stray(world: &World, plan: &Plan) -> Option<String> {
     };
     world.machines.iter().enumerate().find_map(|(n, machine)| {
         let place = machine.kernel.marked().find(|place| !is_known(place.address))?;
-        Some(format!("{} holds {}, which nobody wants", name(n), place.address))
+        Some(format!("{} holds {}, which nobody wants", world.name(n), place.address))
     })
 }

@@ -1,7 +1,6 @@
 //! A daemon that ended in order leaves nothing behind.
 
 use super::Violation;
-use crate::trace::name;
 use crate::world::World;
 use alloc::format;
 
@@ -9,7 +8,7 @@ pub(crate) fn look(world: &World) -> Result<(), Violation> {
     for n in &world.ended {
         let Some(machine) = world.machines.get(*n) else { continue };
         if let Some(place) = machine.kernel.marked().next() {
-            let what = format!("{} has ended and still holds {}", name(*n), place.address);
+            let what = format!("{} has ended and still holds {}", world.name(*n), place.address);
             return Err(Violation::new(world.now, "stopped", what));
         }
     }

@@ -1,7 +1,6 @@
 //! On a network that is whole two Active routers part as soon as the lesser one has heard an advert of the other.
 
 use super::Violation;
-use crate::trace::name;
 use crate::world::World;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -29,7 +28,7 @@ pub(crate) fn look(memory: &mut Memory, world: &World) -> Result<(), Violation> 
     for (instance, machines) in holders {
         let since = *memory.entry(instance.clone()).or_insert(world.now);
         if world.now.since(since) > BOUND {
-            let names: Vec<_> = machines.into_iter().map(name).collect();
+            let names: Vec<_> = machines.into_iter().map(|n| world.name(n)).collect();
             let what = format!("{instance} has been Active on {names:?} since {since:?}");
             return Err(Violation::new(world.now, "two owners", what));
         }
