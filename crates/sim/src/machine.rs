@@ -70,15 +70,25 @@ struct Daemon {
     /// Groups that are joined.
     joined: BTreeSet<(InterfaceIndex, IpAddr)>,
     stopping: bool,
+    /// It has had a turn.
+    ran: bool,
     /// What is held may be another since somebody looked.
     changed: bool,
     /// When the last turn began, on its own clock.
     previous: Instant,
 }
 
-/// What one turn led to.
+/// One turn of a daemon: what it was told and what that led to.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
+    /// The first one of its daemon.
+    pub(crate) first: bool,
+    /// What the machine's clock showed.
+    pub(crate) local: Instant,
+    /// The frames that it read, and what its clock showed when they had arrived.
+    pub(crate) heard: Vec<(Instant, Transmit)>,
+    /// It was told that it may have missed some.
+    pub(crate) deaf: bool,
     pub(crate) effects: Vec<Effect>,
     pub(crate) sent: Vec<Transmit>,
     /// The daemon has ended as it was told.
@@ -318,8 +328,9 @@ impl Machine {
         if !is_due || is_blocked {
             return None;
         }
-        let mut effects = daemon.hear_all(local, self.clock);
-        let mut turn = Turn::default();
+        let first = !core::mem::replace(&mut daemon.ran, true);
+        let mut turn = Turn { first, local, deaf: daemon.deaf, ..Turn::default() };
+        let mut effects = daemon.hear_all(local, self.clock, &mut turn.heard);
         let mut at = 0;
         while let Some(effect) = effects.get(at).cloned() {
             at += 1;
@@ -355,6 +366,27 @@ impl Machine {
     /// The interface of this number, to people.
     pub(crate) fn name_of(&self, interface: InterfaceIndex) -> Arc<str> {
         self.kernel.link(interface).map_or_else(|| "?".into(), |link| link.name.clone())
+    }
+
+    /// What its clock shows.
+    pub(crate) fn local(&self, now: Instant) -> Instant {
+        self.clock.read(now)
+    }
+
+    /// Whether something waits that the daemon has not been told.
+    pub(crate) fn is_called(&self) -> bool {
+        self.daemon.as_ref().is_some_and(Daemon::is_called)
+    }
+
+    /// What the daemon says of itself.
+    pub(crate) fn status(&self, now: Instant) -> Option<Status> {
+        let daemon = self.daemon.as_ref()?;
+        Some(daemon.node.status(self.clock.read(now)))
+    }
+
+    /// The configuration in force.
+    pub(crate) fn in_force(&self) -> Option<&Host> {
+        self.daemon.as_ref().map(|daemon| daemon.node.host())
     }
 
     /// Whether an instance is Active here.
@@ -395,14 +427,20 @@ impl Daemon {
         self.desk.push_back((free + reading, order));
     }
 
-    fn hear_all(&mut self, local: Instant, clock: Clock) -> Vec<Effect> {
+    fn hear_all(
+        &mut self,
+        local: Instant,
+        clock: Clock,
+        heard: &mut Vec<(Instant, Transmit)>,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         let is_news = !(self.facts.is_empty() && self.orders.is_empty());
         self.changed |= is_news || !self.outcomes.is_empty();
         for fact in self.facts.drain(..) {
             self.node.handle(local, Input::Fact(fact), &mut effects);
         }
-        for (stamp, frame) in self.frames.drain(..) {
+        for (stamp, sent) in self.frames.drain(..) {
+            let frame = &sent;
             let datagram = match (frame.source, frame.destination) {
                 (IpAddr::V6(source), IpAddr::V6(destination)) => {
                     let hop_limit = Some(frame.hop_limit);
@@ -413,6 +451,7 @@ impl Daemon {
             let at = clock.place(stamp, self.previous, local);
             let frame = Frame { interface: frame.interface, at, datagram };
             self.node.handle(local, Input::Frame(frame), &mut effects);
+            heard.push((at, sent));
         }
         if core::mem::take(&mut self.deaf) {
             self.node.handle(local, Input::Fact(Fact::Deaf), &mut effects);

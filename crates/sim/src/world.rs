@@ -38,6 +38,8 @@ pub(crate) struct World {
     hand: Duration,
     /// Those whose daemon has just ended in order.
     pub(crate) ended: Vec<usize>,
+    /// The turns of this moment, each with its machine.
+    pub(crate) turns: Vec<(usize, Turn)>,
     /// How often any instance moved.
     pub(crate) moves: u64,
 }
@@ -81,6 +83,7 @@ impl World {
             spin: Spin::default(),
             hand: HAND,
             ended: Vec::new(),
+            turns: Vec::new(),
             moves: 0,
         }
     }
@@ -122,6 +125,7 @@ impl World {
             self.observe();
             look(self)?;
             self.ended.clear();
+            self.turns.clear();
         }
         self.now = until;
         Ok(())
@@ -163,14 +167,14 @@ impl World {
         for frame in &turn.sent {
             self.send(n, frame);
         }
-        for effect in turn.effects {
-            if let Effect::Report(Event::Moved { instance, from, to, why, faults, .. }) = &effect {
+        for effect in &turn.effects {
+            if let Effect::Report(Event::Moved { instance, from, to, why, faults, .. }) = effect {
                 self.moves += 1;
                 let (instance, faults) = (instance.clone(), faults.clone());
                 let (at, machine, from, to, why) = (self.now, n, *from, *to, *why);
                 self.record.moves.push(Moved { at, machine, instance, from, to, why, faults });
             }
-            self.note(Happening::Effect(n, effect));
+            self.note(Happening::Effect(n, effect.clone()));
         }
         if turn.ended {
             self.note(Happening::Ended(n));
@@ -180,6 +184,7 @@ impl World {
                 self.perform(Step::Start(n));
             }
         }
+        self.turns.push((n, turn));
     }
 
     fn note(&mut self, happening: Happening) {

@@ -1,10 +1,15 @@
 //! What must hold in every world, each in a file of its own.
 
+pub(crate) mod adverts;
 pub(crate) mod holding;
+pub(crate) mod naive;
 pub(crate) mod peace;
+pub(crate) mod reference;
 pub(crate) mod settled;
+pub(crate) mod starvation;
 pub(crate) mod stopped;
 pub(crate) mod two_owners;
+pub(crate) mod watch;
 
 use crate::world::World;
 use alloc::string::String;
@@ -50,12 +55,17 @@ pub(crate) fn look_always(world: &mut World) -> Result<(), Violation> {
 pub(crate) struct Oracles {
     two_owners: two_owners::Memory,
     peace: peace::Memory,
+    watch: watch::Watch,
 }
 
 impl Oracles {
     /// After each moment in which something happened.
     pub(crate) fn look(&mut self, world: &mut World) -> Result<(), Violation> {
         look_always(world)?;
+        let accounts = self.watch.look(world);
+        reference::look(world, &accounts)?;
+        adverts::look(world, &self.watch, &accounts)?;
+        starvation::look(world, &self.watch)?;
         two_owners::look(&mut self.two_owners, world)
     }
 

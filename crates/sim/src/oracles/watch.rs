@@ -1,0 +1,242 @@
+//! Follows each router of each machine with the naive model, and gives an account of each turn: what should have
+//! happened, where that can be said, and what did.
+//!
+//! It can be said as long as the router takes part and nothing but adverts and time decides. Going into and out of a
+//! fault is taken as the daemon tells it (whether that is true is for `reasons` to see). After a change of
+//! configuration or priority that came together with adverts the next deadline cannot be said until an advert sets it.
+
+use super::naive::{Advert, Naive, Rules, Said, read};
+use crate::machine::{Machine, Turn};
+use crate::world::World;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use model::Instance;
+use node::event::{Event, Fault, Standing};
+use node::io::{Effect, Transmit};
+use node::status::InstanceStatus;
+use timeline::Instant;
+use vrrp::Why;
+use wire::{Family, Version};
+
+/// All routers that run.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    pub(crate) routers: BTreeMap<(usize, Arc<str>), Watched>,
+}
+
+/// One router.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) instance: Instance,
+    pub(crate) rules: Rules,
+    pub(crate) standing: Standing,
+    pub(crate) naive: Naive,
+}
+
+/// What one turn meant for one router.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) machine: usize,
+    pub(crate) name: Arc<str>,
+    pub(crate) local: Instant,
+    /// The adverts that it must have believed.
+    pub(crate) heard: Vec<Advert>,
+    /// What the model says; `None`: it cannot.
+    pub(crate) said: Option<Said>,
+    pub(crate) moves: Vec<Move>,
+    /// Priority and destination of each advert.
+    pub(crate) sent: Vec<(u8, IpAddr)>,
+    /// Before the turn; the same as after it if it is new.
+    pub(crate) before: Watched,
+    pub(crate) after: Watched,
+    /// Several configurations came in one turn.
+    pub(crate) hasty: bool,
+}
+
+/// A change that the daemon told.
+#[derive(Clone, Debug)]
+pub(crate) struct Move {
+    pub(crate) from: Standing,
+    pub(crate) to: Standing,
+    pub(crate) why: Why,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl Watch {
+    /// Takes in what happened in this moment.
+    pub(crate) fn look(&mut self, world: &World) -> Vec<Account> {
+        let mut accounts = Vec::new();
+        for (n, turn) in &world.turns {
+            if let Some(machine) = world.machines.get(*n) {
+                self.take(*n, machine, world.now, turn, &mut accounts);
+            }
+        }
+        self.routers.retain(|(n, _), _| world.machines.get(*n).is_some_and(Machine::is_running));
+        accounts
+    }
+
+    fn take(&mut self, n: usize, machine: &Machine, now: Instant, turn: &Turn, accounts: &mut Vec<Account>) {
+        if turn.first {
+            self.routers.retain(|(other, _), _| *other != n);
+        }
+        let is_news = |effect: &Effect| match effect {
+            Effect::Report(event) => matches!(
+                event,
+                Event::Moved { .. } | Event::PriorityChanged { .. } | Event::Configured { .. }
+            ),
+            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) => false,
+        };
+        // A daemon that has just ended cannot be asked: its routers are as they were.
+        let mut routers: BTreeMap<Arc<str>, Watched> = BTreeMap::new();
+        if turn.effects.iter().any(is_news)
+            && let Some((status, host)) = machine.status(now).zip(machine.in_force())
+        {
+            for instance in &host.instances {
+                let state = status.instances.iter().find(|state| state.name == instance.name);
+                let Some(state) = state else { continue };
+                let rules = rules(instance, state);
+                let naive = Naive::Out;
+                let instance = instance.clone();
+                routers
+                    .insert(state.name.clone(), Watched { instance, rules, standing: state.standing, naive });
+            }
+        }
+        let known: Vec<Arc<str>> =
+            self.routers.keys().filter(|(other, _)| *other == n).map(|(_, name)| name.clone()).collect();
+        let is_reread = !routers.is_empty();
+        let new = routers.keys().filter(|name| !known.contains(name)).cloned().collect::<Vec<_>>();
+        for name in known.into_iter().chain(new) {
+            let before = self.routers.get(&(n, name.clone())).cloned();
+            let now = routers.remove(&name);
+            let is_gone = is_reread && now.is_none();
+            let before = before.or_else(|| now.clone());
+            let Some(before) = before else { continue };
+            let after = now.unwrap_or_else(|| before.clone());
+            let account = account(n, name.clone(), machine, turn, before, after);
+            if is_gone {
+                self.routers.remove(&(n, name));
+            } else {
+                self.routers.insert((n, name), account.after.clone());
+            }
+            accounts.push(account);
+        }
+    }
+}
+
+fn account(
+    n: usize,
+    name: Arc<str>,
+    machine: &Machine,
+    turn: &Turn,
+    mut before: Watched,
+    mut after: Watched,
+) -> Account {
+    let moves = moves(turn, &name);
+    let is_of = |frame: &Transmit| {
+        let settings = &before.instance.settings;
+        let alike = Family::of(frame.source) == settings.family
+            && machine.name_of(frame.interface) == before.instance.interface;
+        alike && read(frame, turn.local).is_some_and(|advert| advert.vrid == settings.vrid.get())
+    };
+    let sent = turn.effects.iter().filter_map(|effect| match effect {
+        Effect::Send(frame) if is_of(frame) => Some((read(frame, turn.local)?.priority, frame.destination)),
+        Effect::Send(_) | Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => None,
+    });
+    let sent = sent.collect();
+    let heard = turn.heard.iter().filter(|(_, frame)| is_of(frame));
+    let heard = heard.filter_map(|(at, frame)| read(frame, *at));
+    let heard: Vec<Advert> = heard.filter(|advert| before.rules.believes(advert)).collect();
+    let told = turn.effects.iter().any(|effect| match effect {
+        Effect::Report(Event::PriorityChanged { instance, .. }) => *instance == name,
+        Effect::Send(_) | Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => false,
+    });
+    let is_outside = |standing| matches!(standing, Standing::Initialize | Standing::Fault);
+    let is_outward = moves.iter().any(|step| is_outside(step.from) || is_outside(step.to));
+    let altered = before.instance != after.instance;
+    // What was in force in between is not known any more.
+    let is_configured = |effect: &&Effect| matches!(effect, Effect::Report(Event::Configured { .. }));
+    let hasty = turn.effects.iter().filter(is_configured).count() > 1;
+    let mut said = Said::default();
+    let local = turn.local;
+    let said = if is_outward {
+        after.naive = begun(&moves, &after.rules, local, !heard.is_empty());
+        None
+    } else {
+        let mut naive = before.naive.clone();
+        if told && !altered {
+            naive.alter(&before.rules, &after.rules, local, false);
+        }
+        let rules = if told && !altered { &after.rules } else { &before.rules };
+        heard.iter().for_each(|advert| naive.hear(rules, local, *advert, &mut said));
+        if turn.deaf {
+            naive.miss(rules, local);
+        }
+        if altered {
+            naive.alter(&before.rules, &after.rules, local, true);
+        }
+        let is_told = told || altered || hasty;
+        let is_known = naive.is_known() && !hasty;
+        let is_watching = matches!(naive, Naive::Backup { .. });
+        if !is_told || is_watching && !hasty {
+            naive.elapse(&after.rules, local, &mut said);
+        }
+        // The order of things is not known, or the change itself moves it.
+        let is_owner_now = is_told && after.rules.priority == 255;
+        if !is_known || (told && !heard.is_empty()) || is_owner_now {
+            naive =
+                if moves.is_empty() { naive.forgotten() } else { begun(&moves, &after.rules, local, true) };
+        }
+        after.naive = naive;
+        (is_known && !is_told).then_some(said)
+    };
+    if let Some(last) = moves.last() {
+        after.standing = last.to;
+    }
+    if before.standing != after.standing && moves.is_empty() {
+        before.standing = after.standing;
+    }
+    Account { machine: n, name, local, heard, said, moves, sent, before, after, hasty }
+}
+
+/// Where the model is after the daemon went its own way; what may have been heard since cannot be said.
+fn begun(moves: &[Move], rules: &Rules, local: Instant, heard: bool) -> Naive {
+    let interval = rules.interval;
+    match moves.last() {
+        Some(Move { to: Standing::Backup, why: Why::Started, .. }) if !heard => Naive::start(rules, local),
+        Some(Move { to: Standing::Active, .. }) => {
+            Naive::Active { next: (!heard).then(|| local + interval), answered: None }
+        }
+        Some(Move { to: Standing::Backup, .. }) => {
+            Naive::Backup { due: None, interval, hold: None, excused: true }
+        }
+        Some(_) | None => Naive::Out,
+    }
+}
+
+fn moves(turn: &Turn, name: &Arc<str>) -> Vec<Move> {
+    let moves = turn.effects.iter().filter_map(|effect| match effect {
+        Effect::Report(Event::Moved { instance, from, to, why, faults, .. }) if instance == name => {
+            Some(Move { from: *from, to: *to, why: *why, faults: faults.clone() })
+        }
+        Effect::Send(_) | Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => None,
+    });
+    moves.collect()
+}
+
+fn rules(instance: &Instance, state: &InstanceStatus) -> Rules {
+    let settings = &instance.settings;
+    Rules {
+        v3: settings.version == Version::V3,
+        interval: settings.interval.duration(),
+        priority: state.priority.0,
+        source: state.source.unwrap_or(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED)),
+        preempt: settings.preempt,
+        preempt_delay: settings.preempt_delay,
+        missing: settings.down_adverts.into(),
+        ignores: settings.owner_ignores_adverts,
+        proud: settings.lower_priority_no_advert,
+        polite: settings.higher_priority_send_advert,
+    }
+}
