@@ -10,6 +10,7 @@
     reason = "talking to the person at the terminal is the purpose"
 )]
 
+mod conformance;
 mod count;
 mod packages;
 mod shell;
@@ -29,6 +30,7 @@ Chores of the project:
   cargo xtask sim --seed N    the story of the simulated world that this number means
   cargo xtask sim --seeds N   which of the first N worlds go wrong
   cargo xtask reference       docs/reference anew, from the table of keywords
+  cargo xtask conformance     docs/conformance.md anew, from docs/conformance.tsv and a run of the tests it names
   cargo xtask demo [ARG...]   the demonstration, built as the benches are
 ";
 
@@ -57,6 +59,7 @@ fn run(arguments: &[String]) -> Result<bool> {
             let cargo = ["test", "--quiet", "-p", "config", "--test", "reference"];
             shell::cargo(cargo).with("BLESS", "1").succeeds()
         }
+        ["conformance"] => conformance::write(),
         ["demo", rest @ ..] => {
             let cargo = ["run", "--quiet", "--profile", "lab", "-p", "standfast", "--", "demo"];
             shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()

@@ -9,7 +9,7 @@ use crate::count::Count;
 use crate::{packages, shell, tidy};
 
 /// Where tests note that they were skipped, and why; `lab::harness` knows the name.
-const SKIPS: &str = "STANDFAST_SKIPS";
+pub(crate) const SKIPS: &str = "STANDFAST_SKIPS";
 
 /// How much to test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,17 +134,22 @@ fn settle(mut count: Count, good: bool) -> Count {
 }
 
 /// The file with one line for each test that skipped itself.
-struct Skips(PathBuf);
+pub(crate) struct Skips(PathBuf);
 
 impl Skips {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let skips = Self(std::env::temp_dir().join(format!("standfast-skips-{}", std::process::id())));
         // A file of an earlier process of that number.
         let _ = std::fs::remove_file(&skips.0);
         skips
     }
 
-    fn read(&self) -> Vec<String> {
+    /// Its path.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    pub(crate) fn read(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.0).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }

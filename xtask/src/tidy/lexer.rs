@@ -1,7 +1,7 @@
 //! Just enough of Rust's grammar to tell code from comments and text in quotes.
 
 /// The source with comments, strings and character literals blanked out; lines and columns stay.
-pub(super) fn code_only(source: &str) -> String {
+pub(crate) fn code_only(source: &str) -> String {
     let bytes = source.as_bytes();
     let mut out = bytes.to_vec();
     let mut at = 0;
@@ -24,7 +24,7 @@ pub(super) fn code_only(source: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-pub(super) fn is_word(byte: u8) -> bool {
+pub(crate) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 

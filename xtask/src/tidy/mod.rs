@@ -1,7 +1,7 @@
 //! The rules that no compiler checks: each finding says where, and what to do about it.
 
 mod arrows;
-mod lexer;
+pub(crate) mod lexer;
 mod licences;
 mod sources;
 
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::shell;
+use crate::{conformance, shell};
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,7 @@ pub(crate) fn run() -> Result<bool> {
     let root = shell::root();
     let mut findings = arrows::check(&metadata(&["--no-deps"])?)?;
     findings.extend(sources::check(&root)?);
+    findings.extend(conformance::check(&root)?);
     findings.extend(licences::check(&root, &metadata(&["--filter-platform", &host()?])?)?);
     findings.sort();
     for finding in &findings {

@@ -40,23 +40,23 @@ fn sealed(form: Form) -> Vec<u8> {
 }
 
 #[test]
-fn auth_7_rfc_2402_vector_is_written() {
+fn vec_v2_ah_rfc2402_auth_7_is_written() {
     assert_eq!(sealed(Form::Rfc2402), hex(VEC_V2_AH_RFC2402));
 }
 
 #[test]
-fn auth_8_keepalived_vector_is_written() {
+fn vec_v2_ah_ka_auth_8_is_written() {
     assert_eq!(sealed(Form::Keepalived), hex(VEC_V2_AH_KA));
 }
 
 #[test]
-fn auth_7_rfc_2402_vector_verifies_in_its_form_only() {
+fn vec_v2_ah_rfc2402_auth_7_verifies_in_its_form_only() {
     assert!(verifies(&KEY, &hex(VEC_V2_AH_RFC2402), Form::Rfc2402));
     assert!(!verifies(&KEY, &hex(VEC_V2_AH_RFC2402), Form::Keepalived));
 }
 
 #[test]
-fn auth_8_keepalived_vector_verifies_in_its_form_only() {
+fn vec_v2_ah_ka_auth_8_verifies_in_its_form_only() {
     assert!(verifies(&KEY, &hex(VEC_V2_AH_KA), Form::Keepalived));
     assert!(!verifies(&KEY, &hex(VEC_V2_AH_KA), Form::Rfc2402));
 }

@@ -21,7 +21,7 @@ fn v6(text: &str) -> Ipv6Addr {
 }
 
 #[test]
-fn garp_1_garp_3_requests_are_written_in_every_form() {
+fn garp_req_vmac_garp_req_zero_garp_req_bcast_garp_1_garp_3_requests_are_written_in_every_form() {
     let mac = vmac(Family::V4, 51);
     let request = |target| arp::gratuitous_request(mac, VIP, target).to_vec();
     assert_eq!(request(TargetHardware::Own), hex(GARP_REQ_VMAC));
@@ -30,7 +30,7 @@ fn garp_1_garp_3_requests_are_written_in_every_form() {
 }
 
 #[test]
-fn garp_5_reply_names_its_sender_as_the_target() {
+fn garp_reply_garp_5_a_reply_names_its_sender_as_the_target() {
     assert_eq!(arp::gratuitous_reply(vmac(Family::V4, 51), VIP).to_vec(), hex(GARP_REPLY));
 }
 
@@ -50,7 +50,7 @@ fn garp_1_every_form_is_read_as_gratuitous() {
 }
 
 #[test]
-fn arp_2_reply_to_a_host() {
+fn arp_reply_host_is_written_and_read() {
     let reply = Arp {
         operation: Operation::Reply,
         sender_mac: vmac(Family::V4, 51),
@@ -64,7 +64,7 @@ fn arp_2_reply_to_a_host() {
 }
 
 #[test]
-fn rfc_5227_probe() {
+fn arp_probe_is_written_and_read() {
     let probe = Arp {
         operation: Operation::Request,
         sender_mac: Mac([2, 0, 0, 0, 0, 5]),
@@ -95,7 +95,7 @@ fn arp_for_other_hardware_protocols_and_operations_is_not_read() {
 }
 
 #[test]
-fn na_1_na_6_advertisements_are_written() {
+fn una_global_una_ll_na_1_na_6_advertisements_are_written() {
     let una = |target| ndp::unsolicited_advertisement(vmac(Family::V6, 52), v6("fe80::1"), v6(target), true);
     assert_eq!(una("2001:db8::1").to_vec(), hex(UNA_GLOBAL));
     assert_eq!(una("fe80::1").to_vec(), hex(UNA_LL));

@@ -12,6 +12,7 @@ mod negative;
 mod oracle;
 mod properties;
 mod vectors;
+mod worked;
 
 use std::net::IpAddr;
 
