@@ -22,6 +22,7 @@ pub mod packet;
 pub mod pidfile;
 pub mod place;
 pub mod privileges;
+pub mod script;
 pub mod session;
 pub mod signals;
 pub mod sockets;

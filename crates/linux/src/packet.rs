@@ -14,14 +14,14 @@ use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::monitor::Monitor;
 use crate::privileges;
+use crate::script::Runner;
+use crate::script::message::{Answer, Request};
 use crate::sockets::{Missing, Need, Speaker, Unjoined, Unsent};
 use crate::timer::Timer;
 use model::{Host, Tracking};
 use node::Node;
 use node::event::{Event, Level};
-use node::io::{
-    Effect, Ended, Ending, Errno, Fact, Hold, Input, InterfaceIndex, Order, Outcome, Reason, Run, Transmit,
-};
+use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Order, Outcome, Transmit};
 use node::status::Status;
 use rustix::event::epoll;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,8 +44,8 @@ const ROUNDS: usize = 8;
 const AGAIN: Duration = Duration::from_secs(1);
 /// The same for the whole truth about the host.
 const STALE: Duration = Duration::from_millis(100);
-/// Nobody here runs programs.
-const NO_RUNNER: Ending = Ending::NotRun(Reason::NoRunner);
+/// The same for runs of scripts that the supervisor did not take at once.
+const UNTAKEN: Duration = Duration::from_millis(5);
 /// The hand is looked after at least this often.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -114,11 +114,11 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// Opens everything and starts the threads.
+    /// Opens everything and starts the threads. Scripts are run through `runner`.
     ///
     /// # Errors
     /// When the kernel refuses a socket, or the namespace is forbidden.
-    pub fn start(ledger: Ledger) -> Result<Self> {
+    pub fn start(ledger: Ledger, runner: Runner) -> Result<Self> {
         privileges::forbidden_netns()?;
         privileges::keep_freed_memory();
         let commands = Arc::new(Mailbox::new()?);
@@ -130,7 +130,7 @@ impl Reactor {
         let monitor = Monitor::open(hand.port(), hand.traces())?;
         let mut remarks = vec![format!("hand: {}", hand.scheduling())];
         let teller = Teller { reports, waiting, lost: 0 };
-        let turner = Turner::new(commands, outcomes, hand, monitor, teller)?;
+        let turner = Turner::new(commands, outcomes, hand, monitor, runner, teller)?;
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("packet".into())
@@ -270,6 +270,7 @@ struct Turner {
     speaker: Speaker,
     monitor: Monitor,
     hand: Hand,
+    runner: Runner,
     timer: Timer,
     clock: Clock,
     epoll: std::os::fd::OwnedFd,
@@ -297,10 +298,12 @@ struct Turner {
     effects: Vec<Effect>,
     transmits: Vec<Transmit>,
     unsent: Vec<Unsent>,
-    unrun: Vec<Ended>,
     holds: Vec<Hold>,
     inbox: Vec<Outcome>,
     orders: Vec<Command>,
+    answers: Vec<Answer>,
+    /// When to offer the supervisor again what it did not take.
+    untaken_at: Option<Instant>,
 }
 
 impl Turner {
@@ -309,6 +312,7 @@ impl Turner {
         outcomes: Arc<Mailbox<Outcome>>,
         hand: Hand,
         monitor: Monitor,
+        runner: Runner,
         teller: Teller,
     ) -> Result<Self> {
         let epoll =
@@ -319,6 +323,7 @@ impl Turner {
             speaker: Speaker::open(&Need::default())?,
             monitor,
             hand,
+            runner,
             timer,
             clock: Clock::new(),
             epoll,
@@ -339,14 +344,14 @@ impl Turner {
             effects: Vec::new(),
             transmits: Vec::new(),
             unsent: Vec::new(),
-            unrun: Vec::new(),
             holds: Vec::new(),
             inbox: Vec::new(),
             orders: Vec::new(),
+            answers: Vec::new(),
+            untaken_at: None,
         };
-        for fd in
-            [turner.timer.as_fd(), turner.monitor.as_fd(), turner.outcomes.as_fd(), turner.commands.as_fd()]
-        {
+        let Self { timer, monitor, outcomes, commands, runner, .. } = &turner;
+        for fd in [timer.as_fd(), monitor.as_fd(), outcomes.as_fd(), commands.as_fd(), runner.as_fd()] {
             turner.watch(fd)?;
         }
         let everything = turner.monitor.everything()?;
@@ -441,6 +446,7 @@ impl Turner {
         for outcome in self.inbox.drain(..) {
             self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
         }
+        self.take_answers(now);
         self.take_orders(now);
         if self.again_at.is_some_and(|at| now >= at) {
             self.open_ears(now);
@@ -464,12 +470,29 @@ impl Turner {
             self.pulse_at = now + PULSE;
         }
         let stale = self.monitor.is_stale().then(|| now + STALE);
-        let own = [self.again_at, Some(self.pulse_at), stale];
+        let own = [self.again_at, Some(self.pulse_at), stale, self.untaken_at];
         let deadline = own.into_iter().chain([self.node.deadline()]).flatten().min();
         if let Err(why) = self.timer.set(deadline) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
         self.ended = self.abandoned || self.stopping && self.node.is_at_rest();
+    }
+
+    /// What became of scripts.
+    fn take_answers(&mut self, now: Instant) {
+        let was_gone = self.runner.is_gone();
+        let answers = &mut self.answers;
+        self.runner.receive(|answer| answers.push(answer));
+        if self.runner.is_gone() && !was_gone {
+            // Its end would wake us for ever. The desk knows what it means.
+            let _ = epoll::delete(&self.epoll, &self.runner);
+        }
+        for answer in self.answers.drain(..) {
+            match answer {
+                Answer::Ended(ended) => self.node.handle(now, Input::Ended(ended), &mut self.effects),
+                Answer::Remark(text) => self.teller.tell(Report::Problem(Level::Warning, text)),
+            }
+        }
     }
 
     fn take_orders(&mut self, now: Instant) {
@@ -506,13 +529,10 @@ impl Turner {
                 match effect {
                     Effect::Send(transmit) => self.transmits.push(transmit),
                     Effect::Hold(hold) => self.holds.push(hold),
-                    Effect::Run(Run { id, .. }) => self.unrun.push(Ended { id, how: NO_RUNNER }),
-                    Effect::Kill(_) => {}
+                    Effect::Run(run) => self.runner.ask(&Request::Run(run)),
+                    Effect::Kill(kill) => self.runner.ask(&Request::Kill(kill)),
                     Effect::Report(event) => self.teller.tell(Report::Event(event)),
                 }
-            }
-            for ended in self.unrun.drain(..) {
-                self.node.handle(now, Input::Ended(ended), &mut self.effects);
             }
             flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
             if !self.holds.is_empty() {
@@ -522,6 +542,9 @@ impl Turner {
                 self.node.handle(now, Input::Unsent { router, errno }, &mut self.effects);
             }
         }
+        // After the adverts. What it refuses at once is an answer of the next turn.
+        let is_left = self.runner.flush() || self.runner.has_answers();
+        self.untaken_at = is_left.then(|| now + UNTAKEN);
     }
 
     /// Makes sockets and filters what the configuration needs, and tells the node what could not be had.

@@ -7,12 +7,13 @@
 
 use crate::daemon::{Invocation, exit};
 use crate::log::Log;
-use crate::worker;
+use crate::worker::{self, Inherited};
 use linux::Error;
 use linux::ledger::{self, Ledger, Reader};
 use linux::netlink::Netlink;
 use linux::pidfile::{self, PidFile};
 use linux::place::{Place, Taken};
+use linux::script::{self, Spawner};
 use linux::signals::{Signal, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 
 /// Names the stage that a process is started for; absent: the front.
 const STAGE: &str = "STANDFAST_STAGE";
-/// Numbers of the descriptors that a worker inherits: ledger, then pipe to the supervisor.
+/// Numbers of the descriptors that a worker inherits: ledger, pipe to the supervisor, socket for scripts.
 const INHERITED: &str = "STANDFAST_INHERITED";
 /// The directory that the front was started in: in the background, relative names start there.
 const HERE: &str = "STANDFAST_HERE";
@@ -199,6 +200,7 @@ struct Worker {
     child: Child,
     pidfd: OwnedFd,
     words: std::io::PipeReader,
+    scripts: Spawner,
     since: Instant,
 }
 
@@ -311,6 +313,8 @@ impl<'a> Supervisor<'a> {
             let status = self.watch(&mut worker);
             self.release(status);
             if self.stopping.is_some() {
+                // Its scripts end with it, and not one of them is left unreaped.
+                worker.scripts.join();
                 self.tell_stopping();
                 self.log.info("Stopped");
                 return if status.success() { exit::OK } else { code_of(status) };
@@ -337,18 +341,20 @@ impl<'a> Supervisor<'a> {
 
     fn start_worker(&mut self) -> std::io::Result<Worker> {
         let (words, pen) = std::io::pipe()?;
+        let (theirs, ours) = script::channel().map_err(std::io::Error::other)?;
+        let scripts = Spawner::start(ours, &[STAGE, INHERITED, HERE]).map_err(std::io::Error::other)?;
         let mut command = again("worker");
-        let inherited = [self.ledger.as_fd().as_raw_fd(), pen.as_raw_fd()];
-        command.env(INHERITED, format!("{},{}", inherited[0], inherited[1]));
+        let inherited = [self.ledger.as_fd().as_raw_fd(), pen.as_raw_fd(), theirs.as_raw_fd()];
+        command.env(INHERITED, inherited.map(|number| number.to_string()).join(","));
         command.stdin(Stdio::null()).stdout(Stdio::null());
         // The signals stay blocked: one that comes before the worker reads them waits there and kills nobody.
         linux::session::keep_open(&mut command, inherited);
         linux::session::end_with_parent(&mut command);
         rustix::fs::fcntl_setfl(&words, rustix::fs::OFlags::NONBLOCK)?;
         let mut child = command.spawn()?;
-        drop(pen);
+        drop((pen, theirs));
         match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Worker { child, pidfd, words, since: Instant::now() }),
+            Ok(pidfd) => Ok(Worker { child, pidfd, words, scripts, since: Instant::now() }),
             Err(why) => {
                 // Nobody would watch it.
                 let _ = child.kill().and_then(|()| child.wait());
@@ -536,11 +542,12 @@ pub(crate) fn complains_to_front(invocation: &Invocation) -> bool {
 fn run_worker(invocation: &Invocation, remarks: &[String]) -> u8 {
     let inherited = std::env::var(INHERITED).unwrap_or_default();
     let numbers: Vec<i32> = inherited.split(',').filter_map(|n| n.parse().ok()).collect();
-    let [ledger, pen] = numbers[..] else {
+    let [ledger, pen, scripts] = numbers[..] else {
         return complain(invocation, exit::FATAL, &"a worker is started by its supervisor only");
     };
-    let (Some(ledger), Some(pen)) = (linux::session::inherit(ledger), linux::session::inherit(pen)) else {
+    let [Some(ledger), Some(pen), Some(scripts)] = [ledger, pen, scripts].map(linux::session::inherit) else {
         return complain(invocation, exit::FATAL, &"the supervisor's descriptors are not there");
     };
-    worker::main(invocation, remarks, ledger, std::fs::File::from(pen))
+    let inherited = Inherited { ledger, supervisor: std::fs::File::from(pen), scripts };
+    worker::main(invocation, remarks, inherited)
 }

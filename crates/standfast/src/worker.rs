@@ -9,6 +9,7 @@ use crate::supervisor::{complains_to_front, leave_stderr, word};
 use linux::ledger::Ledger;
 use linux::packet::{Command, Desk, Reactor, Report};
 use linux::pidfile::PidFile;
+use linux::script::Runner;
 use linux::signals::{Signal, Signals};
 use model::Host;
 use node::compat;
@@ -25,8 +26,19 @@ use std::time::Duration;
 /// How long a worker that lost its supervisor may need to end, and its pid file's lock with it.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(3);
 
+/// What a worker gets from its supervisor.
+#[derive(Debug)]
+pub struct Inherited {
+    /// What it holds, for whoever has to remove that.
+    pub ledger: OwnedFd,
+    /// Where it says how far it is ([`word`]).
+    pub supervisor: File,
+    /// Where it asks for scripts to be run.
+    pub scripts: OwnedFd,
+}
+
 /// Runs a worker until it is told to stop. Returns the exit code.
-pub fn main(invocation: &Invocation, remarks: &[String], ledger: OwnedFd, supervisor: File) -> u8 {
+pub fn main(invocation: &Invocation, remarks: &[String], inherited: Inherited) -> u8 {
     let mut log = Log::open(invocation.log.clone());
     log.complain_on_console(complains_to_front(invocation));
     for remark in remarks {
@@ -46,7 +58,8 @@ pub fn main(invocation: &Invocation, remarks: &[String], ledger: OwnedFd, superv
         Ok(lock) => lock,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
-    let started = Ledger::adopt(ledger).and_then(Reactor::start);
+    let Inherited { ledger, supervisor, scripts } = inherited;
+    let started = Ledger::adopt(ledger).and_then(|ledger| Reactor::start(ledger, Runner::new(scripts)));
     let reactor = match started {
         Ok(reactor) => reactor,
         Err(why) => {
