@@ -20,14 +20,18 @@ mod lan;
 mod machine;
 pub mod oracles;
 mod plan;
+mod programs;
 mod random;
 mod scene;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod world;
 
 pub use cluster::{Cluster, Member, Port};
 pub use lan::Path;
 pub use oracles::Violation;
+pub use programs::Course;
 pub use scene::{Advert, Announced, Held, Moved, Record, Scene, Step, play};
 pub use trace::Trace;
 

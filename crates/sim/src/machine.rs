@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::kernel::Kernel;
 use crate::oracles::Violation;
+use crate::programs::Programs;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
@@ -13,7 +14,7 @@ use model::Host;
 use node::Node;
 use node::event::{Event, Standing};
 use node::io::{
-    Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, Transmit,
+    Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, Transmit,
 };
 use node::status::Status;
 use timeline::{Duration, Instant, Machine as _};
@@ -29,6 +30,7 @@ pub(crate) struct Machine {
     pub(crate) clock: Clock,
     /// The configuration that a daemon finds when it starts.
     pub(crate) host: Host,
+    pub(crate) programs: Programs,
     daemon: Option<Daemon>,
     is_on: bool,
     sleep: Option<Sleep>,
@@ -61,6 +63,7 @@ struct Daemon {
     frames: Vec<(i128, Transmit)>,
     deaf: bool,
     outcomes: Vec<Outcome>,
+    runs: Vec<Ended>,
     orders: Vec<Input<'static>>,
     /// What the desk will have read, and when.
     desk: VecDeque<(Instant, Input<'static>)>,
@@ -105,13 +108,14 @@ pub(crate) enum Woken {
 }
 
 impl Machine {
-    pub(crate) const fn new(kernel: Kernel, clock: Clock, host: Host) -> Self {
+    pub(crate) fn new(kernel: Kernel, clock: Clock, host: Host) -> Self {
         let (frozen_until, stalled_until, desk_until) = (Instant::EPOCH, Instant::EPOCH, Instant::EPOCH);
         let (daemon, is_on, sleep, start_again) = (None, true, None, false);
         Self {
             kernel,
             clock,
             host,
+            programs: Programs::default(),
             daemon,
             is_on,
             sleep,
@@ -163,6 +167,7 @@ impl Machine {
 
     pub(crate) fn crash(&mut self, cleaned: bool) {
         if self.daemon.take().is_some() {
+            self.programs.forget_runs();
             self.kernel.bury(cleaned);
         }
     }
@@ -170,6 +175,7 @@ impl Machine {
     /// Nothing of what it held and nothing of what it waited for is left.
     pub(crate) fn lose_power(&mut self, now: Instant) {
         self.daemon = None;
+        self.programs.forget_runs();
         self.kernel.lose_power();
         self.wake_up(now);
         self.is_on = false;
@@ -205,8 +211,9 @@ impl Machine {
 
     fn wake_up(&mut self, now: Instant) {
         let Some(sleep) = self.sleep.take() else { return };
+        let missed = now.since(sleep.since);
+        self.programs.put_off(missed);
         if sleep.is_paused {
-            let missed = now.since(sleep.since);
             self.clock.miss(missed);
             // What was planned on this machine's time line comes so much later.
             for moment in [&mut self.frozen_until, &mut self.stalled_until, &mut self.desk_until] {
@@ -245,6 +252,13 @@ impl Machine {
         change(&mut self.kernel, &mut notices);
         if let Some(daemon) = &mut self.daemon {
             daemon.facts.extend(notices);
+        }
+    }
+
+    /// Tells the daemon of something.
+    pub(crate) fn learn(&mut self, fact: Fact) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.facts.push(fact);
         }
     }
 
@@ -290,7 +304,8 @@ impl Machine {
         let turn = due.map(|due| due.max(self.stalled_until));
         let desk = daemon.desk.front().map(|(at, _)| (*at).max(self.desk_until));
         let reports = (daemon.reports > 0).then_some(self.desk_until);
-        let next = [turn, self.kernel.next(), desk, reports].into_iter().flatten().min()?;
+        let next =
+            [turn, self.kernel.next(), self.programs.next(), desk, reports].into_iter().flatten().min()?;
         Some(next.max(self.frozen_until))
     }
 
@@ -306,6 +321,9 @@ impl Machine {
         let daemon = self.daemon.as_mut()?;
         while let Some(outcome) = self.kernel.work(now, &mut daemon.facts) {
             daemon.outcomes.push(outcome);
+        }
+        while let Some(ended) = self.programs.ended(now) {
+            daemon.runs.push(ended);
         }
         let mut late = None;
         if self.desk_until <= now {
@@ -328,9 +346,13 @@ impl Machine {
         if !is_due || is_blocked {
             return None;
         }
+        let reads = daemon.orders.iter().any(|order| matches!(order, Input::Configure(_)));
         let first = !core::mem::replace(&mut daemon.ran, true);
         let mut turn = Turn { first, local, deaf: daemon.deaf, ..Turn::default() };
         let mut effects = daemon.hear_all(local, self.clock, &mut turn.heard);
+        if reads {
+            daemon.facts.extend(self.programs.facts(daemon.node.host()));
+        }
         let mut at = 0;
         while let Some(effect) = effects.get(at).cloned() {
             at += 1;
@@ -346,12 +368,8 @@ impl Machine {
                     daemon.changed = true;
                     self.kernel.ask(now, hold);
                 }
-                // Every check succeeds at once.
-                Effect::Run(run) => {
-                    let ended = Ended { id: run.id, how: Ending::Exited(0) };
-                    daemon.node.handle(local, Input::Ended(ended), &mut effects);
-                }
-                Effect::Kill(_) => {}
+                Effect::Run(run) => self.programs.run(now, &run),
+                Effect::Kill(kill) => self.programs.kill(now, kill),
                 Effect::Report(event) => daemon.note(&event, now < self.desk_until),
             }
         }
@@ -359,6 +377,7 @@ impl Machine {
         turn.ended = daemon.stopping && daemon.node.is_at_rest() && daemon.desk.is_empty();
         if turn.ended {
             self.daemon = None;
+            self.programs.forget_runs();
         }
         Some(turn)
     }
@@ -418,6 +437,7 @@ impl Daemon {
             || !self.facts.is_empty()
             || !self.frames.is_empty()
             || !self.outcomes.is_empty()
+            || !self.runs.is_empty()
             || !self.orders.is_empty()
     }
 
@@ -458,6 +478,9 @@ impl Daemon {
         }
         for outcome in self.outcomes.drain(..) {
             self.node.handle(local, Input::Outcome(outcome), &mut effects);
+        }
+        for ended in self.runs.drain(..) {
+            self.node.handle(local, Input::Ended(ended), &mut effects);
         }
         for order in self.orders.drain(..) {
             self.node.handle(local, order, &mut effects);

@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use crate::lan::Path;
 use crate::oracles::{self, Violation};
+use crate::programs::Course;
 use crate::trace::Trace;
 use crate::world::World;
 use alloc::boxed::Box;
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::Host;
 use node::event::{Fault, Standing};
+use node::io::{Errno, Unread};
 use timeline::{Duration, Instant};
 use vrrp::Why;
 use wire::{Priority, Vrid};
@@ -57,6 +59,12 @@ pub enum Step {
     Refuse { machine: usize, address: IpAddr, refused: bool },
     /// Notifications and adverts were lost because nobody fetched them.
     Overrun(usize),
+    /// How runs of a script go that begin from now on.
+    Check { machine: usize, script: Arc<str>, course: Course },
+    /// A tracked file says something else now.
+    File { machine: usize, file: Arc<str>, value: Result<i32, Unread> },
+    /// So many processes match a tracked one now.
+    Processes { machine: usize, process: Arc<str>, count: Result<u32, Errno> },
     /// What happens to frames from one machine to another from now on, on one segment or (`None`) on all.
     Path { segment: Option<u8>, from: usize, to: usize, path: Path },
     /// All that was done to network and machines is undone, and every daemon runs with the configuration that its

@@ -1,6 +1,7 @@
 //! Everything that happened in a world, and how to tell it.
 
 use crate::lan::Path;
+use crate::programs::Course;
 use crate::scene::Step;
 use alloc::format;
 use alloc::string::String;
@@ -8,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use node::compat;
-use node::io::Effect;
+use node::io::{Effect, Ending};
 use timeline::Instant;
 
 /// Everything that happened, in order.
@@ -162,7 +163,36 @@ fn done_to(step: &Step) -> Option<(usize, String)> {
         Step::Refuse { machine, address, refused: false } => {
             (*machine, format!("{address} can be set again"))
         }
+        Step::Check { machine, script, course } => (*machine, course_of(script, course)),
+        Step::File { machine, file, value } => (
+            *machine,
+            match value {
+                Ok(number) => format!("the file {file} says {number}"),
+                Err(why) => format!("there is no number in the file {file}: {why:?}"),
+            },
+        ),
+        Step::Processes { machine, process, count } => (
+            *machine,
+            match count {
+                Ok(count) => format!("{count} processes match {process}"),
+                Err(errno) => format!("the processes of {process} cannot be watched: {errno}"),
+            },
+        ),
         Step::Overrun(n) => (*n, "notifications and adverts were lost".into()),
         Step::Path { .. } | Step::Heal => return None,
     })
+}
+
+fn course_of(script: &str, course: &Course) -> String {
+    match course {
+        Course::Ends { after, how: Ending::Exited(status) } => {
+            format!("{script} takes {after:?} and ends with status {status} from now on")
+        }
+        Course::Ends { after, how: Ending::Signalled(signal) } => {
+            format!("{script} takes {after:?} and is killed by signal {signal} from now on")
+        }
+        Course::Ends { how: Ending::NotRun(why), .. } => format!("{script} cannot be run: {why}"),
+        Course::Hangs { is_deaf: false } => format!("{script} hangs from now on"),
+        Course::Hangs { is_deaf: true } => format!("{script} hangs and ignores SIGTERM from now on"),
+    }
 }

@@ -295,6 +295,17 @@ impl World {
                     machine.kernel.refuses.remove(&address);
                 }
             }),
+            Step::Check { machine, script, course } => {
+                self.at(machine, |machine, _| machine.programs.set_course(script, course));
+            }
+            Step::File { machine, file, value } => self.at(machine, |machine, _| {
+                let fact = machine.programs.set_file(file, value);
+                machine.learn(fact);
+            }),
+            Step::Processes { machine, process, count } => self.at(machine, |machine, _| {
+                let fact = machine.programs.set_processes(process, count);
+                machine.learn(fact);
+            }),
         }
     }
 
@@ -334,6 +345,7 @@ impl World {
                 machine.wake(now);
                 machine.kernel.delay = hand;
                 machine.kernel.refuses.clear();
+                machine.programs.heal();
                 let names: Vec<Arc<str>> =
                     machine.kernel.links.iter().map(|link| link.name.clone()).collect();
                 machine.change(|kernel, notices| {
