@@ -7,7 +7,7 @@
 //! Reading the whole truth may wait for the kernel's configuration lock. It happens at the start and after a loss.
 
 use crate::error::{Error, Refusal, Result};
-use crate::netlink::read::{self, LinkSeen, Messages, Raw};
+use crate::netlink::read::{self, LinkSeen, Messages, Raw, forwards_ipv6};
 use crate::netlink::{Netlink, open_socket};
 use crate::sys::option;
 use node::io::{Actor, Fact, InterfaceIndex, Link, Place};
@@ -36,7 +36,7 @@ pub struct Traces {
 
 impl Traces {
     /// Notes that an address is about to be removed.
-    pub(crate) fn leave(&self, place: Place) {
+    pub fn leave(&self, place: Place) {
         *self.lock().entry(place).or_default() += 1;
     }
 
@@ -65,12 +65,8 @@ impl Traces {
 pub struct Monitor {
     fd: OwnedFd,
     netlink: Netlink,
-    /// The hand's port id.
-    ours: u32,
-    traces: Arc<Traces>,
+    notices: Notices,
     inbox: Vec<u8>,
-    /// As last told, to tell a link again when only its forwarding changes.
-    links: HashMap<InterfaceIndex, Link>,
     overruns: u64,
     /// Notifications were lost, and the whole truth could not be read since.
     stale: bool,
@@ -98,7 +94,8 @@ impl Monitor {
             .map_err(|why| Error::refused("prepare a netlink socket", why))?;
         let netlink = Netlink::open()?;
         let inbox = vec![0; 64 * 1024];
-        Ok(Self { fd, netlink, ours, traces, inbox, links: HashMap::new(), overruns: 0, stale: false })
+        let notices = Notices::new(ours, traces, Asks { forwards_ipv6, name_of });
+        Ok(Self { fd, netlink, notices, inbox, overruns: 0, stale: false })
     }
 
     /// Reads the whole truth. Notifications that were waiting are older than it and are thrown away.
@@ -109,10 +106,10 @@ impl Monitor {
         while let Ok(_) | Err(Errno::NOBUFS | Errno::INTR) =
             recvfrom(&self.fd, &mut self.inbox[..], RecvFlags::empty())
         {}
-        self.traces.clear();
+        self.notices.traces.clear();
         let links = self.netlink.dump_links()?;
         let addresses = self.netlink.dump_addresses()?;
-        self.links = links.iter().map(|link| (link.index, link.clone())).collect();
+        self.notices.links = links.iter().map(|link| (link.index, link.clone())).collect();
         self.stale = false;
         Ok(Fact::Everything { links, addresses })
     }
@@ -140,11 +137,8 @@ impl Monitor {
                     if from.is_some_and(|from| from.pid() != 0) {
                         continue;
                     }
-                    let inbox = std::mem::take(&mut self.inbox);
-                    let whole = len <= inbox.len();
-                    let readable = Messages(&inbox[..len.min(inbox.len())])
-                        .all(|raw| self.read(&raw, &mut facts).is_some());
-                    self.inbox = inbox;
+                    let whole = len <= self.inbox.len();
+                    let readable = self.notices.read(&self.inbox[..len.min(self.inbox.len())], &mut facts);
                     facts.drain(..).for_each(&mut each);
                     if !(whole && readable) {
                         return self.lost(each);
@@ -170,22 +164,47 @@ impl Monitor {
         self.stale = true;
         self.everything().map(&mut each)
     }
+}
+
+/// What the bytes of notifications do not tell: asked for elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks {
+    /// Whether the host forwards IPv6 on the interface of this name.
+    pub forwards_ipv6: fn(&str) -> bool,
+    /// The name of the process behind a netlink port id.
+    pub name_of: fn(u32) -> Option<String>,
+}
+
+/// Makes facts of the bytes of notifications.
+#[derive(Debug)]
+pub struct Notices {
+    /// The hand's port id.
+    ours: u32,
+    traces: Arc<Traces>,
+    asks: Asks,
+    /// As last told, to tell a link again when only its forwarding changes.
+    links: HashMap<InterfaceIndex, Link>,
+}
+
+impl Notices {
+    /// Knows no links yet. `ours` and `traces` as in [`Monitor::open`].
+    #[must_use]
+    pub fn new(ours: u32, traces: Arc<Traces>, asks: Asks) -> Self {
+        Self { ours, traces, asks, links: HashMap::new() }
+    }
+
+    /// Appends the facts in what was received. `false`: a part could not be read, so that something is lost.
+    #[must_use]
+    pub fn read(&mut self, bytes: &[u8], facts: &mut Vec<Fact>) -> bool {
+        let mut messages = Messages(bytes);
+        messages.all(|raw| self.notice(&raw, facts).is_some()) && messages.is_whole()
+    }
 
     /// `None`: this should have been readable, and something is lost.
-    fn read(&mut self, raw: &Raw<'_>, facts: &mut Vec<Fact>) -> Option<()> {
+    fn notice(&mut self, raw: &Raw<'_>, facts: &mut Vec<Fact>) -> Option<()> {
         match raw.kind {
             libc::RTM_NEWLINK | libc::RTM_DELLINK => self.link(raw, facts),
-            libc::RTM_NEWADDR => {
-                facts.extend(read::address(raw.body).map(Fact::Address));
-                Some(())
-            }
-            libc::RTM_DELADDR => {
-                if let Some(gone) = read::address(raw.body) {
-                    let place = gone.place();
-                    facts.push(Fact::AddressGone { place, by: self.actor(raw, place) });
-                }
-                Some(())
-            }
+            libc::RTM_NEWADDR | libc::RTM_DELADDR => self.address(raw, facts),
             libc::RTM_NEWNETCONF => {
                 if let Some((index, forwards)) = read::forwarding(raw.body)
                     && let Some(link) = self.links.get_mut(&index)
@@ -200,6 +219,20 @@ impl Monitor {
         }
     }
 
+    fn address(&mut self, raw: &Raw<'_>, facts: &mut Vec<Fact>) -> Option<()> {
+        if !read::is_ip(*raw.body.first()?) {
+            return Some(()); // of other protocols
+        }
+        let address = read::address(raw.body)?;
+        if raw.kind == libc::RTM_NEWADDR {
+            facts.push(Fact::Address(address));
+        } else {
+            let place = address.place();
+            facts.push(Fact::AddressGone { place, by: self.actor(raw, place) });
+        }
+        Some(())
+    }
+
     fn link(&mut self, raw: &Raw<'_>, facts: &mut Vec<Fact>) -> Option<()> {
         // Other families tell about bridge ports, not about interfaces.
         if *raw.body.first()? != 0 {
@@ -210,7 +243,7 @@ impl Monitor {
             self.links.remove(&seen.index);
             facts.push(Fact::LinkGone(seen.index));
         } else {
-            let link = seen.link()?;
+            let link = seen.link_with(self.asks.forwards_ipv6)?;
             self.links.insert(link.index, link.clone());
             facts.push(Fact::Link(link));
         }
@@ -224,7 +257,7 @@ impl Monitor {
         }
         // The kernel took it along with one that the hand removed: nobody to name.
         let nobody = raw.port == self.ours;
-        Actor::Other(if nobody { None } else { name_of(raw.port) })
+        Actor::Other(if nobody { None } else { (self.asks.name_of)(raw.port) })
     }
 }
 

@@ -10,4 +10,5 @@
 #![allow(clippy::expect_used, reason = "to panic is how a trial ends that was lost")]
 
 pub mod ledger;
+pub mod netlink;
 pub mod packets;

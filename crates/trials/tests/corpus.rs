@@ -27,6 +27,11 @@ fn ledger() {
 }
 
 #[test]
+fn netlink() {
+    replay("netlink", 20, trials::netlink::check);
+}
+
+#[test]
 fn packets() {
     replay("packets", 20, trials::packets::check);
 }

@@ -5,15 +5,16 @@
 //! fail report errors anyway. A slice is small enough ([`SLICE`]) that a caller gets a word in about every
 //! millisecond. Requests are written with the `netlink-packet-route` codec; answers are read by [`read`].
 
+pub mod answer;
 pub mod read;
 
 use crate::error::{Error, Refusal, Result};
 use crate::privileges::forbidden_netns;
 use crate::sys::option;
+use answer::{Answers, Dump};
 use model::VirtualAddress;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
-    NetlinkSerializable,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NLMSG_ERROR, NetlinkSerializable,
 };
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol, CacheInfo,
@@ -24,7 +25,9 @@ use node::io::{Address, InterfaceIndex, Link};
 pub use read::{LinkSeen, Neighbour};
 use read::{Messages, Raw};
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily as Domain, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::net::{
+    AddressFamily as Domain, RecvFlags, SendFlags, SocketFlags, SocketType, recvfrom, sockopt,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -240,24 +243,8 @@ impl Netlink {
         self.send()?;
         let start = results.len();
         results.resize_with(start + requests.len(), || Ok(()));
-        let count = requests.len();
-        let last = self.sequence.wrapping_sub(1);
-        let answered = self.receive(|raw| {
-            if raw.kind != NLMSG_ERROR {
-                return false;
-            }
-            let at = usize::try_from(raw.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
-            if at >= count {
-                return false; // the answer to an older request, whose reader gave up
-            }
-            if let Some((errno, text)) = read::verdict(&raw)
-                && errno != 0
-                && let Some(result) = results.get_mut(start + at)
-            {
-                *result = Err(Refusal { errno: node::io::Errno(errno), text });
-            }
-            raw.sequence == last
-        });
+        let mut answers = Answers::new(first, &mut results[start..]);
+        let answered = self.receive(|bytes| answers.take(bytes));
         if answered.is_err() {
             results.truncate(start);
         }
@@ -280,9 +267,7 @@ impl Netlink {
         let mut message = LinkMessage::default();
         // Without statistics a dump of 1000 links is a third of the size.
         message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-        self.dump("list the interfaces", &RouteNetlinkMessage::GetLink(message), |raw| {
-            if raw.kind == libc::RTM_NEWLINK { LinkSeen::read(raw.body) } else { None }
-        })
+        self.dump("list the interfaces", &RouteNetlinkMessage::GetLink(message), Dump::links)
     }
 
     /// All IPv4 and IPv6 addresses, in the kernel's order.
@@ -291,9 +276,7 @@ impl Netlink {
     /// As [`Netlink::dump_links`].
     pub fn dump_addresses(&mut self) -> Result<Vec<Address>> {
         let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        self.dump("list the addresses", &message, |raw| {
-            if raw.kind == libc::RTM_NEWADDR { read::address(raw.body) } else { None }
-        })
+        self.dump("list the addresses", &message, Dump::addresses)
     }
 
     /// Removes an address with our mark whatever its peer is; `Ok(false)` if there is none.
@@ -322,45 +305,26 @@ impl Netlink {
         self.run(&Request::new(RouteNetlinkMessage::DelAddress(message), 0)).map(|()| true)
     }
 
-    /// Sends a dump request and collects what `take` makes of each part; again if it was disturbed.
-    pub(crate) fn dump<T>(
+    /// Sends a dump request and collects the answer; again if it was disturbed.
+    fn dump<T>(
         &mut self,
         doing: &str,
         message: &RouteNetlinkMessage,
-        mut take: impl FnMut(&Raw<'_>) -> Option<T>,
+        begin: fn(u32) -> Dump<T>,
     ) -> Result<Vec<T>> {
         let refused = |why: Refusal| Error::refused(doing, why);
         let mut last = Vec::new();
         for _ in 0..DUMP_TRIES {
-            let sequence = self.sequence;
+            let mut dump = begin(self.sequence);
             self.outbox.clear();
             self.write(message, NLM_F_REQUEST | NLM_F_DUMP);
             self.send().map_err(refused)?;
-            let (mut found, mut disturbed, mut error) = (Vec::new(), false, None);
-            self.receive(|raw| {
-                if raw.sequence != sequence {
-                    return false;
-                }
-                disturbed |= raw.flags & NLM_F_DUMP_INTR != 0;
-                match raw.kind {
-                    NLMSG_DONE | NLMSG_ERROR => {
-                        error = read::verdict(&raw).filter(|(errno, _)| *errno > 0);
-                        true
-                    }
-                    _ => {
-                        found.extend(take(&raw));
-                        false
-                    }
-                }
-            })
-            .map_err(refused)?;
-            if let Some((errno, text)) = error {
-                return Err(refused(Refusal { errno: node::io::Errno(errno), text }));
+            self.receive(|bytes| dump.take(bytes)).map_err(refused)?;
+            let table = dump.finish().map_err(refused)?;
+            if !table.disturbed {
+                return Ok(table.rows);
             }
-            if !disturbed {
-                return Ok(found);
-            }
-            last = found;
+            last = table.rows;
         }
         // The tables change faster than we can read them: what was read last is the best there is, and
         // the notifications that go with the changes correct it.
@@ -377,22 +341,15 @@ impl Netlink {
         self.outbox.clear();
         self.write(&message, NLM_F_REQUEST | NLM_F_ACK);
         self.send()?;
-        let (mut found, mut error) = (None, None);
-        self.receive(|raw| {
-            if raw.sequence != sequence {
-                return false;
+        let (mut found, mut answer) = (None, [Ok(())]);
+        self.receive(|bytes| {
+            for raw in Messages(bytes).filter(|raw| raw.sequence == sequence && raw.kind != NLMSG_ERROR) {
+                found = take(&raw).or(found.take());
             }
-            if raw.kind == NLMSG_ERROR {
-                error = read::verdict(&raw).filter(|(errno, _)| *errno != 0);
-                return true;
-            }
-            found = take(&raw).or(found.take());
-            false
+            Answers::new(sequence, &mut answer).take(bytes)
         })?;
-        match error {
-            Some((errno, text)) => Err(Refusal { errno: node::io::Errno(errno), text }),
-            None => Ok(found),
-        }
+        let [answer] = answer;
+        answer.map(|()| found)
     }
 
     /// Appends one message with the next sequence number to the outbox.
@@ -420,20 +377,18 @@ impl Netlink {
         }
     }
 
-    /// Receives until `take` says that this message was the last.
-    fn receive(&mut self, mut take: impl FnMut(Raw<'_>) -> bool) -> Result<(), Refusal> {
+    /// Receives until `take` says that this was the end.
+    fn receive(&mut self, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Refusal> {
         loop {
-            let len = match rustix::net::recv(&self.fd, &mut self.inbox[..], RecvFlags::empty()) {
-                Ok((len, _)) => len,
+            let (len, from) = match recvfrom(&self.fd, &mut self.inbox[..], RecvFlags::empty()) {
+                Ok((len, _, from)) => (len, from),
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(rustix::io::Errno::AGAIN) => return Err(Refusal::new(libc::ETIMEDOUT)),
                 Err(why) => return Err(why.into()),
             };
-            let mut done = false;
-            for raw in Messages(&self.inbox[..len]) {
-                done |= take(raw);
-            }
-            if done {
+            let from = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
+            // Only the kernel is believed: any privileged process may send to this socket.
+            if from.is_none_or(|from| from.pid() == 0) && take(&self.inbox[..len]) {
                 return Ok(());
             }
         }

@@ -47,6 +47,13 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
+impl Messages<'_> {
+    /// After the last message: whether nothing is left that could not be read.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// Rounds up to netlink's alignment.
 pub(crate) const fn align(len: usize) -> usize {
     (len + 3) & !3
@@ -151,6 +158,12 @@ impl LinkSeen {
     /// The link as the node sees it. `None` if the message had no name.
     #[must_use]
     pub fn link(&self) -> Option<Link> {
+        self.link_with(forwards_ipv6)
+    }
+
+    /// The same; `forwards_ipv6` says of a name whether the host forwards IPv6 there.
+    #[must_use]
+    pub fn link_with(&self, forwards_ipv6: fn(&str) -> bool) -> Option<Link> {
         let name = self.name.as_deref()?;
         Some(Link {
             index: self.index,
@@ -167,6 +180,9 @@ impl LinkSeen {
 /// Whether the calling thread's host forwards IPv6 on `interface`; false when the kernel does not say.
 #[must_use]
 pub fn forwards_ipv6(interface: &str) -> bool {
+    if interface.contains('/') {
+        return false; // no name of an interface
+    }
     let path = format!("/proc/sys/net/ipv6/conf/{interface}/forwarding");
     std::fs::read(path).is_ok_and(|text| text.first().is_some_and(|&digit| digit != b'0'))
 }
@@ -182,12 +198,18 @@ const IFA_F_TENTATIVE: u32 = 0x40;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
+/// Whether an address family is IPv4 or IPv6.
+pub(crate) const fn is_ip(family: u8) -> bool {
+    matches!(family, AF_INET | AF_INET6)
+}
+
 /// Reads the body of `RTM_NEWADDR` or `RTM_DELADDR`; `None` for families other than IPv4 and IPv6.
 pub(crate) fn address(body: &[u8]) -> Option<Address> {
     const FIXED: usize = 8;
     let (family, prefix) = (*body.first()?, *body.get(1)?);
     let mut flags = u32::from(*body.get(2)?);
-    let interface = u32_at(body, 4)?;
+    let longest = if family == AF_INET { 32 } else { 128 };
+    let interface = u32_at(body, 4).filter(|_| prefix <= longest)?;
     let (mut local, mut other, mut marked) = (None, None, false);
     for (kind, value) in attributes(body, FIXED) {
         match kind {
@@ -271,13 +293,20 @@ pub(crate) fn verdict(raw: &Raw<'_>) -> Option<(i32, Option<String>)> {
     const NLM_F_ACK_TLVS: u16 = 0x200;
     const NLMSGERR_ATTR_MSG: u16 = 1;
     let errno = i32::from_ne_bytes(raw.body.get(..4)?.try_into().ok()?).wrapping_neg();
-    if raw.flags & NLM_F_ACK_TLVS == 0 {
-        return Some((errno, None));
-    }
-    let request = usize::try_from(u32_at(raw.body, 4)?).ok()?;
-    let skip = 4 + if raw.flags & NLM_F_CAPPED != 0 { HEADER } else { align(request) };
-    let said = attributes(raw.body, skip).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG);
-    Some((errno, said.map(|(_, value)| text(value))))
+    // The number counts, whatever became of the words.
+    let words = || {
+        let request = usize::try_from(u32_at(raw.body, 4)?).ok()?;
+        let skip = 4 + if raw.flags & NLM_F_CAPPED != 0 { HEADER } else { align(request) };
+        attributes(raw.body, skip).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)
+    };
+    let said = if raw.flags & NLM_F_ACK_TLVS == 0 { None } else { words() };
+    Some((errno, said.map(|(_, value)| said_in_words(value))))
+}
+
+/// The kernel's words for a line of a log.
+fn said_in_words(value: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    text(value).chars().filter(|letter| !letter.is_control()).take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -347,6 +376,40 @@ mod tests {
             let _ = verdict(&raw);
             assert_eq!(Messages(&body[..end]).count(), 0);
         }
+    }
+
+    #[test]
+    fn a_number_whose_words_are_cut_off_is_still_a_number() {
+        let verdict_of = |errno: i32| {
+            let body = [&errno.to_ne_bytes()[..], &[3, 0x3b, 0x3a]].concat();
+            verdict(&Raw { kind: 2, flags: 0x300, sequence: 0, port: 0, body: &body })
+        };
+        assert_eq!(verdict_of(0), Some((0, None)));
+        assert_eq!(verdict_of(-1), Some((1, None)));
+    }
+
+    #[test]
+    fn a_length_beyond_all_bytes_names_no_words() {
+        let body = [&(-1_i32).to_ne_bytes()[..], &u32::MAX.to_ne_bytes(), &[0; 40]].concat();
+        let raw = Raw { kind: 2, flags: 0x200, sequence: 0, port: 0, body: &body };
+        assert_eq!(verdict(&raw), Some((1, None)));
+    }
+
+    #[test]
+    fn a_prefix_that_is_longer_than_the_address_is_no_prefix() {
+        for (family, len, prefix) in [(AF_INET, 4, 33), (AF_INET6, 16, 129)] {
+            let mut body = vec![family, prefix, 0, 0, 9, 0, 0, 0];
+            body.extend(attribute(IFA_LOCAL, &[10; 16][..len]));
+            assert_eq!(address(&body), None);
+            body[1] -= 1;
+            assert!(address(&body).is_some());
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_one_short_line() {
+        let said = said_in_words(&[&b"no\nsuch\x1b[2J "[..], &[b'x'; 1000]].concat());
+        assert!(said.starts_with("nosuch[2J xxx") && said.len() == 200, "{said}");
     }
 
     #[test]
