@@ -597,13 +597,14 @@ fn flush(speaker: &mut Speaker, transmits: &mut Vec<Transmit>, unsent: &mut Vec<
 
 /// Leaves out what nothing here watches or runs: an instance must not wait for news that never come.
 fn drop_unwatched(host: &mut Host) {
-    let Host { instances, groups, scripts, processes, files, bfd, .. } = host;
-    let own = instances.iter_mut().map(|instance| &mut instance.tracking);
-    own.chain(groups.iter_mut().map(|group| &mut group.tracking)).for_each(|own| *own = Tracking::default());
+    let Host { instances, groups, scripts, processes, files, bfd, link_delays, .. } = host;
+    instances.iter_mut().for_each(|instance| instance.tracking = Tracking::default());
+    groups.clear();
     scripts.clear();
     processes.clear();
     files.clear();
     bfd.clear();
+    link_delays.clear();
 }
 
 /// What a configuration needs from the network.

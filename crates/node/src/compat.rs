@@ -1,8 +1,8 @@
 //! keepalived's words, in one place: the lines that scripts grep for, the state names that scripts are given,
 //! the statistics file that monitoring reads. Nothing outside this file says MASTER.
 
-use crate::event::{Contrast, Disbelieved, Event, Fault, Standing};
-use crate::io::Errno;
+use crate::event::{Contrast, Disbelieved, Event, Fault, Health, Standing};
+use crate::io::{Errno, Unread};
 use crate::status::{AddressState, InstanceStatus, Status};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -63,6 +63,11 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::AddressWhileBackup { .. }
         | Event::Holding { .. }
         | Event::Unsent { .. }
+        | Event::Script { .. }
+        | Event::ScriptReturns { .. }
+        | Event::Process { .. }
+        | Event::File { .. }
+        | Event::GroupMoved { .. }
         | Event::Configured { .. } => say(format_args!("{}", Words(event))),
     }
     lines
@@ -89,6 +94,7 @@ fn reason(from: Standing, why: &Why, faults: &[Fault], disbelieved: Option<Disbe
             alloc::format!("{source} advertises the same priority {priority} and has the higher address")
         }
         Why::Fault => alloc::format!("{}", List(faults)),
+        Why::Group => "its group moves as one".into(),
     })
 }
 
@@ -241,6 +247,32 @@ impl fmt::Display for Words<'_> {
             Event::Unsent { instance, errno, suppressed } => {
                 write!(f, "({instance}) could not send an advert: {errno}{}", More(*suppressed))
             }
+            Event::Script { script, health: Health::Unknown, finish } => {
+                write!(f, "VRRP_Script({script}) {finish}: nobody knows whether its service is well, so ")?;
+                f.write_str("who tracks it has priority 1 until that is mended")
+            }
+            Event::Script { script, finish, .. } => write!(f, "VRRP_Script({script}) {finish}"),
+            Event::ScriptReturns { script, status } => write!(f, "Script `{script}` now returning {status}"),
+            Event::Process { process, count: Err(errno), .. } => {
+                write!(f, "processes {process} cannot be watched: {errno}; who tracks them has priority 1")
+            }
+            Event::Process { process, health, count: Ok(count) } => {
+                let word = if *health == Health::Well { "gained" } else { "lost" };
+                write!(f, "Quorum {word} for tracked process {process} ({count} running)")
+            }
+            Event::File { file, value, unread: None } => write!(f, "tracked file {file} says {value}"),
+            Event::File { file, unread: Some(Unread::Absent), .. } => {
+                write!(f, "tracked file {file} is missing or empty: it counts as 0")
+            }
+            Event::File { file, value, unread: Some(Unread::Garbage) } => {
+                write!(f, "tracked file {file} does not begin with a number of 32 bits: {value} stays")
+            }
+            Event::File { file, value, unread: Some(Unread::Refused(errno)) } => {
+                write!(f, "tracked file {file} cannot be read: {errno}; {value} stays")
+            }
+            Event::GroupMoved { group, to, .. } => {
+                write!(f, "VRRP_Group({group}) Syncing instances to {} state", word(*to))
+            }
             Event::Configured { instances, added, removed, altered } => {
                 let s = if *instances == 1 { "" } else { "s" };
                 write!(f, "configuration in force: {instances} instance{s} ")?;
@@ -340,7 +372,53 @@ pub fn data(status: &Status) -> String {
     for instance in &status.instances {
         let _ = write_data(&mut out, instance);
     }
+    let _ = write_tracked(&mut out, status);
     out
+}
+
+/// What is tracked, once for all who track it.
+fn write_tracked(out: &mut String, status: &Status) -> fmt::Result {
+    for group in &status.groups {
+        writeln!(out, " VRRP Sync Group = {}, {}", group.name, word(group.standing))?;
+        group.members.iter().try_for_each(|member| writeln!(out, "   monitor = {member}"))?;
+    }
+    for script in &status.scripts {
+        writeln!(out, " VRRP Script = {}", script.name)?;
+        writeln!(out, "   Status = {} since {}", health(script.health), Secs(whole(script.since)))?;
+        if let Some((finish, ago)) = &script.last {
+            writeln!(out, "   Last run = {finish}, {} ago", Secs(whole(*ago)))?;
+        }
+        writeln!(out, "   Runs = {}, left out = {}", script.runs, script.skipped)?;
+    }
+    for process in &status.processes {
+        writeln!(out, " VRRP Process = {}", process.name)?;
+        writeln!(out, "   Status = {} since {}", health(process.health), Secs(whole(process.since)))?;
+        match process.count {
+            Some(Ok(count)) => writeln!(out, "   Current processes = {count}")?,
+            Some(Err(errno)) => writeln!(out, "   Current processes = unknown: {errno}")?,
+            None => {}
+        }
+    }
+    for file in &status.files {
+        writeln!(out, " VRRP Track file = {}", file.name)?;
+        if let Some(value) = file.value {
+            writeln!(out, "   Value = {value} since {}", Secs(whole(file.since)))?;
+        }
+    }
+    Ok(())
+}
+
+const fn health(health: Health) -> &'static str {
+    match health {
+        Health::Waiting => "INIT",
+        Health::Well => "GOOD",
+        Health::Failed => "BAD",
+        Health::Unknown => "UNKNOWN",
+    }
+}
+
+const fn whole(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
 }
 
 fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
@@ -350,10 +428,19 @@ fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
     if !i.faults.is_empty() {
         writeln!(out, "   Faults = {}", List(&i.faults))?;
     }
-    writeln!(out, "   Last transition = {} ago", Secs(Duration::from_secs(i.since.as_secs())))?;
+    writeln!(out, "   Last transition = {} ago", Secs(whole(i.since)))?;
+    if i.waits {
+        writeln!(out, "   Waits for the first word of what it tracks")?;
+    }
     writeln!(out, "   Interface = {}", i.interface)?;
     writeln!(out, "   Virtual Router ID = {}", i.vrid)?;
     writeln!(out, "   Priority = {}\n   Effective priority = {}", i.base_priority, i.priority)?;
+    for tracked in &i.tracked {
+        writeln!(out, "     {tracked}")?;
+    }
+    if let Some(group) = &i.group {
+        writeln!(out, "   Sync group = {group}")?;
+    }
     writeln!(out, "   Advert interval = {}", i.interval)?;
     writeln!(out, "   Preempt = {}", if i.preempt { "enabled" } else { "disabled" })?;
     match i.leader {

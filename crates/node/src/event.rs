@@ -3,7 +3,7 @@
 //! An event is data. Its words are in [`crate::compat`] (where keepalived's users grep for them) and its weight
 //! is [`Event::level`]; logs, status and later metrics follow from this one list.
 
-use crate::io::Errno;
+use crate::io::{Ending, Errno, Unread};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -25,6 +25,40 @@ pub enum Standing {
     Active,
     /// Cannot take part: see its faults.
     Fault,
+}
+
+/// How something that is tracked is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Health {
+    /// Nothing is known yet.
+    Waiting,
+    /// As it should be.
+    Well,
+    /// Not as it should be.
+    Failed,
+    /// It cannot be found out.
+    Unknown,
+}
+
+/// What a run of a script led to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Finish {
+    /// It ended, or could not be run.
+    Ended(Ending),
+    /// It took too long.
+    TimedOut,
+}
+
+impl Finish {
+    /// What it says: only a check that was carried out can fail. 126 and 127 are what a shell says when it could not.
+    #[must_use]
+    pub const fn health(&self) -> Health {
+        match self {
+            Self::Ended(Ending::Exited(0)) => Health::Well,
+            Self::Ended(Ending::NotRun(_) | Ending::Exited(126 | 127)) => Health::Unknown,
+            Self::Ended(Ending::Exited(_) | Ending::Signalled(_)) | Self::TimedOut => Health::Failed,
+        }
+    }
 }
 
 /// Why an instance cannot take part.
@@ -55,6 +89,23 @@ pub enum Fault {
     NoSocket(Family, Errno),
     /// The kernel refused to join the group of the adverts on the interface, so none would be heard.
     NotJoined(Arc<str>, Errno),
+    /// The source address that was written is not here (`track_src_ip`).
+    SourceMissing(IpAddr),
+    /// A script failed, or succeeded and counts in reverse; what its run led to, if it has run.
+    Script(Arc<str>, Option<Finish>),
+    /// There are more or fewer processes than wanted.
+    Process(Arc<str>, u32),
+    /// A file says a number that is a fault.
+    File(Arc<str>, i32),
+    /// A member of its group cannot take part.
+    Member {
+        /// The group.
+        group: Arc<str>,
+        /// The member.
+        member: Arc<str>,
+    },
+    /// The interface is up, and that counts as a failure (`reverse`).
+    InterfaceUp(Arc<str>),
 }
 
 impl fmt::Display for Fault {
@@ -80,6 +131,34 @@ impl fmt::Display for Fault {
             Self::NoAddresses => f.write_str("no address is configured: an advert must list one"),
             Self::NoSocket(family, errno) => write!(f, "no {family} sockets for adverts: {errno}"),
             Self::NotJoined(name, errno) => write!(f, "adverts on {name} cannot be heard: {errno}"),
+            Self::SourceMissing(address) => write!(f, "the source address {address} is not here"),
+            Self::Script(name, Some(finish)) => write!(f, "script {name} {finish}"),
+            Self::Script(name, None) => write!(f, "script {name} has not run yet (init_fail)"),
+            Self::Process(name, 1) => write!(f, "1 process {name} runs"),
+            Self::Process(name, count) => write!(f, "{count} processes {name} run"),
+            Self::File(name, value) => write!(f, "file {name} says {value}"),
+            Self::Member { group, member } => write!(f, "{member} of its group {group} cannot take part"),
+            Self::InterfaceUp(name) => {
+                write!(f, "interface {name} is up, which counts as a failure (reverse)")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Finish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("timed_out"),
+            Self::Ended(Ending::Exited(0)) => f.write_str("succeeded"),
+            Self::Ended(Ending::Exited(126)) => {
+                f.write_str("could not run a command (exited with status 126)")
+            }
+            Self::Ended(Ending::Exited(127)) => {
+                f.write_str("did not find a command (exited with status 127)")
+            }
+            Self::Ended(Ending::Exited(status)) => write!(f, "failed (exited with status {status})"),
+            Self::Ended(Ending::Signalled(signal)) => write!(f, "failed (due to signal {signal})"),
+            Self::Ended(Ending::NotRun(reason)) => write!(f, "cannot be run: {reason}"),
         }
     }
 }
@@ -205,6 +284,16 @@ pub enum Event {
     Holding { instance: Arc<str>, addresses: usize },
     /// Adverts could not be sent.
     Unsent { instance: Arc<str>, errno: Errno, suppressed: u32 },
+    /// The health of a script is another, or known for the first time.
+    Script { script: Arc<str>, health: Health, finish: Finish },
+    /// A script ended with another status than before, and counts as it did.
+    ScriptReturns { script: Arc<str>, status: u8 },
+    /// The health of a tracked process is another.
+    Process { process: Arc<str>, health: Health, count: Result<u32, Errno> },
+    /// A tracked file says another number, or none.
+    File { file: Arc<str>, value: i32, unread: Option<Unread> },
+    /// The members of a group stand elsewhere now, all of them.
+    GroupMoved { group: Arc<str>, from: Standing, to: Standing },
     /// A configuration is in force.
     Configured { instances: usize, added: usize, removed: usize, altered: usize },
 }
@@ -221,7 +310,9 @@ impl Event {
             | Self::Unsent { .. }
             | Self::AddressWhileBackup { .. }
             | Self::AddressRefused { .. }
-            | Self::AddressStays { .. } => Level::Alarm,
+            | Self::AddressStays { .. }
+            | Self::Script { health: Health::Unknown, .. }
+            | Self::Process { health: Health::Unknown, .. } => Level::Alarm,
             Self::Faults { .. }
             | Self::Rival { .. }
             | Self::SilenceExcused { .. }
@@ -230,13 +321,21 @@ impl Event {
             | Self::AddressListDiffers { .. }
             | Self::IntervalDiffers { .. }
             | Self::AddressLost { .. }
-            | Self::LeftoverRemoved { .. } => Level::Warning,
+            | Self::LeftoverRemoved { .. }
+            | Self::Script { health: Health::Failed, .. }
+            | Self::Process { health: Health::Failed, .. }
+            | Self::File { unread: Some(Unread::Garbage | Unread::Refused(_)), .. } => Level::Warning,
             Self::Moved { .. }
             | Self::PriorityChanged { .. }
             | Self::NewLeader { .. }
             | Self::PreemptHold { .. }
             | Self::AddressAdopted { .. }
             | Self::Holding { .. }
+            | Self::Script { .. }
+            | Self::ScriptReturns { .. }
+            | Self::Process { .. }
+            | Self::File { .. }
+            | Self::GroupMoved { .. }
             | Self::Configured { .. } => Level::Info,
         }
     }

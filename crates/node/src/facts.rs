@@ -1,5 +1,6 @@
 //! What is known about the host: interfaces and their addresses. Written by facts, read by the verdict.
 
+use crate::event::Fault;
 use crate::io::{Address, Errno, InterfaceIndex, Link, Place};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -49,6 +50,23 @@ impl Facts {
     /// The name of an interface, for people; also of one that has just vanished.
     pub(crate) fn name_of(&self, index: InterfaceIndex) -> Arc<str> {
         self.link(index).map_or_else(|| alloc::format!("#{index}").into(), |link| link.name.clone())
+    }
+
+    /// What is wrong with an interface.
+    pub(crate) fn link_fault(&self, name: &Arc<str>) -> Option<Fault> {
+        match self.link_named(name) {
+            None => Some(Fault::InterfaceMissing(name.clone())),
+            Some(link) if !link.up => Some(Fault::InterfaceDown(name.clone())),
+            Some(link) if !link.carrier => Some(Fault::NoCarrier(name.clone())),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether an interface has this address, usable.
+    pub(crate) fn has(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
+        let Some(known) = self.links.get(&interface) else { return false };
+        let mut marked = known.marked.range((address, 0)..=(address, u8::MAX));
+        marked.any(|(_, its)| its.usable) || known.own.iter().any(|its| its.address == address && its.usable)
     }
 
     /// All addresses that carry this program's mark.

@@ -23,6 +23,7 @@ mod run;
 mod schedule;
 mod slot;
 pub mod status;
+mod track;
 mod verdict;
 
 pub use node::{Listener, Node, Strays};

@@ -24,7 +24,7 @@ pub struct Run {
 /// What is run, and how. The same for each run of a script until a reload changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// The program with its arguments, or the file that must be readable.
+    /// The program with its arguments. For a file that must be readable ([`Command::Readable`]): 0 if it is, else 1.
     pub command: Command,
     /// Whose rights it gets; `None`: `keepalived_script` if there is such a user, else the daemon's own.
     pub account: Option<Account>,
@@ -102,13 +102,6 @@ pub enum Reason {
         /// What the kernel said.
         errno: Errno,
     },
-    /// The file that must be readable cannot be read by this user.
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What the kernel said.
-        errno: Errno,
-    },
     /// The machine could not start one more process, or refused for a reason of its own.
     Refused(Errno),
     /// Whoever runs programs for this process is gone.
@@ -134,7 +127,6 @@ impl fmt::Display for Reason {
             }
             Self::NoAccount(name) => write!(f, "there is no user or group {name}"),
             Self::Switch { user, errno } => write!(f, "cannot become user {user}: {errno}"),
-            Self::Unreadable { path, errno } => write!(f, "cannot read {path}: {errno}"),
             Self::Refused(errno) => write!(f, "the system refused to start it: {errno}"),
             Self::NoRunner => f.write_str("the process that runs scripts is gone"),
         }

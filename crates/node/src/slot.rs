@@ -4,7 +4,7 @@ use crate::egress::Egress;
 use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
 use crate::io::{Errno, RouterId};
-use crate::verdict::Verdict;
+use crate::verdict::{Place, Share, Verdict};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -23,6 +23,12 @@ pub(crate) struct Slot {
     pub(crate) authentication: vrrp::Authentication,
     pub(crate) router: Router,
     pub(crate) verdict: Verdict,
+    /// What it says of itself, without its group.
+    pub(crate) own: Share,
+    /// Where it would speak.
+    pub(crate) place: Option<Place>,
+    /// Its group.
+    pub(crate) group: Option<usize>,
     pub(crate) standing: Standing,
     pub(crate) since: Instant,
     pub(crate) spots: Vec<Spot>,
@@ -210,13 +216,16 @@ pub(crate) const RETRY_ONE: Duration = Duration::from_secs(10);
 impl Slot {
     pub(crate) fn new(id: RouterId, instance: Instance, now: Instant) -> Self {
         let router = Router::new(instance.settings.clone());
-        let verdict = Verdict { priority: instance.settings.priority, faults: Vec::new(), place: None };
+        let verdict = Verdict::of(&instance, &Share::default(), None, None);
         let mut slot = Self {
             id,
             listed: Vec::new(),
             authentication: vrrp::Authentication::None,
             router,
             verdict,
+            own: Share::default(),
+            place: None,
+            group: None,
             standing: Standing::Initialize,
             since: now,
             spots: Vec::new(),

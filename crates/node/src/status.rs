@@ -1,16 +1,19 @@
 //! A snapshot of everything an operator may ask for: a pure projection of the node, from which text, JSON and
 //! metrics are only formatted.
 
-use crate::event::{Fault, Standing};
+use crate::event::{Fault, Finish, Health, Standing};
 use crate::held::{Held, Whose};
-use crate::io::{Errno, Order};
-use crate::node::Node;
+use crate::io::{Errno, Order, Unread};
+use crate::node::{Group, Node};
 use crate::slot::{Counters, Slot};
+use crate::track::{Crowd, Number, Probe};
+use crate::verdict::{Count, Line, Sight, lines};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::IpAddr;
-use model::Transport;
+use model::{Transport, Weight};
 use timeline::{Duration, Instant};
 use vrrp::{Discard, Leader};
 use wire::{Family, Interval, Priority, Version, Vrid};
@@ -24,6 +27,14 @@ pub struct Status {
     pub stopping: bool,
     /// The instances, in the order in which they were configured.
     pub instances: Vec<InstanceStatus>,
+    /// The groups, in the order of the file.
+    pub groups: Vec<GroupStatus>,
+    /// The scripts, by name.
+    pub scripts: Vec<ScriptStatus>,
+    /// The tracked processes, by name.
+    pub processes: Vec<ProcessStatus>,
+    /// The tracked files, by name.
+    pub files: Vec<FileStatus>,
     /// Adverts that no instance here was meant by, by [`Discard::index`].
     pub strays: [u64; Discard::ALL.len()],
 }
@@ -44,6 +55,12 @@ pub struct InstanceStatus {
     pub faults: Vec<Fault>,
     pub base_priority: Priority,
     pub priority: Priority,
+    /// What it tracks, then what its group does, with what each counts now: base and these make the priority.
+    pub tracked: Vec<TrackedStatus>,
+    /// Something that it tracks has not been heard of yet: it does not start before.
+    pub waits: bool,
+    /// Its group.
+    pub group: Option<Arc<str>>,
     pub interval: Interval,
     /// Learnt from the Active router (version 3), or our own.
     pub active_interval: Interval,
@@ -56,6 +73,125 @@ pub struct InstanceStatus {
     pub skew_time: Duration,
     pub down_interval: Duration,
     pub counters: Counters,
+}
+
+/// What is tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A script.
+    Script,
+    /// Processes.
+    Process,
+    /// A file.
+    File,
+    /// An interface.
+    Interface,
+}
+
+/// Something that an instance tracks, or its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackedStatus {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its group tracks it.
+    pub by_group: bool,
+    /// The weight that was written.
+    pub weight: Weight,
+    /// What it counts now.
+    pub counts: Counts,
+}
+
+impl fmt::Display for TrackedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Script => "script",
+            Kind::Process => "process",
+            Kind::File => "file",
+            Kind::Interface => "interface",
+        };
+        write!(f, "{kind} {} weight {}", self.name, self.weight.value)?;
+        f.write_str(if self.weight.reverse { " reverse" } else { "" })?;
+        f.write_str(if self.by_group { " (group): " } else { ": " })?;
+        match &self.counts {
+            Counts::Adds(number) => write!(f, "{number:+}"),
+            Counts::Fault(fault) => write!(f, "FAULT: {fault}"),
+            Counts::Unknown => f.write_str("unknown: priority 1"),
+            Counts::Waiting => f.write_str("nothing is known yet"),
+        }
+    }
+}
+
+/// What something tracked counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// So much is added to the priority.
+    Adds(i32),
+    /// A fault.
+    Fault(Fault),
+    /// It cannot be found out: priority 1.
+    Unknown,
+    /// Nothing is known yet.
+    Waiting,
+}
+
+/// A script at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How what it checks is.
+    pub health: Health,
+    /// Since when.
+    pub since: Duration,
+    /// What its last run led to, and how long ago that was.
+    pub last: Option<(Finish, Duration)>,
+    /// One is under way.
+    pub is_running: bool,
+    /// Runs that were begun.
+    pub runs: u64,
+    /// Runs that were left out because the one before had not ended.
+    pub skipped: u64,
+}
+
+/// Tracked processes at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessStatus {
+    /// Their name.
+    pub name: Arc<str>,
+    /// Whether they are as many as wanted.
+    pub health: Health,
+    /// Since when.
+    pub since: Duration,
+    /// How many; `None`: nobody has counted yet.
+    pub count: Option<Result<u32, Errno>>,
+}
+
+/// A tracked file at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The number that counts; `None`: nobody has looked yet.
+    pub value: Option<i32>,
+    /// Why the file says no number now.
+    pub unread: Option<Unread>,
+    /// Since when the number counts.
+    pub since: Duration,
+}
+
+/// A sync group at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its members.
+    pub members: Vec<Arc<str>>,
+    /// Where all of them stand, or stood last.
+    pub standing: Standing,
+    /// Since when.
+    pub since: Duration,
 }
 
 /// One address at one moment.
@@ -95,47 +231,111 @@ impl Node {
         Status {
             router_id: self.host.router_id.clone(),
             stopping: self.stopping == Some(Order::Stop),
-            instances: self.slots.values().map(|slot| instance(slot, now)).collect(),
+            instances: self.slots.values().map(|slot| self.instance(slot, now)).collect(),
+            groups: self.groups.iter().map(|group| group_status(group, now)).collect(),
+            scripts: self.trackers.scripts.iter().map(|(name, probe)| script(name, probe, now)).collect(),
+            processes: self
+                .trackers
+                .processes
+                .iter()
+                .map(|(name, crowd)| process(name, crowd, now))
+                .collect(),
+            files: self.trackers.files.iter().map(|(name, number)| file(name, number, now)).collect(),
             strays: self.strays.discards,
+        }
+    }
+
+    /// What an instance and its group track.
+    fn tracked(&self, slot: &Slot) -> Vec<TrackedStatus> {
+        let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
+        let of = |by_group| {
+            move |line: Line<'_>| TrackedStatus {
+                kind: line.kind,
+                name: line.name.clone(),
+                by_group,
+                weight: line.weight,
+                counts: match line.count {
+                    Count::Nothing => Counts::Adds(0),
+                    Count::Weight(weight) => Counts::Adds(weight),
+                    Count::Fault(fault) => Counts::Fault(fault),
+                    Count::Unknown => Counts::Unknown,
+                    Count::Waits => Counts::Waiting,
+                },
+            }
+        };
+        let instance = &slot.instance;
+        let own = lines(sight, &instance.tracking, &instance.track_interfaces).map(of(false));
+        let group = slot.group.and_then(|at| self.groups.get(at)).map(|group| &group.group);
+        let shared = group.into_iter().flat_map(|g| lines(sight, &g.tracking, &g.track_interfaces));
+        own.chain(shared.map(of(true))).collect()
+    }
+
+    fn instance(&self, slot: &Slot, now: Instant) -> InstanceStatus {
+        let (configured, settings) = (&slot.instance, &slot.instance.settings);
+        let addresses = slot.spots.iter().map(|spot| AddressStatus {
+            address: spot.address.address,
+            prefix: spot.address.prefix,
+            device: spot.device.clone(),
+            state: match spot.held {
+                Held::Absent | Held::Lost { .. } => AddressState::Absent,
+                Held::Adding { .. } => AddressState::Adding,
+                Held::Present(Whose::Ours | Whose::Leftover) => AddressState::Held,
+                Held::Present(Whose::Foreign) => AddressState::Foreign,
+                Held::Removing { .. } | Held::Stays { .. } => AddressState::Removing,
+                Held::Refused { errno, .. } => AddressState::Refused(errno),
+            },
+        });
+        InstanceStatus {
+            name: configured.name.clone(),
+            interface: configured.interface.clone(),
+            vrid: settings.vrid,
+            family: settings.family,
+            version: settings.version,
+            unicast: matches!(configured.transport, Transport::Unicast { .. }),
+            standing: slot.standing,
+            since: now.since(slot.since),
+            faults: slot.verdict.faults.clone(),
+            base_priority: settings.priority,
+            priority: slot.router.priority(),
+            tracked: self.tracked(slot),
+            waits: slot.verdict.waits,
+            group: slot.group.and_then(|at| self.groups.get(at)).map(|group| group.group.name.clone()),
+            interval: settings.interval,
+            active_interval: slot.router.active_interval(),
+            preempt: settings.preempt,
+            source: slot.verdict.place.map(|place| place.source),
+            leader: slot.router.leader(),
+            addresses: addresses.collect(),
+            skew_time: slot.router.skew_time(),
+            down_interval: slot.router.down_interval(),
+            counters: slot.counters.clone(),
         }
     }
 }
 
-fn instance(slot: &Slot, now: Instant) -> InstanceStatus {
-    let (configured, settings) = (&slot.instance, &slot.instance.settings);
-    let addresses = slot.spots.iter().map(|spot| AddressStatus {
-        address: spot.address.address,
-        prefix: spot.address.prefix,
-        device: spot.device.clone(),
-        state: match spot.held {
-            Held::Absent | Held::Lost { .. } => AddressState::Absent,
-            Held::Adding { .. } => AddressState::Adding,
-            Held::Present(Whose::Ours | Whose::Leftover) => AddressState::Held,
-            Held::Present(Whose::Foreign) => AddressState::Foreign,
-            Held::Removing { .. } | Held::Stays { .. } => AddressState::Removing,
-            Held::Refused { errno, .. } => AddressState::Refused(errno),
-        },
-    });
-    InstanceStatus {
-        name: configured.name.clone(),
-        interface: configured.interface.clone(),
-        vrid: settings.vrid,
-        family: settings.family,
-        version: settings.version,
-        unicast: matches!(configured.transport, Transport::Unicast { .. }),
-        standing: slot.standing,
-        since: now.since(slot.since),
-        faults: slot.verdict.faults.clone(),
-        base_priority: settings.priority,
-        priority: slot.router.priority(),
-        interval: settings.interval,
-        active_interval: slot.router.active_interval(),
-        preempt: settings.preempt,
-        source: slot.verdict.place.map(|place| place.source),
-        leader: slot.router.leader(),
-        addresses: addresses.collect(),
-        skew_time: slot.router.skew_time(),
-        down_interval: slot.router.down_interval(),
-        counters: slot.counters.clone(),
+fn group_status(group: &Group, now: Instant) -> GroupStatus {
+    let (name, members) = (group.group.name.clone(), group.group.members.clone());
+    GroupStatus { name, members, standing: group.standing, since: now.since(group.since) }
+}
+
+fn script(name: &Arc<str>, probe: &Probe, now: Instant) -> ScriptStatus {
+    ScriptStatus {
+        name: name.clone(),
+        health: probe.health,
+        since: now.since(probe.since),
+        last: probe.last.as_ref().map(|(at, finish)| (finish.clone(), now.since(*at))),
+        is_running: probe.run.is_some(),
+        runs: probe.runs,
+        skipped: probe.skipped,
     }
+}
+
+fn process(name: &Arc<str>, crowd: &Crowd, now: Instant) -> ProcessStatus {
+    let (health, count) = (crowd.health, crowd.count);
+    ProcessStatus { name: name.clone(), health, since: now.since(crowd.since), count }
+}
+
+fn file(name: &Arc<str>, number: &Number, now: Instant) -> FileStatus {
+    let value = number.is_known.then_some(number.value);
+    FileStatus { name: name.clone(), value, unread: number.unread, since: now.since(number.since) }
 }

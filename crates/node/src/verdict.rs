@@ -1,13 +1,20 @@
 //! Facts → fold → verdict: may this instance take part, and with which priority? Recomputed from zero each
 //! time, so nothing can drift.
+//!
+//! First each instance alone ([`own`]), then its group ([`Share::of_group`]), then both together
+//! ([`Verdict::of`]). A group only adds up what its members say of themselves, and no member is judged by what
+//! its group says: so two members never hold each other in FAULT.
 
 use crate::egress;
-use crate::event::Fault;
+use crate::event::{Fault, Health};
 use crate::facts::Facts;
 use crate::io::InterfaceIndex;
+use crate::status::Kind;
+use crate::track::Trackers;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Host, Instance, Transport};
+use model::{Authentication, Host, Instance, TrackedInterface, Tracking, Transport, Weight};
 use wire::{Family, Mac, Priority};
 
 /// What the facts say about one instance.
@@ -17,6 +24,8 @@ pub(crate) struct Verdict {
     pub(crate) priority: Priority,
     /// Why it cannot take part; empty: it can.
     pub(crate) faults: Vec<Fault>,
+    /// Something that it tracks has not been heard of yet: it does not start before.
+    pub(crate) waits: bool,
     /// Where it speaks, if the interface exists and has a source address.
     pub(crate) place: Option<Place>,
 }
@@ -29,31 +38,126 @@ pub(crate) struct Place {
     pub(crate) source: IpAddr,
 }
 
-/// Judges one instance. `trouble`: why it could not hold its addresses a moment ago.
-pub(crate) fn judge(
-    facts: &Facts,
-    host: &Host,
+/// A part of a verdict: what one instance says of itself, or what a group says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) weight: i32,
+    /// Whether something is well cannot be found out.
+    pub(crate) is_unknown: bool,
+    pub(crate) waits: bool,
+}
+
+/// Everything that is known.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) trackers: &'a Trackers,
+    pub(crate) host: &'a Host,
+}
+
+/// What one tracked thing counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    Nothing,
+    Weight(i32),
+    Fault(Fault),
+    Unknown,
+    Waits,
+}
+
+/// A line of a tracking list, and what it counts now.
+pub(crate) struct Line<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) name: &'a Arc<str>,
+    pub(crate) weight: Weight,
+    pub(crate) count: Count,
+}
+
+impl Verdict {
+    /// The instance's own share and its group's.
+    pub(crate) fn of(instance: &Instance, own: &Share, place: Option<Place>, group: Option<&Share>) -> Self {
+        let mut faults = own.faults.clone();
+        let (mut weight, mut is_unknown, mut waits) = (own.weight, own.is_unknown, own.waits);
+        if let Some(group) = group {
+            // Whoever is the reason needs not be told so.
+            let of_others =
+                |fault: &&Fault| !matches!(fault, Fault::Member { member, .. } if *member == instance.name);
+            faults.extend(group.faults.iter().filter(of_others).cloned());
+            weight += group.weight;
+            is_unknown |= group.is_unknown;
+            waits |= group.waits;
+        }
+        faults.sort();
+        faults.dedup();
+        let base = instance.settings.priority;
+        // A healthy peer shall have it; where there is none, it goes on.
+        let priority = if is_unknown && !base.is_owner() { Priority(1) } else { effective(base, weight) };
+        Self { priority, faults, waits, place }
+    }
+}
+
+impl Share {
+    fn add(&mut self, count: Count) {
+        match count {
+            Count::Nothing => {}
+            Count::Weight(weight) => self.weight += weight,
+            Count::Fault(fault) => self.faults.push(fault),
+            Count::Unknown => self.is_unknown = true,
+            Count::Waits => self.waits = true,
+        }
+    }
+
+    /// What a group says to each of its members: what it tracks, and what is the matter with one of them.
+    pub(crate) fn of_group<'a>(
+        sight: Sight<'_>,
+        group: &model::SyncGroup,
+        members: impl Iterator<Item = (&'a Arc<str>, &'a Self)>,
+    ) -> Self {
+        let mut share = Self::default();
+        lines(sight, &group.tracking, &group.track_interfaces).for_each(|line| share.add(line.count));
+        for (member, own) in members {
+            share.is_unknown |= own.is_unknown;
+            share.waits |= own.waits;
+            if !own.faults.is_empty() {
+                let (group, member) = (group.name.clone(), member.clone());
+                share.faults.push(Fault::Member { group, member });
+            }
+        }
+        share
+    }
+}
+
+/// Judges one instance alone. `trouble`: why it could not hold its addresses a moment ago.
+pub(crate) fn own(
+    sight: Sight<'_>,
     instance: &Instance,
     trouble: Option<Fault>,
     is_virtual: impl Fn(IpAddr) -> bool,
-) -> Verdict {
-    let mut faults = Vec::new();
+) -> (Share, Option<Place>) {
+    let Sight { facts, host, .. } = sight;
+    let mut share = Share::default();
+    let faults = &mut share.faults;
     let mut place = None;
     let name = &instance.interface;
     match facts.link_named(name) {
         None => faults.push(Fault::InterfaceMissing(name.clone())),
         Some(link) => {
             if !instance.ignore_own_link {
-                faults.extend(link_fault(facts, name));
+                faults.extend(link_fault(sight, name));
             }
             let beyond = || facts.global_source(link.index, &is_virtual);
-            let source = configured_source(instance)
+            let configured = configured_source(instance);
+            let source = configured
                 .or_else(|| speaks_beyond_the_link(instance).then(beyond).flatten())
                 .or_else(|| facts.source(link.index, instance.settings.family, &is_virtual));
             match source {
                 Some(source) => place = Some(Place { interface: link.index, mac: link.mac, source }),
                 None => faults.push(Fault::NoSourceAddress(name.clone(), instance.settings.family)),
             }
+            let missing =
+                configured.filter(|source| instance.track_source && !facts.has(link.index, *source));
+            faults.extend(missing.map(Fault::SourceMissing));
             if matches!(instance.transport, Transport::Multicast { .. }) {
                 let why = facts.not_joined(link.index, egress::group(host, instance));
                 faults.extend(why.map(|errno| Fault::NotJoined(name.clone(), errno)));
@@ -68,27 +172,91 @@ pub(crate) fn judge(
     // The interfaces of addresses count like the own one, unless told otherwise.
     for address in instance.held_addresses() {
         if let Some(device) = address.device.as_ref().filter(|device| *device != name && !address.no_track) {
-            faults.extend(link_fault(facts, device));
-        }
-    }
-    let mut weight = 0_i32;
-    for tracked in &instance.track_interfaces {
-        let fault = link_fault(facts, &tracked.interface);
-        let failed = fault.is_some() != tracked.reverse;
-        match tracked.weight {
-            0 if failed => {
-                faults.push(fault.unwrap_or_else(|| Fault::InterfaceDown(tracked.interface.clone())));
-            }
-            more if more > 0 && !failed => weight += i32::from(more),
-            less if less < 0 && failed => weight += i32::from(less),
-            _ => {}
+            faults.extend(link_fault(sight, device));
         }
     }
     faults.extend(trouble);
     faults.extend(instance.addresses.is_empty().then_some(Fault::NoAddresses));
-    faults.sort();
-    faults.dedup();
-    Verdict { priority: effective(instance.settings.priority, weight), faults, place }
+    let tracked = lines(sight, &instance.tracking, &instance.track_interfaces);
+    tracked.for_each(|line| share.add(line.count));
+    (share, place)
+}
+
+/// Everything that an instance or a group tracks, with what it counts. BFD sessions do not: there are none.
+pub(crate) fn lines<'a>(
+    sight: Sight<'a>,
+    tracking: &'a Tracking,
+    interfaces: &'a [TrackedInterface],
+) -> impl Iterator<Item = Line<'a>> {
+    let scripts = tracking.scripts.iter().map(move |tracked| {
+        let (kind, name, weight) = (Kind::Script, &tracked.name, tracked.weight);
+        Line { kind, name, weight, count: script(sight, name, weight) }
+    });
+    let processes = tracking.processes.iter().map(move |tracked| {
+        let (kind, name, weight) = (Kind::Process, &tracked.name, tracked.weight);
+        Line { kind, name, weight, count: process(sight, name, weight) }
+    });
+    let files = tracking.files.iter().map(move |tracked| {
+        let (kind, name, weight) = (Kind::File, &tracked.name, tracked.weight);
+        Line { kind, name, weight, count: file(sight, name, weight) }
+    });
+    let interfaces = interfaces.iter().map(move |tracked| {
+        let weight = Weight { value: tracked.weight, reverse: tracked.reverse };
+        let (kind, name) = (Kind::Interface, &tracked.interface);
+        Line { kind, name, weight, count: interface(sight, name, weight) }
+    });
+    scripts.chain(processes).chain(files).chain(interfaces)
+}
+
+/// Who is not defined says nothing; [`Host::check`] knows none such.
+fn script(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
+    let Some(probe) = sight.trackers.scripts.get(name) else { return Count::Nothing };
+    counted(probe.health, weight, || Fault::Script(name.clone(), probe.why.clone()))
+}
+
+fn process(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
+    let Some(crowd) = sight.trackers.processes.get(name) else { return Count::Nothing };
+    counted(crowd.health, weight, || Fault::Process(name.clone(), crowd.judged))
+}
+
+fn counted(health: Health, weight: Weight, fault: impl Fn() -> Fault) -> Count {
+    let failed = health.is_failed(weight.reverse);
+    match (health, weight.value) {
+        (Health::Unknown, _) => Count::Unknown,
+        // One that counts by its weight holds nobody up.
+        (Health::Waiting, 0) => Count::Waits,
+        (Health::Waiting, _) => Count::Nothing,
+        (_, 0) if failed => Count::Fault(fault()),
+        (_, more @ 1..) if !failed => Count::Weight(more.into()),
+        (_, less @ ..0) if failed => Count::Weight(less.into()),
+        _ => Count::Nothing,
+    }
+}
+
+/// The number in a file times its weight; what would move a priority by more than there is, downwards, is a fault.
+fn file(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
+    let Some(number) = sight.trackers.files.get(name) else { return Count::Nothing };
+    let fault = || Count::Fault(Fault::File(name.clone(), number.value));
+    match (number.is_known, weight.value) {
+        (false, 0) => Count::Waits,
+        (false, _) => Count::Nothing,
+        (true, 0) if (number.value != 0) != weight.reverse => fault(),
+        (true, 0) => Count::Nothing,
+        (true, factor) => {
+            let product = i64::from(number.value) * i64::from(factor) * if weight.reverse { -1 } else { 1 };
+            match i32::try_from(product.clamp(-254, 253)) {
+                Ok(-254) | Err(_) => fault(),
+                Ok(0) => Count::Nothing,
+                Ok(weight) => Count::Weight(weight),
+            }
+        }
+    }
+}
+
+fn interface(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
+    let fault = link_fault(sight, name);
+    let health = if fault.is_none() { Health::Well } else { Health::Failed };
+    counted(health, weight, || fault.clone().unwrap_or_else(|| Fault::InterfaceUp(name.clone())))
 }
 
 /// Base and weights, clamped (WIRE-4): trackers move no owner, and make none.
@@ -99,12 +267,11 @@ fn effective(base: Priority, weight: i32) -> Priority {
     Priority(u8::try_from((i32::from(base.0) + weight).clamp(1, 254)).unwrap_or(1))
 }
 
-fn link_fault(facts: &Facts, name: &alloc::sync::Arc<str>) -> Option<Fault> {
-    match facts.link_named(name) {
-        None => Some(Fault::InterfaceMissing(name.clone())),
-        Some(link) if !link.up => Some(Fault::InterfaceDown(name.clone())),
-        Some(link) if !link.carrier => Some(Fault::NoCarrier(name.clone())),
-        Some(_) => None,
+/// What is wrong with an interface, as far as it counts yet.
+fn link_fault(sight: Sight<'_>, name: &Arc<str>) -> Option<Fault> {
+    match sight.trackers.links.get(name) {
+        Some(damped) => damped.fault().cloned(),
+        None => sight.facts.link_fault(name),
     }
 }
 

@@ -112,6 +112,11 @@ pub enum Input {
     },
     /// Adverts may have been lost on the way to us: silence proves nothing now.
     Deaf,
+    /// The routers that it moves together with (a sync group) became Active: so does a Backup.
+    TakeOver,
+    /// The routers that it moves together with are Backup: an Active one resigns, and a Backup waits one more
+    /// interval however long the silence has lasted.
+    StandBack,
     /// Time has passed.
     Elapsed,
 }
@@ -176,6 +181,8 @@ pub enum Why {
     Stopped,
     /// A fault became known.
     Fault,
+    /// The routers that it moves together with changed.
+    Group,
 }
 
 /// Something that an administrator wants to know though no role changes.
@@ -218,6 +225,7 @@ impl Machine for Router {
             (Initialize, In::Startup { primary }) => self.start(now, primary, effects),
             // SM-INIT-4, SM-INIT-5, SM-INIT-6: not taking part, so nothing matters.
             (Initialize, In::Advertisement(_) | In::Shutdown(_) | In::Elapsed | In::Deaf) => {}
+            (Initialize, In::TakeOver | In::StandBack) => {}
 
             // SM-BKP-2: leave without priority 0; nobody follows us. SM-BKP-13 likewise.
             (Backup { .. }, In::Shutdown(manner)) => {
@@ -233,6 +241,9 @@ impl Machine for Router {
             (Backup { .. }, In::Advertisement(heard)) => self.backup_hears(now, heard, effects),
             // TM-10: what was lost may have been the adverts that we miss.
             (Backup { .. }, In::Deaf) => self.excuse_silence(now, effects),
+            // A sync group moves as one.
+            (Backup { .. }, In::TakeOver) => self.become_active(now, Why::Group, effects),
+            (Backup { .. }, In::StandBack) => self.put_off(now),
 
             // SM-ACT-2, SM-ACT-17: say so if it can be said, then leave.
             (Active { .. }, In::Shutdown(manner)) => {
@@ -246,7 +257,9 @@ impl Machine for Router {
             // SM-ACT-4 to SM-ACT-16.
             (Active { .. }, In::Advertisement(heard)) => self.active_hears(now, heard, effects),
             // An Active router draws no conclusion from silence.
-            (Active { .. }, In::Deaf) => {}
+            (Active { .. }, In::Deaf | In::TakeOver) => {}
+            // A sync group moves as one, and whoever leads there now need not wait for our silence.
+            (Active { .. }, In::StandBack) => self.stand_back(now, effects),
 
             // Already taking part: only the address is news.
             (Backup { .. } | Active { .. }, In::Startup { primary })
@@ -318,6 +331,20 @@ impl Router {
         match self.state {
             State::Backup { leader, .. } => leader,
             State::Initialize | State::Active { .. } => None,
+        }
+    }
+
+    /// Whether it has reason of its own to take over now, or would not stand in the way: it takes no part, it is
+    /// Active, its timer has run out, its leader resigned, or has less than ours and may be preempted.
+    #[must_use]
+    pub fn agrees_to_lead(&self, now: Instant) -> bool {
+        match self.state {
+            State::Initialize | State::Active { .. } => true,
+            State::Backup { down_at, hold, leader, .. } => {
+                let preempts = self.preempts() && hold.is_none_or(|until| now >= until);
+                let inferior = |leader: Leader| leader.priority < self.priority && preempts;
+                now >= down_at || leader.is_some_and(|l| l.priority == Priority::LEAVING || inferior(l))
+            }
         }
     }
 
@@ -414,6 +441,13 @@ impl Router {
         if *down_at < grace {
             *down_at = grace;
             effects.push(Effect::Notice(Notice::SilenceExcused));
+        }
+    }
+
+    /// Not before one more interval.
+    fn put_off(&mut self, now: Instant) {
+        if let State::Backup { down_at, interval, .. } = &mut self.state {
+            *down_at = (*down_at).max(now + interval.duration());
         }
     }
 
@@ -514,6 +548,13 @@ impl Router {
             leader: Some(Leader { source: heard.source, priority: heard.priority }),
         };
         self.turn(state, why, effects);
+    }
+
+    fn stand_back(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Advertise(Priority::LEAVING));
+        let interval = self.settings.interval;
+        let state = State::Backup { down_at: now + self.down(interval), interval, hold: None, leader: None };
+        self.turn(state, Why::Group, effects);
     }
 
     /// SM-ACT-7, SM-ACT-8: a losing advert. Answer at once, so that the rival hears who leads and bridges and

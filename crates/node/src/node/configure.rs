@@ -1,12 +1,13 @@
 //! A configuration comes in: old and new instances compared, and only what changed is touched.
 
 use super::departing::{Gone, fence};
+use super::group::{User, keys};
 use super::{Node, report};
 use crate::event::Event;
 use crate::held::{Held, Removals, Spot, Step};
 use crate::io::{Address, Effect, RouterId};
 use crate::slot::Slot;
-use crate::verdict::judge;
+use crate::verdict::{Sight, Verdict, own};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use model::{Change, Host, Instance, Transport};
@@ -19,6 +20,7 @@ impl Node {
         let groups = Host { group_v4: self.host.group_v4, group_v6: self.host.group_v6, ..Host::default() };
         let old = core::mem::replace(&mut self.host, groups);
         let first = !core::mem::replace(&mut self.configured, true);
+        self.trackers.configure(now, &host, effects);
         if first && !host.startup_delay.is_zero() {
             self.ready_at = Some(now + host.startup_delay);
         }
@@ -51,6 +53,7 @@ impl Node {
                             self.alter(now, *id, new, effects);
                         } else if let Some(slot) = self.slots.get_mut(id) {
                             slot.instance = new.clone();
+                            self.dirty.insert(*id);
                         }
                     }
                 }
@@ -66,11 +69,14 @@ impl Node {
         let instances = host.instances.len();
         self.host = host;
         self.index();
+        self.form_groups(now);
+        self.dirty_devices.extend(self.trackers.links.keys().cloned());
         // Addresses that an earlier run left belong to the instances that are configured now.
         let marked: Vec<Address> = self.facts.marked().cloned().collect();
         marked.iter().for_each(|address| self.notice_address(address));
         effects.push(report(Event::Configured { instances, added, removed, altered }));
         self.judge_dirty(now, effects);
+        self.unite_groups(now, effects);
     }
 
     /// An instance is no longer configured: it resigns, and its addresses go.
@@ -93,7 +99,10 @@ impl Node {
         slot.spots.iter_mut().for_each(|spot| spot.removals = Removals::default());
         slot.note_retry();
         let by_address = &self.by_address;
-        let verdict = judge(&self.facts, &self.host, new, None, |address| by_address.contains_key(&address));
+        let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
+        let (own, place) = own(sight, new, None, |address| by_address.contains_key(&address));
+        let group = slot.group.and_then(|at| self.groups.get(at)).map(|group| &group.share);
+        let verdict = Verdict::of(new, &own, place, group);
         let settings = new.settings.clone();
         let input = vrrp::Input::Reconfigure { settings, priority: verdict.priority };
         // Keep the old place for the advert if the new one has none; the verdict follows at once.
@@ -131,6 +140,8 @@ impl Node {
     fn index(&mut self) {
         self.by_device.clear();
         self.by_address.clear();
+        self.by_tracker.clear();
+        self.index_groups();
         for slot in self.slots.values() {
             let instance = &slot.instance;
             let devices = core::iter::once(&instance.interface)
@@ -141,6 +152,9 @@ impl Node {
                 if ids.last() != Some(&slot.id) {
                     ids.push(slot.id);
                 }
+            }
+            for key in keys(&instance.tracking) {
+                self.by_tracker.entry(key).or_default().push(User::Router(slot.id));
             }
             for address in instance.held_addresses() {
                 self.by_address.entry(address.address).or_default().push(slot.id);
@@ -166,8 +180,8 @@ impl Node {
     }
 }
 
-/// Whether a router runs on as if nothing had changed: only things are other that no router heeds. Else a changed
-/// notify script would send an advert and shift the rhythm.
+/// Whether a router runs on as if nothing had changed: only things are other that no router heeds, though its verdict
+/// may. Else a changed notify script would send an advert and shift the rhythm.
 fn is_unmoved(old: &Instance, new: &Instance) -> bool {
     let Instance { tracking, notify, strict, track_source, wants_active, .. } = new.clone();
     *new == Instance { tracking, notify, strict, track_source, wants_active, ..old.clone() }

@@ -56,6 +56,8 @@ impl Node {
             Fact::Everything { links, addresses } => {
                 self.facts.replace(links, addresses);
                 self.dirty.extend(self.slots.keys().copied());
+                self.dirty_groups.extend(0..self.groups.len());
+                self.dirty_devices.extend(self.trackers.links.keys().cloned());
                 self.by_wire_stale = true;
                 self.compare_everything(now);
             }
@@ -70,8 +72,8 @@ impl Node {
                     self.dirty_devices.insert(self.facts.name_of(interface));
                 }
             }
-            // No instance is judged by them yet.
-            Fact::File { .. } | Fact::Processes { .. } => {}
+            Fact::File { name, value } => self.trackers.set_file(now, &name, value, effects),
+            Fact::Processes { name, count } => self.trackers.set_processes(now, &name, count, effects),
         }
     }
 

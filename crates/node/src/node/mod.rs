@@ -1,16 +1,19 @@
 //! The whole host as one machine: inputs in, effects out.
 //!
 //! `handle` routes. The work is done in the modules below: `learn` takes facts, `steer` folds them into a
-//! verdict and tells the router, `vrrp::Router` decides, `derive` compares what is held with what is wanted,
+//! verdict and tells the router, `group` lets the members of a group move as one, `vrrp::Router` decides, `derive` compares what is held with what is wanted,
 //! `configure` takes a new configuration. `Elapsed` ends a turn: only then timers fire and holds are derived.
 
 mod configure;
 mod departing;
 mod derive;
+mod group;
 mod learn;
 mod steer;
 
 use self::departing::Departing;
+pub(crate) use self::group::Group;
+use self::group::{Stir, User};
 use self::learn::Loss;
 use crate::egress;
 use crate::event::{Contrast, Event, Standing};
@@ -19,6 +22,7 @@ use crate::held::Spot;
 use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
 use crate::schedule::Schedule;
 use crate::slot::{Cause, Quiet, Slot};
+use crate::track::{Key, Trackers};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,7 +39,9 @@ use wire::{Family, Priority, Vrid};
 pub struct Node {
     pub(crate) host: Host,
     pub(crate) facts: Facts,
+    pub(crate) trackers: Trackers,
     pub(crate) slots: BTreeMap<RouterId, Slot>,
+    pub(crate) groups: Vec<Group>,
     /// Who listens to a VRID on an interface; the last part tells unicast from multicast.
     by_wire: BTreeMap<(InterfaceIndex, Vrid, Family, bool), RouterId>,
     by_wire_stale: bool,
@@ -43,11 +49,19 @@ pub struct Node {
     by_device: BTreeMap<Arc<str>, Vec<RouterId>>,
     /// Which instances have a virtual address.
     by_address: BTreeMap<IpAddr, Vec<RouterId>>,
+    /// Who tracks what by name; interfaces only if a group does.
+    by_tracker: BTreeMap<Key, Vec<User>>,
     schedule: Schedule,
     /// To be judged again before anything else happens.
     dirty: BTreeSet<RouterId>,
     /// Likewise whoever looks at these interfaces.
     dirty_devices: BTreeSet<Arc<str>>,
+    /// Groups to be judged again.
+    dirty_groups: BTreeSet<usize>,
+    /// Members of groups that changed their roles: the others have to follow.
+    stirred: Vec<Stir>,
+    /// Groups whose members stand elsewhere, perhaps all of them.
+    moved_groups: BTreeSet<usize>,
     /// Addresses that somebody removed in this turn.
     losses: Vec<Loss>,
     /// To be derived at the end of the turn.
@@ -91,7 +105,7 @@ impl Machine for Node {
         match input {
             Input::Fact(fact) => return self.learn(now, fact, effects),
             Input::Frame(_) | Input::Outcome(_) | Input::Unsent { .. } | Input::Configure(_) => {}
-            Input::Ended(_) => {}
+            Input::Ended(ended) => return self.trackers.ended(now, ended, effects),
             Input::Order(_) | Input::Elapsed => {}
         }
         self.judge_dirty(now, effects);
@@ -103,20 +117,24 @@ impl Machine for Node {
             Input::Configure(host) => self.configure(now, *host, effects),
             Input::Order(order) => self.obey(now, order, effects),
             Input::Elapsed => {
+                self.trackers.fire(now, effects);
+                self.judge_dirty(now, effects);
                 self.fire(now, effects);
                 self.judge_dirty(now, effects);
                 self.mourn(now, effects);
                 self.note_squatters(now, effects);
-                self.derive(now, effects);
+                self.tell_groups(now, effects);
+                return self.derive(now, effects);
             }
         }
+        self.follow(now, effects);
     }
 
     fn deadline(&self) -> Option<Instant> {
         if self.stopping == Some(Order::Abandon) {
             return None;
         }
-        [self.schedule.next(), self.ready_at].into_iter().flatten().min()
+        [self.schedule.next(), self.ready_at, self.trackers.deadline()].into_iter().flatten().min()
     }
 }
 
@@ -266,6 +284,7 @@ impl Node {
             if slot.router.deadline().is_some_and(|deadline| deadline <= now) {
                 let input = self.elapsed_or_deaf(now, id);
                 self.drive(now, id, input, effects);
+                self.follow(now, effects);
             }
             if let Some(slot) = self.slots.get_mut(&id) {
                 // Never at or before now: what is due now was done, and a deadline that stays must not spin.
@@ -283,6 +302,10 @@ impl Node {
         if slot.router.role() == Role::Backup && late > limit && !slot.excused {
             slot.excused = true;
             return vrrp::Input::Deaf;
+        }
+        let is_ready = slot.router.role() == Role::Backup && slot.group.is_some();
+        if is_ready && !self.may_lead(now, id) {
+            return vrrp::Input::StandBack;
         }
         vrrp::Input::Elapsed
     }
@@ -304,6 +327,10 @@ impl Node {
                 Decision::Transition(transition) => {
                     self.touched.insert(id);
                     moved(now, slot, transition, effects);
+                    if let Some(group) = slot.group {
+                        self.stirred.push(Stir::new(id, group, transition));
+                        self.moved_groups.insert(group);
+                    }
                 }
                 Decision::Notice(notice) => {
                     // Somebody else is Active: no virtual address is to be here.
@@ -334,6 +361,7 @@ impl Node {
         if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.standing == Standing::Fault) {
             slot.standing = Standing::Initialize;
             slot.since = now;
+            self.moved_groups.extend(slot.group);
             let (instance, faults) = (slot.instance.name.clone(), Vec::new());
             let (from, to, why) = (Standing::Fault, Standing::Initialize, vrrp::Why::Stopped);
             let disbelieved = None;
@@ -346,6 +374,7 @@ impl Node {
         if order == Order::Abandon {
             return;
         }
+        self.trackers.stop(effects);
         let ids: Vec<RouterId> = self.slots.keys().copied().collect();
         for id in ids {
             self.shut(now, id, effects);

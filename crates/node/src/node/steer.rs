@@ -1,10 +1,13 @@
 //! Verdicts come out: the fold over the facts, and the router told what it means for it.
 
+use super::group::User;
 use super::{Node, report};
 use crate::event::{Event, Standing};
 use crate::held::{Held, Whose};
 use crate::io::{Effect, RouterId};
-use crate::verdict::judge;
+use crate::track::Key;
+use crate::verdict::{Sight, Verdict, own};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use timeline::{Duration, Instant};
 use vrrp::{Manner, Role};
@@ -14,16 +17,62 @@ use wire::Priority;
 const SETTLED: Duration = Duration::from_secs(2);
 
 impl Node {
+    /// Judges again whatever the news are about: each instance alone, then the groups, then both together.
     pub(super) fn judge_dirty(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.index_wire();
         for device in core::mem::take(&mut self.dirty_devices) {
-            self.dirty.extend(self.by_device.get(&device).into_iter().flatten());
+            let fault = self.facts.link_fault(&device);
+            self.trackers.set_link(now, &device, fault);
+            self.dirty_link(device);
         }
-        if self.dirty.is_empty() {
+        for key in self.trackers.take_news() {
+            match key {
+                Key::Link(device) => self.dirty_link(device),
+                Key::Script(_) | Key::Process(_) | Key::File(_) => self.dirty_users(&key),
+            }
+        }
+        if self.dirty.is_empty() && self.dirty_groups.is_empty() {
             return;
         }
-        for id in core::mem::take(&mut self.dirty) {
+        let mut ids = core::mem::take(&mut self.dirty);
+        for id in &ids {
+            self.judge_alone(*id);
+        }
+        for at in core::mem::take(&mut self.dirty_groups) {
+            if self.judge_group(at) {
+                ids.extend(self.groups.get(at).into_iter().flat_map(|group| &group.members));
+            }
+        }
+        for id in ids {
             self.judge_one(now, id, effects);
+        }
+        self.follow(now, effects);
+    }
+
+    fn dirty_link(&mut self, device: Arc<str>) {
+        self.dirty.extend(self.by_device.get(&device).into_iter().flatten());
+        self.dirty_users(&Key::Link(device));
+    }
+
+    fn dirty_users(&mut self, key: &Key) {
+        for user in self.by_tracker.get(key).into_iter().flatten() {
+            match user {
+                User::Router(id) => _ = self.dirty.insert(*id),
+                User::Group(at) => _ = self.dirty_groups.insert(*at),
+            }
+        }
+    }
+
+    /// What an instance says of itself.
+    fn judge_alone(&mut self, id: RouterId) {
+        let by_address = &self.by_address;
+        let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let trouble = slot.refusal.until.as_ref().map(|(_, fault)| fault.clone());
+        let (own, place) = own(sight, &slot.instance, trouble, |address| by_address.contains_key(&address));
+        slot.place = place;
+        if core::mem::replace(&mut slot.own, own) != slot.own {
+            self.dirty_groups.extend(slot.group);
         }
     }
 
@@ -55,14 +104,11 @@ impl Node {
         }
     }
 
-    pub(super) fn judge_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
+    fn judge_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
         let waiting = self.ready_at.is_some();
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let by_address = &self.by_address;
-        let trouble = slot.refusal.until.as_ref().map(|(_, fault)| fault.clone());
-        let verdict = judge(&self.facts, &self.host, &slot.instance, trouble, |address| {
-            by_address.contains_key(&address)
-        });
+        let group = slot.group.and_then(|at| self.groups.get(at)).map(|group| &group.share);
+        let verdict = Verdict::of(&slot.instance, &slot.own, slot.place, group);
         let before = core::mem::replace(&mut slot.verdict, verdict);
         self.touched.insert(id);
         if self.stopping.is_some() || waiting {
@@ -81,6 +127,10 @@ impl Node {
                 }
                 let Some(slot) = self.slots.get_mut(&id) else { return };
                 if role == Role::Initialize {
+                    // It starts when the first word of all that it tracks has come; once it runs, it need not wait.
+                    if slot.verdict.waits {
+                        return;
+                    }
                     self.drive(now, id, vrrp::Input::Startup { primary: place.source }, effects);
                 } else {
                     if new_mac && role == Role::Active {
@@ -95,6 +145,7 @@ impl Node {
                 if slot.standing == Standing::Initialize {
                     slot.standing = Standing::Fault;
                     slot.since = now;
+                    self.moved_groups.extend(slot.group);
                     let (from, to, why) = (Standing::Initialize, Standing::Fault, vrrp::Why::Fault);
                     let disbelieved = None;
                     effects.push(report(Event::Moved { instance, from, to, why, faults, disbelieved }));

@@ -6,8 +6,8 @@ use crate::election::settled;
 use crate::world::{World, ip, ms};
 use model::{Authentication, Secret};
 use node::compat;
-use node::event::{Contrast, Disbelieved, Event, Fault, Standing};
-use node::io::{Errno, Order};
+use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing};
+use node::io::{Ending, Errno, Order, Reason, Unread};
 use std::sync::Arc;
 use timeline::Duration;
 use vrrp::{Discard, Leader, Why};
@@ -28,6 +28,14 @@ fn events() -> Vec<Event> {
         Fault::AddressRefused(Errno(13)),
         Fault::AddressKeepsVanishing { address, interface: interface.clone(), by: Some("dhcpcd".into()) },
         Fault::AddressKeepsVanishing { address, interface: interface.clone(), by: None },
+        Fault::SourceMissing(source),
+        Fault::Script("chk".into(), Some(Finish::Ended(Ending::Exited(1)))),
+        Fault::Script("chk".into(), None),
+        Fault::Process("nginx".into(), 0),
+        Fault::Process("nginx".into(), 1),
+        Fault::File("drain".into(), 1),
+        Fault::Member { group: "G".into(), member: "VI_2".into() },
+        Fault::InterfaceUp(interface.clone()),
     ];
     let because = |from, to, why, disbelieved| {
         let (instance, faults) = (instance.clone(), faults.clone());
@@ -53,6 +61,7 @@ fn events() -> Vec<Event> {
         moved(active, backup, Why::HigherAddress(leader)),
         moved(active, initialize, Why::Stopped),
         moved(active, fault, Why::Fault),
+        moved(backup, active, Why::Group),
         Event::Faults { instance: some(), faults },
         Event::Faults { instance: some(), faults: Vec::new() },
         Event::PriorityChanged { instance: some(), from: Priority(150), to: Priority(90) },
@@ -117,7 +126,54 @@ fn events() -> Vec<Event> {
         Event::Configured { instances: 1, added: 1, removed: 0, altered: 0 },
         Event::Configured { instances: 3, added: 1, removed: 0, altered: 2 },
     ]);
+    events.extend(tracked());
     events
+}
+
+/// Events of what is tracked.
+fn tracked() -> Vec<Event> {
+    let path = || "/etc/keepalived/chk.sh".to_owned();
+    let (user, errno) = (String::from("nobody"), Errno(1));
+    let reasons = [
+        Reason::Missing("/etc/keepalived".into()),
+        Reason::NotAFile(path()),
+        Reason::NotExecutable { path: path(), mode: 0o100_644, user: user.clone() },
+        Reason::Interpreter { path: path(), interpreter: Some("/usr/bin/python4".into()) },
+        Reason::Interpreter { path: path(), interpreter: None },
+        Reason::Unsafe { path: path(), mode: 0o100_777, owner: 0 },
+        Reason::NoAccount("checker".into()),
+        Reason::Switch { user, errno },
+        Reason::Refused(Errno(11)),
+        Reason::NoRunner,
+    ];
+    let endings = [
+        Ending::Exited(0),
+        Ending::Exited(1),
+        Ending::Exited(126),
+        Ending::Exited(127),
+        Ending::Signalled(9),
+    ];
+    let endings = endings.into_iter().chain(reasons.map(Ending::NotRun)).map(Finish::Ended);
+    let scripts = endings.chain([Finish::TimedOut]).map(|finish| {
+        let health = finish.health();
+        Event::Script { script: "chk".into(), health, finish }
+    });
+    let process = |health, count| Event::Process { process: "nginx".into(), health, count };
+    let file = |value, unread| Event::File { file: "drain".into(), value, unread };
+    let moved = |to| Event::GroupMoved { group: "G".into(), from: Standing::Backup, to };
+    let more = [
+        Event::ScriptReturns { script: "chk".into(), status: 2 },
+        process(Health::Well, Ok(2)),
+        process(Health::Failed, Ok(0)),
+        process(Health::Unknown, Err(Errno(1))),
+        file(-20, None),
+        file(0, Some(Unread::Absent)),
+        file(-20, Some(Unread::Garbage)),
+        file(-20, Some(Unread::Refused(Errno(13)))),
+        moved(Standing::Active),
+        moved(Standing::Fault),
+    ];
+    scripts.chain(more).collect()
 }
 
 /// The name of an event's variant. A new variant must be named here, and so is not forgotten above.
@@ -143,6 +199,11 @@ const fn name(event: &Event) -> &'static str {
         Event::AddressWhileBackup { .. } => "AddressWhileBackup",
         Event::Holding { .. } => "Holding",
         Event::Unsent { .. } => "Unsent",
+        Event::Script { .. } => "Script",
+        Event::ScriptReturns { .. } => "ScriptReturns",
+        Event::Process { .. } => "Process",
+        Event::File { .. } => "File",
+        Event::GroupMoved { .. } => "GroupMoved",
         Event::Configured { .. } => "Configured",
     }
 }

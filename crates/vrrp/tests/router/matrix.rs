@@ -41,6 +41,8 @@ const ROWS: &[Row] = &[
         b.give(Input::Reconfigure { settings, priority: Priority(150) })
     }),
     ("Deaf", |b| b.give(Input::Deaf)),
+    ("TakeOver", |b| b.give(Input::TakeOver)),
+    ("StandBack", |b| b.give(Input::StandBack)),
     ("Elapsed, now", |b| b.give(Input::Elapsed)),
     ("Elapsed, early", |b| elapsed(b, |due| due - nanos(1))),
     ("Elapsed, on time", |b| elapsed(b, |due| due)),
@@ -169,7 +171,9 @@ fn show_effect(effect: &Effect) -> String {
                 Why::Preempting(l) => format!("Preempting {}", show_leader(*l)),
                 Why::HigherPriority(l) => format!("HigherPriority {}", show_leader(*l)),
                 Why::HigherAddress(l) => format!("HigherAddress {}", show_leader(*l)),
-                Why::Started | Why::Owner | Why::NoResponse | Why::Stopped | Why::Fault => format!("{why:?}"),
+                Why::Started | Why::Owner | Why::NoResponse | Why::Stopped | Why::Fault | Why::Group => {
+                    format!("{why:?}")
+                }
             };
             format!("{from:?} -> {to:?} ({why})")
         }

@@ -68,6 +68,7 @@ fn an_input() -> impl Strategy<Value = (Input, Duration)> {
         1 => (some_settings(), a_priority())
             .prop_map(|(settings, priority)| Input::Reconfigure { settings, priority }),
         1 => Just(Input::Deaf),
+        1 => prop_oneof![Just(Input::TakeOver), Just(Input::StandBack)],
     ];
     (input, a_wait())
 }

@@ -82,6 +82,8 @@ fn sm_init_4_sm_init_5_sm_init_6_nothing_matters_before_startup() {
         }
         assert_eq!(bench.give(Input::Elapsed), []);
         assert_eq!(bench.give(Input::Deaf), []);
+        assert_eq!(bench.give(Input::TakeOver), []);
+        assert_eq!(bench.give(Input::StandBack), []);
         assert_eq!(bench.router, before);
         assert_eq!(bench.router.deadline(), None);
     }

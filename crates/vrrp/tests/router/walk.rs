@@ -26,6 +26,8 @@ enum Letter {
     OwnAdvert,
     Priority(u8),
     Deaf,
+    TakeOver,
+    StandBack,
     /// To one of the settings of the walk.
     Reconfigure(usize),
 }
@@ -60,11 +62,15 @@ const INVARIANTS: &[Invariant] = &[
                     || yields && s.after.router.settings().higher_priority_send_advert)
         })
     }),
-    ("WIRE-5: priority 0 once, and only on leaving Active by a Shutdown that can speak", |s| {
-        let zeros = adverts(s.effects).iter().filter(|p| **p == 0).count();
-        let speaks = matches!(s.letter, Letter::Shutdown(Manner::Stop | Manner::Fault));
-        zeros == usize::from(s.before.role() == Role::Active && speaks)
-    }),
+    (
+        "WIRE-5: priority 0 once, and only on leaving Active by a Shutdown that can speak, or for the group",
+        |s| {
+            let zeros = adverts(s.effects).iter().filter(|p| **p == 0).count();
+            let speaks =
+                matches!(s.letter, Letter::Shutdown(Manner::Stop | Manner::Fault) | Letter::StandBack);
+            zeros == usize::from(s.before.role() == Role::Active && speaks)
+        },
+    ),
     ("exactly one Transition for a change of role, and none without", |s| {
         let (from, to) = (s.before.role(), s.after.role());
         let told: Vec<_> = transitions(s.effects).collect();
@@ -90,21 +96,26 @@ const INVARIANTS: &[Invariant] = &[
                 [Effect::Advertise(_), Effect::Transition(_), Effect::Announce { rounds: 1.. }]
             )
     }),
-    ("a Backup becomes Active only when its timer has run out or it becomes the owner", |s| {
-        let entered = s.before.role() == Role::Backup && s.after.role() == Role::Active;
-        let overdue = s.before.router.deadline().is_some_and(|due| due <= s.before.now);
-        let became_owner = !s.before.router.priority().is_owner() && s.after.router.priority().is_owner();
-        !entered || became_owner || (overdue && matches!(s.letter, Letter::Elapsed))
-    }),
+    (
+        "a Backup becomes Active only when its timer has run out, it becomes the owner, or its group does",
+        |s| {
+            let entered = s.before.role() == Role::Backup && s.after.role() == Role::Active;
+            let overdue = s.before.router.deadline().is_some_and(|due| due <= s.before.now);
+            let became_owner = !s.before.router.priority().is_owner() && s.after.router.priority().is_owner();
+            let follows = matches!(s.letter, Letter::TakeOver);
+            !entered || became_owner || follows || (overdue && matches!(s.letter, Letter::Elapsed))
+        },
+    ),
     ("an Active router leaves only by Shutdown or for a winning advert (SM-ACT-5, SM-ACT-6, SM-P-5)", |s| {
         let left = s.before.role() == Role::Active && s.after.role() != Role::Active;
         let own = s.before.router.priority().0;
         !left
             || match s.letter {
-                Letter::Shutdown(_) => true,
+                Letter::Shutdown(_) | Letter::StandBack => true,
                 Letter::Hear(priority, higher, ..) => priority > own || (priority == own && higher),
                 Letter::Tick | Letter::ToDeadline | Letter::Elapsed | Letter::Startup => false,
                 Letter::OwnAdvert | Letter::Priority(_) | Letter::Deaf | Letter::Reconfigure(_) => false,
+                Letter::TakeOver => false,
             }
     }),
     ("an Active router always yields to a winning advert (SM-P-4)", |s| {
@@ -124,6 +135,19 @@ const INVARIANTS: &[Invariant] = &[
     }),
     ("SM-ACT-10: our own advert does nothing to an Active router", |s| {
         !(matches!(s.letter, Letter::OwnAdvert) && s.before.role() == Role::Active) || is_silent(s)
+    }),
+    ("StandBack makes a Backup, and one that waits for an interval at least", |s| {
+        let interval = s.after.router.active_interval().duration();
+        !matches!(s.letter, Letter::StandBack)
+            || s.before.role() == Role::Initialize
+            || s.after.role() == Role::Backup
+                && s.after.router.deadline().is_some_and(|due| due >= s.after.now + interval)
+    }),
+    ("who agrees to lead has nobody above it that was heard", |s| {
+        let heard = s.after.router.leader().filter(|leader| leader.priority.0 > 0);
+        let above = heard.is_some_and(|leader| leader.priority >= s.after.router.priority());
+        let overdue = s.after.router.deadline().is_some_and(|due| due <= s.after.now);
+        s.after.role() != Role::Backup || overdue || !above || !s.after.router.agrees_to_lead(s.after.now)
     }),
     ("TM-10: Deaf only ever lengthens the wait of a Backup", |s| {
         !matches!(s.letter, Letter::Deaf)
@@ -263,6 +287,8 @@ impl Walk {
             Letter::OwnAdvert => after.hear(OWN, 255),
             Letter::Priority(priority) => after.give(Input::Priority(Priority(priority))),
             Letter::Deaf => after.give(Input::Deaf),
+            Letter::TakeOver => after.give(Input::TakeOver),
+            Letter::StandBack => after.give(Input::StandBack),
             Letter::Reconfigure(index) => {
                 let settings = self.settings[index].clone();
                 after.give(Input::Reconfigure { priority: settings.priority, settings })
@@ -355,6 +381,8 @@ fn alphabet(more: &[Letter]) -> Vec<Letter> {
         Letter::Hear(192, false, 1, 0),
         Letter::OwnAdvert,
         Letter::Deaf,
+        Letter::TakeOver,
+        Letter::StandBack,
         Letter::Reconfigure(0),
     ];
     letters.extend_from_slice(more);
