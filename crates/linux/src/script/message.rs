@@ -196,7 +196,6 @@ impl Writer {
             }
             Reason::NoAccount(name) => self.byte(6).text(cut(name)),
             Reason::Switch { user, errno } => self.byte(7).text(cut(user)).signed(errno.0),
-            Reason::Unreadable { path, errno } => self.byte(8).text(cut(path)).signed(errno.0),
             Reason::Refused(errno) => self.byte(9).signed(errno.0),
             Reason::NoRunner => self.byte(10),
         }
@@ -259,7 +258,6 @@ impl Reader<'_> {
             5 => Reason::Unsafe { path: self.text()?, mode: self.small()?, owner: self.small()? },
             6 => Reason::NoAccount(self.text()?),
             7 => Reason::Switch { user: self.text()?, errno: Errno(self.signed()?) },
-            8 => Reason::Unreadable { path: self.text()?, errno: Errno(self.signed()?) },
             9 => Reason::Refused(Errno(self.signed()?)),
             10 => Reason::NoRunner,
             _ => return None,
@@ -302,7 +300,6 @@ mod tests {
             Reason::Unsafe { path: path(), mode: 0o777, owner: 1000 },
             Reason::NoAccount("x".into()),
             Reason::Switch { user: "x".into(), errno: Errno(1) },
-            Reason::Unreadable { path: path(), errno: Errno(2) },
             Reason::Refused(Errno(11)),
             Reason::NoRunner,
         ];
