@@ -135,6 +135,11 @@ impl Machine {
         self.is_on && self.sleep.is_none()
     }
 
+    /// The whole machine does not run.
+    pub(crate) const fn is_asleep(&self) -> bool {
+        self.sleep.is_some()
+    }
+
     /// Whether it sends and hears as it should.
     pub(crate) fn is_well(&self, now: Instant) -> bool {
         let is_idle = self.frozen_until <= now && self.stalled_until <= now;

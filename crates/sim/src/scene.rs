@@ -17,7 +17,8 @@ use timeline::{Duration, Instant};
 use vrrp::Why;
 use wire::{Priority, Vrid};
 
-/// Something that happens to the world. Machines are numbers: their places in [`Cluster::machines`].
+/// Something that happens to the world. Machines are numbers: their places in [`Cluster::machines`]. What somebody does
+/// on a machine that sleeps or is paused happens as soon as it is awake.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // Fields are named for what they are; the variants say the rest.
 pub enum Step {

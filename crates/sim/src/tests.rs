@@ -237,6 +237,16 @@ fn a_paused_backup_takes_nothing_over_when_it_goes_on() {
 }
 
 #[test]
+fn what_is_done_on_a_sleeping_machine_is_done_when_it_is_awake() {
+    let sleep = Step::Suspend { machine: 0, time: secs(20) };
+    let record = of(pair(), vec![(10, sleep), (12, Step::Stop(0)), (14, Step::PowerLost(1))]);
+    let ended = record.runs.iter().find(|(_, machine, runs)| *machine == 0 && !runs).unwrap();
+    assert!(ended.0.since(Instant::EPOCH) >= secs(30), "{}", record.trace.story());
+    let off = record.runs.iter().find(|(_, machine, runs)| *machine == 1 && !runs).unwrap();
+    assert_eq!(off.0.since(Instant::EPOCH), secs(14));
+}
+
+#[test]
 fn steps_of_the_wall_clock_move_nothing() {
     let steps = [3_600_000, -7_200_000, 5_000, -300, 300];
     let step = |(at, millis): (u64, i64)| [0, 1].map(|machine| (at, Step::Wall { machine, millis }));

@@ -31,6 +31,8 @@ pub(crate) struct World {
     cluster: Cluster,
     plugs: Vec<Plug>,
     steps: VecDeque<(Instant, Step)>,
+    /// What is done on machines that sleep, as soon as they are awake.
+    put_off: Vec<(usize, Step)>,
     record: Record,
     held: Vec<BTreeSet<IpAddr>>,
     spin: Spin,
@@ -79,6 +81,7 @@ impl World {
             lan: Lan::new(Random::new(random.next())),
             cluster: scene.cluster.clone(),
             steps: steps.into(),
+            put_off: Vec::new(),
             record: Record { trace: Trace::new(names), ..Record::default() },
             spin: Spin::default(),
             hand: HAND,
@@ -134,8 +137,12 @@ impl World {
     fn happen(&mut self) -> Result<(), Violation> {
         while self.steps.front().is_some_and(|(at, _)| *at <= self.now) {
             let Some((_, step)) = self.steps.pop_front() else { break };
-            self.note(Happening::Step(step.clone()));
-            self.perform(step);
+            match done_on(&step) {
+                Some(n) if self.machines.get(n).is_some_and(Machine::is_asleep) => {
+                    self.put_off.push((n, step));
+                }
+                _ => self.begin(step),
+            }
         }
         while let Some((to, frame)) = self.lan.arrived(self.now) {
             self.at(to, |machine, now| machine.catch(now, frame));
@@ -150,17 +157,34 @@ impl World {
         let Some(machine) = self.machines.get_mut(n) else { return Ok(()) };
         let woken = machine.work(self.now);
         let announced = core::mem::take(&mut machine.kernel.announced);
-        let turn = machine.turn(self.now);
         match woken {
-            Some(Woken::Machine) => self.note(Happening::Woke(n)),
+            Some(Woken::Machine) => {
+                self.note(Happening::Woke(n));
+                self.catch_up(n);
+            }
             Some(Woken::Desk(late, dropped)) => self.note(Happening::Late(n, late, dropped)),
             None => {}
         }
         self.note_announced(n, &announced);
+        let turn = self.machines.get_mut(n).and_then(|machine| machine.turn(self.now));
         let Some(turn) = turn else { return Ok(()) };
         self.spin.note(self.now)?;
         self.carry_out(n, turn);
         Ok(())
+    }
+
+    fn begin(&mut self, step: Step) {
+        self.note(Happening::Step(step.clone()));
+        self.perform(step);
+    }
+
+    /// What was to be done on a machine while it slept is done.
+    fn catch_up(&mut self, n: usize) {
+        let (due, rest) =
+            core::mem::take(&mut self.put_off).into_iter().partition(|(machine, _)| *machine == n);
+        self.put_off = rest;
+        let due: Vec<(usize, Step)> = due;
+        due.into_iter().for_each(|(_, step)| self.begin(step));
     }
 
     fn carry_out(&mut self, n: usize, turn: Turn) {
@@ -255,7 +279,10 @@ impl World {
         match step {
             Step::Start(n) => self.with_run(n, Machine::start),
             Step::Stop(n) => self.at(n, Machine::stop),
-            Step::PowerLost(n) => self.with_run(n, Machine::lose_power),
+            Step::PowerLost(n) => {
+                self.put_off.retain(|(machine, _)| *machine != n);
+                self.with_run(n, Machine::lose_power);
+            }
             Step::Crash { machine, cleaned } => self.with_run(machine, |machine, _| machine.crash(cleaned)),
             Step::Edit { machine, host } => self.at(machine, |machine, _| machine.host = *host),
             Step::Reload { machine, host, reading } => {
@@ -337,6 +364,7 @@ impl World {
     }
 
     fn heal(&mut self) {
+        self.put_off.clear();
         self.lan.heal();
         let hosts: Vec<_> = self.cluster.machines.iter().map(|member| member.host.clone()).collect();
         for (n, host) in hosts.into_iter().enumerate() {
@@ -358,6 +386,34 @@ impl World {
             });
             self.with_run(n, Machine::start);
         }
+    }
+}
+
+/// The machine that must be awake for this.
+fn done_on(step: &Step) -> Option<usize> {
+    match step {
+        Step::Start(n) | Step::Stop(n) | Step::Overrun(n) => Some(*n),
+        Step::Crash { machine, .. }
+        | Step::Edit { machine, .. }
+        | Step::Reload { machine, .. }
+        | Step::Freeze { machine, .. }
+        | Step::Stall { machine, .. }
+        | Step::Hand { machine, .. }
+        | Step::Desk { machine, .. }
+        | Step::Wall { machine, .. }
+        | Step::Up { machine, .. }
+        | Step::Steal { machine, .. }
+        | Step::Unseen { machine, .. }
+        | Step::Refuse { machine, .. }
+        | Step::Check { machine, .. }
+        | Step::File { machine, .. }
+        | Step::Processes { machine, .. } => Some(*machine),
+        Step::PowerLost(_)
+        | Step::Suspend { .. }
+        | Step::Pause { .. }
+        | Step::Carrier { .. }
+        | Step::Path { .. }
+        | Step::Heal => None,
     }
 }
 

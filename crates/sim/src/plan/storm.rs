@@ -1,0 +1,289 @@
+//! What goes wrong, and later right again.
+
+use super::addresses;
+use super::cluster::{priority, virtual_address};
+use crate::cluster::Cluster;
+use crate::lan::Path;
+use crate::random::Random;
+use crate::scene::Step;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+use model::Host;
+use timeline::{Duration, Instant};
+
+/// When the first thing of the storm may happen, and when the last one begins.
+const CALM: u64 = 6_000;
+const LAST: u64 = 58_000;
+
+/// Up to sixteen troubles.
+pub(super) fn any(random: &mut Random, cluster: &Cluster, hand: Duration) -> Vec<(Instant, Step)> {
+    let mut storm = Storm { cluster, hand, steps: Vec::new() };
+    let mut before = Instant::EPOCH + Duration::from_millis(CALM);
+    for _ in 0..random.index(17) {
+        // Troubles seldom come alone: some begin while the one before is being dealt with.
+        let from = if random.permille(300) {
+            before + random.millis(0, 4_500)
+        } else {
+            Instant::EPOCH + random.millis(CALM, LAST)
+        };
+        before = from;
+        Trouble::any(random, &mut storm, from).happen(random);
+    }
+    storm.steps
+}
+
+struct Storm<'a> {
+    cluster: &'a Cluster,
+    /// What the hands need for one order when all is well.
+    hand: Duration,
+    steps: Vec<(Instant, Step)>,
+}
+
+/// One thing that goes wrong, on which machine and how long.
+struct Trouble<'a, 'b> {
+    storm: &'a mut Storm<'b>,
+    machine: usize,
+    /// Another machine.
+    other: usize,
+    from: Instant,
+    until: Instant,
+}
+
+impl<'a, 'b> Trouble<'a, 'b> {
+    fn any(random: &mut Random, storm: &'a mut Storm<'b>, from: Instant) -> Self {
+        let machines = storm.cluster.machines.len();
+        let machine = random.index(machines);
+        let other = (machine + 1 + random.index(machines - 1)) % machines;
+        let until = from + random.millis(1, 12_000);
+        Self { storm, machine, other, from, until }
+    }
+
+    fn happen(mut self, random: &mut Random) {
+        match random.below(8) {
+            0 | 1 => self.of_daemon(random),
+            2 => self.of_machine(random),
+            3 => self.of_thread(random),
+            4 => self.of_link(random),
+            5 => self.of_address(random),
+            6 => self.of_path(random),
+            _ => self.of_segment(random),
+        }
+    }
+
+    fn first(&mut self, step: Step) {
+        self.storm.steps.push((self.from, step));
+    }
+
+    fn then(&mut self, step: Step) {
+        self.storm.steps.push((self.until, step));
+    }
+
+    fn of_daemon(&mut self, random: &mut Random) {
+        let machine = self.machine;
+        let changed = Box::new(self.changed(random));
+        let base = self.base();
+        let reading = if random.permille(300) { random.millis(0, 4_000) } else { Duration::ZERO };
+        match random.below(6) {
+            0 => {
+                self.first(Step::Crash { machine, cleaned: true });
+                self.then(Step::Start(machine));
+            }
+            1 => {
+                self.first(Step::Crash { machine, cleaned: false });
+                self.then(Step::Start(machine));
+            }
+            2 => {
+                // What it leaves behind may be of no configuration any more.
+                let before = self.from - Duration::from_secs(2);
+                self.storm
+                    .steps
+                    .push((before, Step::Reload { machine, host: changed, reading: Duration::ZERO }));
+                self.first(Step::Edit { machine, host: base });
+                self.first(Step::Crash { machine, cleaned: false });
+                self.then(Step::Start(machine));
+            }
+            3 => {
+                self.first(Step::Stop(machine));
+                self.then(Step::Start(machine));
+            }
+            4 => {
+                self.first(Step::Reload { machine, host: changed, reading });
+                self.then(Step::Reload { machine, host: base, reading });
+            }
+            // In the middle of a failover.
+            _ => {
+                let other = self.other;
+                self.first(Step::Crash { machine: other, cleaned: random.permille(500) });
+                let soon = self.from + random.millis(2_500, 4_200);
+                self.storm.steps.push((soon, Step::Reload { machine, host: changed, reading }));
+                self.until = self.until.max(soon);
+                self.then(Step::Start(other));
+                self.then(Step::Reload { machine, host: base, reading: Duration::ZERO });
+            }
+        }
+    }
+
+    fn of_machine(&mut self, random: &mut Random) {
+        let (machine, time) = (self.machine, self.until.since(self.from));
+        match random.below(5) {
+            0 => {
+                self.first(Step::PowerLost(machine));
+                self.then(Step::Start(machine));
+            }
+            1 => self.first(Step::Suspend { machine, time }),
+            2 => self.first(Step::Pause { machine, time }),
+            3 => {
+                self.first(Step::Freeze { machine, time });
+                self.then(Step::Overrun(machine));
+            }
+            _ => {
+                let sizes = [1, 100, 1_000, 10_000, 3_600_000];
+                let millis = sizes[random.index(sizes.len())];
+                self.first(Step::Wall { machine, millis });
+                self.then(Step::Wall { machine, millis: -millis });
+            }
+        }
+    }
+
+    fn of_thread(&mut self, random: &mut Random) {
+        let machine = self.machine;
+        match random.below(6) {
+            0 => {
+                self.first(Step::Freeze { machine, time: random.millis(1, 1_500) });
+                self.then(Step::Stall { machine, time: random.millis(1, 500) });
+            }
+            1 => {
+                self.first(Step::Stall { machine, time: random.millis(1, 400) });
+                self.then(Step::Stall { machine, time: random.millis(1, 4_000) });
+            }
+            2 => {
+                self.first(Step::Hand { machine, time: random.millis(1, 400) });
+                let time = self.storm.hand;
+                self.then(Step::Hand { machine, time });
+            }
+            3 => {
+                self.first(Step::Desk { machine, time: random.millis(1, 8_000) });
+                let (host, reading) = (Box::new(self.changed(random)), random.millis(0, 2_000));
+                self.first(Step::Reload { machine, host, reading });
+                let host = self.base();
+                self.then(Step::Reload { machine, host, reading });
+            }
+            4 => {
+                self.first(Step::Desk { machine, time: random.millis(1, 8_000) });
+                self.first(Step::Stop(machine));
+                self.then(Step::Start(machine));
+            }
+            _ => self.first(Step::Overrun(machine)),
+        }
+    }
+
+    fn of_link(&mut self, random: &mut Random) {
+        let (machine, interface) = (self.machine, self.an_interface(random));
+        if random.permille(500) {
+            self.first(Step::Up { machine, interface: interface.clone(), up: false });
+            self.then(Step::Up { machine, interface, up: true });
+        } else {
+            self.first(Step::Carrier { machine, interface: interface.clone(), on: false });
+            self.then(Step::Carrier { machine, interface, on: true });
+        }
+    }
+
+    fn of_address(&mut self, random: &mut Random) {
+        let (machine, address) = (self.machine, self.an_address(random));
+        match random.below(3) {
+            0 => {
+                self.first(Step::Steal { machine, address });
+                self.then(Step::Steal { machine, address });
+            }
+            1 => {
+                self.first(Step::Refuse { machine, address, refused: true });
+                self.then(Step::Refuse { machine, address, refused: false });
+            }
+            _ => self.first(Step::Unseen { machine, address }),
+        }
+    }
+
+    /// What one machine sends to another goes astray.
+    fn of_path(&mut self, random: &mut Random) {
+        let path = match random.below(4) {
+            0 => Path::CUT,
+            1 => Path::NO_MULTICAST,
+            _ => Path {
+                lost: random.below(700),
+                doubled: random.below(300),
+                delay: random.millis(0, 50),
+                jitter: random.millis(1, 300),
+                ..Path::GOOD
+            },
+        };
+        let segment = self.a_segment(random);
+        self.way(segment, self.machine, self.other, path);
+    }
+
+    /// One machine is alone for a while, or nobody hears what is sent to all.
+    fn of_segment(&mut self, random: &mut Random) {
+        let segment = self.a_segment(random);
+        let machines = self.storm.cluster.machines.len();
+        let is_alone = random.permille(600);
+        for one in 0..machines {
+            for other in (0..machines).filter(|other| *other != one) {
+                if !is_alone {
+                    self.way(segment, one, other, Path::NO_MULTICAST);
+                } else if one == self.machine || other == self.machine {
+                    self.way(segment, one, other, Path::CUT);
+                }
+            }
+        }
+    }
+
+    fn way(&mut self, segment: Option<u8>, from: usize, to: usize, path: Path) {
+        self.first(Step::Path { segment, from, to, path });
+        self.then(Step::Path { segment, from, to, path: Path::GOOD });
+    }
+
+    fn a_segment(&self, random: &mut Random) -> Option<u8> {
+        let ports = self.storm.cluster.machines.first().map_or(1, |member| member.interfaces.len());
+        let segment = u8::try_from(random.index(ports)).ok();
+        segment.filter(|_| random.permille(500))
+    }
+
+    fn an_interface(&self, random: &mut Random) -> Arc<str> {
+        let ports = self.storm.cluster.machines.get(self.machine).map(|member| member.interfaces.as_slice());
+        let ports = ports.unwrap_or_default();
+        ports.get(random.index(ports.len().max(1))).map_or_else(|| "eth0".into(), |port| port.name.clone())
+    }
+
+    fn an_address(&self, random: &mut Random) -> IpAddr {
+        let hosts = self.storm.cluster.machines.iter().map(|member| &member.host);
+        let all: Vec<IpAddr> = hosts.flat_map(|host| &host.instances).flat_map(addresses).collect();
+        all.get(random.index(all.len())).copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    fn base(&self) -> Box<Host> {
+        let member = self.storm.cluster.machines.get(self.machine);
+        Box::new(member.map(|member| member.host.clone()).unwrap_or_default())
+    }
+
+    /// The configuration with something about it changed that its peers need not know.
+    fn changed(&self, random: &mut Random) -> Host {
+        let mut host = *self.base();
+        let at = random.index(host.instances.len());
+        let Some(instance) = host.instances.get_mut(at) else { return host };
+        let is_tracking = !instance.track_interfaces.is_empty();
+        match random.below(6) {
+            0 if is_tracking => instance.track_interfaces.clear(),
+            0 => instance.settings.priority = priority(random),
+            1 => instance.settings.preempt ^= true,
+            2 => instance.addresses.push(virtual_address(instance.settings.family, 0, 200)),
+            3 if instance.addresses.len() > 1 => instance.addresses.truncate(1),
+            3 => instance.settings.announce.refresh = Duration::from_secs(2),
+            4 => instance.excluded.clear(),
+            _ => {
+                host.instances.remove(at);
+            }
+        }
+        host
+    }
+}
