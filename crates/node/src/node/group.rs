@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use model::SyncGroup;
 use timeline::Instant;
 use vrrp::{Role, Transition};
+use wire::Priority;
 
 /// A group at run time.
 #[derive(Debug)]
@@ -115,9 +116,14 @@ impl Node {
         core::mem::replace(&mut group.share, share) != group.share
     }
 
-    /// Whether a member whose timer has run out may take over: if no other one objects.
+    /// Whether a member whose timer has run out may take over: if no other one objects, or if its leader resigned.
+    /// Then the leader's group did, though not every member of it may have been able to say so.
     pub(super) fn may_lead(&self, now: Instant, id: RouterId) -> bool {
-        let group = self.slots.get(&id).and_then(|slot| self.groups.get(slot.group?));
+        let Some(slot) = self.slots.get(&id) else { return true };
+        if slot.router.leader().is_some_and(|leader| leader.priority == Priority::LEAVING) {
+            return true;
+        }
+        let group = slot.group.and_then(|at| self.groups.get(at));
         let others = group.into_iter().flat_map(|group| &group.members).filter(|other| **other != id);
         !others.filter_map(|other| self.slots.get(other)).any(|slot| slot.objects(now))
     }

@@ -102,7 +102,10 @@ impl Trackers {
             old.iter().for_each(|old| self.forget(old.due_at(), Due::Link(name.clone())));
             self.links.insert(name, Damped::new(delay.clone(), old.and_then(Damped::counted)));
         }
-        before.into_iter().for_each(|(name, old)| self.forget(old.due_at(), Due::Link(name)));
+        for (name, old) in before {
+            self.forget(old.due_at(), Due::Link(name.clone()));
+            self.news.insert(Key::Link(name));
+        }
     }
 
     fn configure_scripts(&mut self, now: Instant, host: &Host, effects: &mut Vec<Effect>) {

@@ -8,8 +8,8 @@ use node::Node;
 use node::compat;
 use node::event::{Event, Standing};
 use node::io::{
-    Act, Actor, Address, Datagram, Effect, Errno, Fact, Frame, Hold, Input, InterfaceIndex, Link, Order,
-    Outcome, Placed, RouterId, Settled, Transmit,
+    Act, Actor, Address, Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Hold, Input, InterfaceIndex,
+    Kill, Link, Order, Outcome, Placed, RouterId, Run, RunId, Settled, Transmit,
 };
 use node::status::{AddressState, InstanceStatus};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -52,6 +52,37 @@ pub(crate) struct Machine {
     outcomes: Vec<Outcome>,
     orders: Vec<Input<'static>>,
     was_active: BTreeSet<(Arc<str>, u8)>,
+    /// What scripts do when they are run.
+    pub(crate) programs: Programs,
+    running: BTreeMap<RunId, Running>,
+}
+
+/// What a program does when it is run.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    /// How it ends.
+    pub(crate) ending: Ending,
+    /// After so long; `None`: never.
+    pub(crate) after: Option<Duration>,
+    /// SIGTERM ends it.
+    pub(crate) obeys: bool,
+    /// SIGKILL ends it.
+    pub(crate) mortal: bool,
+}
+
+impl Programs {
+    /// They end at once, like this.
+    pub(crate) const fn ending(ending: Ending) -> Self {
+        Self { ending, after: Some(Duration::ZERO), obeys: true, mortal: true }
+    }
+}
+
+/// A program that runs.
+struct Running {
+    ending: Ending,
+    ends_at: Option<Instant>,
+    obeys: bool,
+    mortal: bool,
 }
 
 /// A frame in a socket.
@@ -140,6 +171,7 @@ impl World {
         machine.kernel.addresses.iter_mut().for_each(|kept| kept.ours = false);
         (machine.frames, machine.outcomes, machine.orders) = (Vec::new(), Vec::new(), Vec::new());
         machine.late.clear();
+        machine.running.clear();
         machine.facts = VecDeque::from([machine.kernel.everything()]);
         self.configure(n, host);
     }
@@ -301,6 +333,8 @@ impl Machine {
             outcomes: Vec::new(),
             orders: Vec::new(),
             was_active: BTreeSet::new(),
+            programs: Programs::ending(Ending::Exited(0)),
+            running: BTreeMap::new(),
         }
     }
 
@@ -386,13 +420,50 @@ impl Machine {
     pub(crate) fn wants_turn(&self, now: Instant) -> bool {
         let waiting =
             self.facts.len() + self.frames.len() + self.outcomes.len() + self.orders.len() + self.late.len();
-        !self.frozen && (waiting > 0 || self.node.deadline().is_some_and(|at| at <= now))
+        let due = [self.node.deadline(), self.next_end()].into_iter().flatten().any(|at| at <= now);
+        !self.frozen && (waiting > 0 || due)
     }
 
     fn next(&self) -> Option<Instant> {
         let queue = self.kernel.queue.front().map(|(at, _)| *at);
         let deadline = self.node.deadline();
-        if self.frozen { None } else { [queue, deadline].into_iter().flatten().min() }
+        if self.frozen { None } else { [queue, deadline, self.next_end()].into_iter().flatten().min() }
+    }
+
+    /// When the next program ends.
+    fn next_end(&self) -> Option<Instant> {
+        self.running.values().filter_map(|run| run.ends_at).min()
+    }
+
+    /// The runs that were begun, and when.
+    pub(crate) fn runs(&self) -> Vec<(Instant, Run)> {
+        let runs = self.log.iter().filter_map(|(at, effect)| match effect {
+            Effect::Run(run) => Some((*at, run.clone())),
+            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) => None,
+        });
+        runs.collect()
+    }
+
+    /// The signals that were sent to runs: when, and whether SIGKILL.
+    pub(crate) fn kills(&self) -> Vec<(Instant, Kill)> {
+        let kills = self.log.iter().filter_map(|(at, effect)| match effect {
+            Effect::Kill(kill) => Some((*at, *kill)),
+            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) => None,
+        });
+        kills.collect()
+    }
+
+    fn start_program(&mut self, now: Instant, id: RunId) {
+        let Programs { ending, after, obeys, mortal } = self.programs.clone();
+        let ends_at = after.map(|after| now + after);
+        self.running.insert(id, Running { ending, ends_at, obeys, mortal });
+    }
+
+    fn signal(&mut self, now: Instant, kill: Kill) {
+        let Some(run) = self.running.get_mut(&kill.id) else { return };
+        if if kill.hard { run.mortal } else { run.obeys } {
+            (run.ending, run.ends_at) = (Ending::Signalled(if kill.hard { 9 } else { 15 }), Some(now));
+        }
     }
 
     /// One turn, in the order that the seam demands; gives what went onto the network.
@@ -414,6 +485,16 @@ impl Machine {
         }
         for outcome in self.outcomes.drain(..) {
             self.node.handle(now, Input::Outcome(outcome), &mut effects);
+        }
+        let ended: Vec<RunId> = self
+            .running
+            .iter()
+            .filter(|(_, run)| run.ends_at.is_some_and(|at| at <= now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ended {
+            let how = self.running.remove(&id).unwrap().ending;
+            self.node.handle(now, Input::Ended(Ended { id, how }), &mut effects);
         }
         for order in self.orders.drain(..) {
             self.node.handle(now, order, &mut effects);
@@ -442,7 +523,9 @@ impl Machine {
                     self.log.extend(more.into_iter().map(|effect| (now, effect)));
                 }
                 Effect::Hold(hold) => self.kernel.ask(now, hold.clone()),
-                Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => {}
+                Effect::Run(run) => self.start_program(now, run.id),
+                Effect::Kill(kill) => self.signal(now, *kill),
+                Effect::Report(_) => {}
             }
         }
         sent
