@@ -351,13 +351,9 @@ impl Machine {
         if !is_due || is_blocked {
             return None;
         }
-        let reads = daemon.orders.iter().any(|order| matches!(order, Input::Configure(_)));
         let first = !core::mem::replace(&mut daemon.ran, true);
         let mut turn = Turn { first, local, deaf: daemon.deaf, ..Turn::default() };
-        let mut effects = daemon.hear_all(local, self.clock, &mut turn.heard);
-        if reads {
-            daemon.facts.extend(self.programs.facts(daemon.node.host()));
-        }
+        let mut effects = daemon.hear_all(local, self.clock, &self.programs, &mut turn.heard);
         let mut at = 0;
         while let Some(effect) = effects.get(at).cloned() {
             at += 1;
@@ -456,6 +452,7 @@ impl Daemon {
         &mut self,
         local: Instant,
         clock: Clock,
+        programs: &Programs,
         heard: &mut Vec<(Instant, Transmit)>,
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -488,7 +485,13 @@ impl Daemon {
             self.node.handle(local, Input::Ended(ended), &mut effects);
         }
         for order in self.orders.drain(..) {
+            let is_reading = matches!(order, Input::Configure(_));
             self.node.handle(local, order, &mut effects);
+            if is_reading {
+                for fact in programs.facts(self.node.host()) {
+                    self.node.handle(local, Input::Fact(fact), &mut effects);
+                }
+            }
         }
         self.node.handle(local, Input::Elapsed, &mut effects);
         if is_news {

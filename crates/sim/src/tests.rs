@@ -3,14 +3,19 @@
 use crate::cluster::Cluster;
 use crate::lan::Path;
 use crate::plan::instance;
+use crate::programs::Course;
 use crate::scene::{Record, Scene, Step, play};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Host, Secret, Transport, VirtualAddress};
+use model::{
+    Authentication, Command, File, Host, ParameterMatch, Process, Script, Secret, Tracked, Transport,
+};
+use model::{VirtualAddress, Weight};
 use node::event::Standing;
+use node::io::{Ending, Reason};
 use timeline::{Duration, Instant};
 use vrrp::{Peer, Settings};
 use wire::{Family, Priority, Version, Vrid};
@@ -330,4 +335,69 @@ fn healing_undoes_everything() {
     ];
     let record = of(pair(), steps);
     assert_eq!([20, 40].map(|at| holders(&record, at)), [vec![], vec![0]]);
+}
+
+fn checked(priority: u8, weight: i16) -> Host {
+    let mut host = host(priority);
+    let weight = Weight { value: weight, reverse: false };
+    host.scripts.push(Script {
+        name: "check".into(),
+        command: Command::Run { path: "/bin/check".into(), arguments: vec![] },
+        account: None,
+        interval: secs(1),
+        timeout: None,
+        rise: 1,
+        fall: 1,
+        weight,
+        starts_failed: false,
+    });
+    host.instances[0].tracking.scripts.push(Tracked { name: "check".into(), weight });
+    host
+}
+
+#[test]
+fn a_check_that_fails_hangs_or_cannot_be_run_moves_the_address_until_it_is_well_again() {
+    let ends = |how| Course::Ends { after: Duration::from_millis(20), how };
+    let missing = Ending::NotRun(Reason::Missing("/bin/check".into()));
+    let courses = [
+        Course::FAILS,
+        ends(Ending::Signalled(11)),
+        ends(missing),
+        Course::Hangs { is_deaf: false },
+        Course::Hangs { is_deaf: true },
+    ];
+    for (course, weight) in courses.iter().flat_map(|course| [(course, 0), (course, -80)]) {
+        let check = |at, course| (at, Step::Check { machine: 0, script: "check".into(), course });
+        let hosts = vec![checked(150, weight), checked(100, weight)];
+        let record = of(hosts, vec![check(10, course.clone()), check(30, Course::GOOD)]);
+        let held = [9, 29, 45].map(|at| holders(&record, at));
+        assert_eq!(held, [vec![0], vec![1], vec![0]], "{course:?} {weight}\n{}", record.trace.story());
+    }
+}
+
+#[test]
+fn a_file_and_processes_say_how_well_a_machine_is() {
+    let mut first = host(150);
+    let weight = |value| Weight { value, reverse: false };
+    first.files.push(File { name: "load".into(), path: "/load".into(), weight: weight(1), initial: None });
+    first.instances[0].tracking.files.push(Tracked { name: "load".into(), weight: weight(1) });
+    first.processes.push(Process {
+        name: "nginx".into(),
+        path: "nginx".into(),
+        parameters: vec![],
+        parameter_match: ParameterMatch::Exact,
+        full_command: false,
+        weight: weight(0),
+        fewest: 1,
+        most: None,
+        end_delay: Duration::ZERO,
+        begin_delay: Duration::ZERO,
+    });
+    first.instances[0].tracking.processes.push(Tracked { name: "nginx".into(), weight: weight(0) });
+    let file = |at, value| (at, Step::File { machine: 0, file: "load".into(), value });
+    let nginx = |at, count| (at, Step::Processes { machine: 0, process: "nginx".into(), count: Ok(count) });
+    let steps = vec![file(10, Ok(-80)), file(20, Ok(0)), nginx(30, 0), nginx(40, 3)];
+    let record = of(vec![first, host(100)], steps);
+    let held = [9, 19, 29, 39, 50].map(|at| holders(&record, at));
+    assert_eq!(held, [vec![0], vec![1], vec![0], vec![1], vec![0]], "{}", record.trace.story());
 }

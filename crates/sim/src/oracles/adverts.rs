@@ -11,6 +11,7 @@ use alloc::string::String;
 use core::net::IpAddr;
 use node::event::{Fault, Standing};
 use timeline::Duration;
+use vrrp::Why;
 
 /// What a machine that is well may need for a turn.
 pub(crate) const BUDGET: Duration = Duration::from_millis(1);
@@ -65,7 +66,9 @@ fn wrong(account: &Account) -> Option<String> {
         return Some("it left without a word".into());
     }
     for (destination, (adverts, farewells)) in sent {
-        if farewells < spoken || farewells > left.clone().count() {
+        // Whoever leaves because its group does says so.
+        let with_group = account.moves.iter().filter(|step| is_active(step.from) && step.why == Why::Group);
+        if farewells < spoken || farewells > left.clone().count() + with_group.count() {
             return Some(format!("it resigned {spoken} times and told {destination} {farewells} times"));
         }
         if let Some(said) = &account.said

@@ -165,7 +165,10 @@ impl Naive {
             Self::Backup { due, interval, hold, excused } => {
                 *excused = false;
                 if advert.priority < rules.priority && rules.preempts() {
+                    // It may hold back already: since when is not known.
+                    let is_unknown = due.is_none() && hold.is_none();
                     if rules.preempt_delay.is_zero()
+                        || is_unknown
                         || advert.at >= *hold.get_or_insert(advert.at + rules.preempt_delay)
                     {
                         return;

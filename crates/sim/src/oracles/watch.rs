@@ -154,10 +154,15 @@ fn account(
     });
     let is_outside = |standing| matches!(standing, Standing::Initialize | Standing::Fault);
     let is_outward = moves.iter().any(|step| is_outside(step.from) || is_outside(step.to));
-    let altered = before.instance != after.instance;
+    // What only decides its priority is told as such.
+    let tracking = after.instance.tracking.clone();
+    let altered = Instance { tracking, ..before.instance.clone() } != after.instance;
     // What was in force in between is not known any more.
     let is_configured = |effect: &&Effect| matches!(effect, Effect::Report(Event::Configured { .. }));
-    let hasty = turn.effects.iter().filter(is_configured).count() > 1;
+    // What a group makes its members do is none of the protocol's.
+    let is_grouped =
+        machine.in_force().is_some_and(|host| host.groups.iter().any(|group| group.members.contains(&name)));
+    let hasty = is_grouped || turn.effects.iter().filter(is_configured).count() > 1;
     let mut said = Said::default();
     let local = turn.local;
     let said = if is_outward {
@@ -178,8 +183,7 @@ fn account(
         }
         let is_told = told || altered || hasty;
         let is_known = naive.is_known() && !hasty;
-        let is_watching = matches!(naive, Naive::Backup { .. });
-        if !is_told || is_watching && !hasty {
+        if !hasty {
             naive.elapse(&after.rules, local, &mut said);
         }
         // The order of things is not known, or the change itself moves it.

@@ -46,6 +46,7 @@ pub(super) fn any(random: &mut Random) -> Cluster {
             }
         }
     }
+    super::tracked::add(random, &mut members);
     Cluster { machines: members }
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod storm;
+mod tracked;
 
 #[cfg(test)]
 pub(crate) use self::cluster::instance;
@@ -60,7 +61,9 @@ impl Plan {
             matches!(step, Step::Refuse { .. } | Step::Steal { .. } | Step::Unseen { .. })
         };
         // Down and skew, the delay before preemption, adverts until everybody knows.
-        let settle = Duration::from_secs(10);
+        let is_tracking = |host: &Host| !(host.scripts.is_empty() && host.processes.is_empty());
+        let checks = if self.hosts.iter().any(is_tracking) { 10 } else { 0 };
+        let settle = Duration::from_secs(10 + checks);
         // After a refusal or a fight an instance waits for up to 40 s before it tries once more.
         if self.steps.iter().any(fought) { settle + Duration::from_secs(45) } else { settle }
     }
@@ -111,7 +114,7 @@ mod tests {
             "Path",
         ];
         for kind in kinds {
-            assert!(seen.get(kind).is_some_and(|count| *count > 30), "{kind} in {seen:?}");
+            assert!(seen.get(kind).is_some_and(|count| *count > 20), "{kind} in {seen:?}");
         }
     }
 

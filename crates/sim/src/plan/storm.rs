@@ -2,15 +2,18 @@
 
 use super::addresses;
 use super::cluster::{priority, virtual_address};
+use super::tracked::{FILE, PROCESS, SCRIPT};
 use crate::cluster::Cluster;
 use crate::lan::Path;
+use crate::programs::Course;
 use crate::random::Random;
 use crate::scene::Step;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
-use model::Host;
+use model::{Host, Tracking};
+use node::io::{Ending, Errno, Reason, Unread};
 use timeline::{Duration, Instant};
 
 /// When the first thing of the storm may happen, and when the last one begins.
@@ -61,6 +64,12 @@ impl<'a, 'b> Trouble<'a, 'b> {
     }
 
     fn happen(mut self, random: &mut Random) {
+        let tracks = self.base();
+        let is_tracking =
+            !(tracks.scripts.is_empty() && tracks.files.is_empty() && tracks.processes.is_empty());
+        if is_tracking && random.permille(300) {
+            return self.of_program(random, &tracks);
+        }
         match random.below(8) {
             0 | 1 => self.of_daemon(random),
             2 => self.of_machine(random),
@@ -205,6 +214,43 @@ impl<'a, 'b> Trouble<'a, 'b> {
         }
     }
 
+    /// What is tracked fails, and comes back.
+    fn of_program(&mut self, random: &mut Random, host: &Host) {
+        let machine = self.machine;
+        match random.below(3) {
+            0 if !host.files.is_empty() => {
+                let file = |value| Step::File { machine, file: FILE.into(), value };
+                let values = [Ok(-200), Ok(-30), Ok(100_000), Err(Unread::Absent), Err(Unread::Garbage)];
+                self.first(file(values[random.index(values.len())]));
+                self.then(file(Ok(0)));
+            }
+            1 if !host.processes.is_empty() => {
+                let processes = |count| Step::Processes { machine, process: PROCESS.into(), count };
+                self.first(processes(if random.permille(900) { Ok(0) } else { Err(Errno(1)) }));
+                self.then(processes(Ok(2)));
+            }
+            _ => {
+                let after = random.millis(1, 3_000);
+                let courses = [
+                    Course::FAILS,
+                    Course::FAILS,
+                    Course::Ends { after, how: Ending::Exited(1) },
+                    Course::Ends { after, how: Ending::Signalled(11) },
+                    Course::Ends {
+                        after: Duration::ZERO,
+                        how: Ending::NotRun(Reason::Missing("/bin/check".into())),
+                    },
+                    Course::Hangs { is_deaf: false },
+                    Course::Hangs { is_deaf: true },
+                ];
+                let check = |course| Step::Check { machine, script: SCRIPT.into(), course };
+                let course = courses.get(random.index(courses.len())).cloned();
+                self.first(check(course.unwrap_or(Course::FAILS)));
+                self.then(check(Course::GOOD));
+            }
+        }
+    }
+
     /// What one machine sends to another goes astray.
     fn of_path(&mut self, random: &mut Random) {
         let path = match random.below(4) {
@@ -270,19 +316,26 @@ impl<'a, 'b> Trouble<'a, 'b> {
     fn changed(&self, random: &mut Random) -> Host {
         let mut host = *self.base();
         let at = random.index(host.instances.len());
+        let is_grouped = !host.groups.is_empty();
         let Some(instance) = host.instances.get_mut(at) else { return host };
-        let is_tracking = !instance.track_interfaces.is_empty();
+        let is_tracking = !instance.track_interfaces.is_empty() || instance.tracking != Tracking::default();
         match random.below(6) {
-            0 if is_tracking => instance.track_interfaces.clear(),
+            0 if is_grouped => instance.settings.preempt ^= true,
+            0 if is_tracking => {
+                instance.track_interfaces.clear();
+                instance.tracking = Tracking::default();
+            }
             0 => instance.settings.priority = priority(random),
             1 => instance.settings.preempt ^= true,
             2 => instance.addresses.push(virtual_address(instance.settings.family, 0, 200)),
             3 if instance.addresses.len() > 1 => instance.addresses.truncate(1),
             3 => instance.settings.announce.refresh = Duration::from_secs(2),
             4 => instance.excluded.clear(),
-            _ => {
+            // An instance of a group cannot go alone.
+            _ if host.groups.is_empty() => {
                 host.instances.remove(at);
             }
+            _ => host.groups.clear(),
         }
         host
     }
