@@ -135,6 +135,12 @@ ids! {
     // Scripts, trackers, groups and notifications.
     Warning CommandCut "command-cut" "a command without its arguments";
     Warning CommandEmpty "command-empty" "a command of no words";
+    Warning ScriptMissing "script-missing" "a script that does not exist";
+    Warning ScriptNotExecutable "script-not-executable" "a script that its user may not run";
+    Warning ScriptInterpreter "script-interpreter" "a script that nothing here can run";
+    Warning ScriptUnsafe "script-unsafe" "a script of root that others may change";
+    Warning ScriptUser "script-user" "a script of a user that cannot be had";
+    Warning ScriptBare "script-bare" "a script that does not say what runs it";
     Note CommandShell "command-shell" "a command for a shell that nobody starts";
     Warning CommandUser "command-user" "an argument in the place of a user";
     Warning NotifyTwice "notify-twice" "two programs for one event";

@@ -5,7 +5,7 @@
 //! right (it may use keywords that are not built yet). A `text` block holds the findings of the one before. Words behind `keepalived` say more:
 //! `file=NAME` is a file for includes (`executable`: a refused one), `escaped` resolves `\xHH` and
 //! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64` are those of the host, `for=VERSION` is a file
-//! for that keepalived, `missing` is a main file that is not there, `chain=N` adds files `a1.conf` to `aN.conf`
+//! for that keepalived, `program=SCRIPT:KIND:...` is what is wrong with a program of the host, `missing` is a main file that is not there, `chain=N` adds files `a1.conf` to `aN.conf`
 //! that include each other. Fences with `node=NAME` are the files `NAME.conf` of several nodes that are
 //! compared: those up to a name that was there already are one example.
 //! With `BLESS=1` in the environment the `text` blocks are rewritten.
@@ -13,7 +13,8 @@
 
 use config::pair::{Comparison, Node, compare};
 use config::{
-    Diagnostic, Found, Id, IncludeRequest, Interface, Loaded, Outcome, Refusal, Sources, Surroundings, load,
+    Diagnostic, Found, Id, IncludeRequest, Interface, Loaded, Outcome, ProgramFlaw, Refusal, Sources,
+    Surroundings, load,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,6 +78,27 @@ fn interface(text: &str) -> (String, Interface) {
     (name.to_string(), Interface { addresses })
 }
 
+/// `NAME:KIND` with what is said of it, `:` between them.
+fn program(text: &str) -> (String, ProgramFlaw) {
+    let words: Vec<&str> = text.split(':').collect();
+    let word = |at: usize| words[at].to_string();
+    let mode = || u32::from_str_radix(words[3], 8).unwrap();
+    let flaw = match words[1] {
+        "missing" => ProgramFlaw::Missing(word(2)),
+        "directory" => ProgramFlaw::NotAFile(word(2)),
+        "forbidden" => ProgramFlaw::Forbidden { path: word(2), mode: mode(), user: word(4) },
+        "interpreter" => {
+            ProgramFlaw::Interpreter { path: word(2), interpreter: words.get(3).map(|word| word.to_string()) }
+        }
+        "unsafe" => ProgramFlaw::Unsafe { path: word(2), mode: mode(), owner: words[4].parse().unwrap() },
+        "account" => ProgramFlaw::NoAccount(word(2)),
+        "switch" => ProgramFlaw::NoSwitch(word(2)),
+        "bare" => ProgramFlaw::Bare(word(2)),
+        other => panic!("{other}"),
+    };
+    (words[0].to_string(), flaw)
+}
+
 fn run(main: &Fence, files: &BTreeMap<String, Fence>, mut sources: Sources) -> (Sources, Outcome) {
     let words: Vec<&str> = main.info.split(' ').collect();
     let node = words.iter().find_map(|w| w.strip_prefix("node="));
@@ -85,6 +107,10 @@ fn run(main: &Fence, files: &BTreeMap<String, Fence>, mut sources: Sources) -> (
     let mut surroundings = Surroundings { host_name, ..Surroundings::default() };
     if let Some(list) = words.iter().find_map(|w| w.strip_prefix("interfaces=")) {
         surroundings.interfaces = Some(list.split(',').map(interface).collect());
+    }
+    for word in words.iter().filter_map(|w| w.strip_prefix("program=")) {
+        let (name, flaw) = program(word);
+        surroundings.programs.insert(name, flaw);
     }
     if let Some(release) = words.iter().find_map(|w| w.strip_prefix("for=")) {
         surroundings.keepalived = Some(config::table::Release::of(release).unwrap());

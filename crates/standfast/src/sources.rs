@@ -1,10 +1,11 @@
 //! Reads configuration files for `config`, which only sees their bytes: the main file, and whatever its
 //! includes ask for.
 
+use crate::check::here;
 use crate::report::{Reporter, Tally, counted};
 use config::{
-    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Places, Refusal, Severity, Sources,
-    Surroundings, load, pair,
+    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Outcome, Places, Refusal, Severity,
+    Sources, Surroundings, load, pair,
 };
 use node::event::Level;
 use std::collections::BTreeMap;
@@ -170,6 +171,30 @@ fn complete(
             true
         }
     };
+    let mut outcome = settled(&mut files, surroundings);
+    // For this machine: only now it is known which programs there are to look at.
+    let host =
+        outcome.host.as_ref().or(outcome.partial.as_deref()).filter(|_| surroundings.interfaces.is_some());
+    let programs = host.map(here::programs).unwrap_or_default();
+    if !programs.is_empty() {
+        outcome = settled(&mut files, &Surroundings { programs, ..surroundings.clone() });
+    }
+    let (diagnostics, sources) = (outcome.diagnostics, files.sources);
+    if absent {
+        return Read::Absent { diagnostics, sources };
+    }
+    Read::Done {
+        host: outcome.host,
+        partial: outcome.partial,
+        places: outcome.places,
+        diagnostics,
+        omitted: outcome.omitted,
+        sources,
+    }
+}
+
+/// Reads with everything that is included.
+fn settled(files: &mut Files, surroundings: &Surroundings) -> Outcome {
     // Each round answers at least one request that was open, and their number is limited by `config`.
     loop {
         match load(&files.sources, surroundings) {
@@ -179,21 +204,7 @@ fn complete(
                     files.sources.resolve(request, found);
                 }
             }
-            Loaded::Done(outcome) => {
-                let (diagnostics, sources) = (outcome.diagnostics, files.sources);
-                return if absent {
-                    Read::Absent { diagnostics, sources }
-                } else {
-                    Read::Done {
-                        host: outcome.host,
-                        partial: outcome.partial,
-                        places: outcome.places,
-                        diagnostics,
-                        omitted: outcome.omitted,
-                        sources,
-                    }
-                };
-            }
+            Loaded::Done(outcome) => return outcome,
         }
     }
 }

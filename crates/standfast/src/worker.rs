@@ -119,6 +119,7 @@ fn surroundings(invocation: &Invocation) -> config::Surroundings {
         host_name: host_name(),
         config_id: Some(invocation.id()),
         interfaces: here::interfaces().ok(),
+        programs: std::collections::BTreeMap::new(),
         keepalived: None,
         environment: crate::sources::environment(),
     }

@@ -1,6 +1,7 @@
 //! Scripts that notice too late, or not at all.
 
 use super::Advice;
+use crate::ProgramFlaw;
 use crate::diagnostic::Findings;
 use crate::lower::ScriptPlaces;
 use crate::registry::Id;
@@ -17,6 +18,9 @@ impl Advice<'_> {
         for (script, places) in self.host.scripts.iter().zip(self.scripts) {
             timeout(script, places, findings);
             notices(script, places, findings);
+            if let Some(flaw) = self.surroundings.programs.get(&*script.name) {
+                program(flaw, places, self.host.script_settings.security, findings);
+            }
         }
     }
 }
@@ -54,6 +58,67 @@ fn notices(script: &Script, places: &ScriptPlaces, findings: &mut Findings) {
             script.fall
         ))
         .help("both times are given in seconds")
+    });
+}
+
+/// What is wrong with the program on this machine.
+fn program(flaw: &ProgramFlaw, places: &ScriptPlaces, security: bool, findings: &mut Findings) {
+    let command = places.command.unwrap_or(places.name);
+    let user = places.user.unwrap_or(command);
+    let unknown = "it cannot say anything: who tracks it has priority 1";
+    let mode = |mode: u32| format!("{:04o}", mode & 0o7777);
+    let (id, span, text, help) = match flaw {
+        ProgramFlaw::Missing(path) => {
+            (Id::ScriptMissing, command, format!("`{path}` does not exist: {unknown}"), String::new())
+        }
+        ProgramFlaw::NotAFile(path) => {
+            let text = format!("`{path}` is no file that can be run: {unknown}");
+            (Id::ScriptNotExecutable, command, text, String::new())
+        }
+        ProgramFlaw::Forbidden { path, mode: bits, user } => {
+            let text = format!("user {user} may not run `{path}` (mode {}): {unknown}", mode(*bits));
+            (Id::ScriptNotExecutable, command, text, format!("chmod a+x {path}"))
+        }
+        ProgramFlaw::Interpreter { path, interpreter: Some(interpreter) } => {
+            let text = format!("`{interpreter}`, which `{path}` names, cannot be run: {unknown}");
+            let help = if interpreter.ends_with("\\r") {
+                format!("its lines end as Windows has it: sed -i 's/\\r$//' {path}")
+            } else {
+                "mend its first line".into()
+            };
+            (Id::ScriptInterpreter, command, text, help)
+        }
+        ProgramFlaw::Interpreter { path, interpreter: None } => {
+            let text = format!("`{path}` is no program of this machine: {unknown}");
+            (Id::ScriptInterpreter, command, text, String::new())
+        }
+        ProgramFlaw::Unsafe { path, mode: bits, owner } => {
+            let so = if security {
+                "enable_script_security forbids to run it, so who tracks it has priority 1"
+            } else {
+                "whoever they are can do anything here"
+            };
+            let who = format!("(owner {owner}, mode {})", mode(*bits));
+            let text = format!("root runs it, and others may change `{path}` {who}: {so}");
+            let help = format!("chown root:root {path}; chmod go-w {path}");
+            (Id::ScriptUnsafe, command, text, help)
+        }
+        ProgramFlaw::NoAccount(name) => {
+            let text = format!("there is no user or group `{name}`: {unknown}");
+            (Id::ScriptUser, user, text, String::new())
+        }
+        ProgramFlaw::NoSwitch(name) => {
+            let text = format!("only root can run a script as another user (`{name}`): {unknown}");
+            (Id::ScriptUser, user, text, String::new())
+        }
+        ProgramFlaw::Bare(path) => {
+            let text = format!("`{path}` has no `#!` line: it is run by /bin/sh");
+            (Id::ScriptBare, command, text, "write `#!/bin/sh` as its first line".into())
+        }
+    };
+    findings.add(id, span, |d| {
+        let d = d.say(text);
+        if help.is_empty() { d } else { d.help(help) }
     });
 }
 

@@ -117,6 +117,8 @@ pub(super) enum What {
 pub(crate) struct ScriptPlaces {
     /// Its name.
     pub(crate) name: Span,
+    pub(crate) command: Option<Span>,
+    pub(crate) user: Option<Span>,
     pub(crate) interval: Option<Span>,
     pub(crate) timeout: Option<Span>,
     pub(crate) fall: Option<Span>,
@@ -205,7 +207,8 @@ impl Lower<'_> {
 
     fn script(&mut self, block: At<'_, '_>, name: &Arc<str>, span: Span) -> (Option<What>, Weight) {
         let mut command = None;
-        let mut places = ScriptPlaces { name: span, interval: None, timeout: None, fall: None };
+        let mut places =
+            ScriptPlaces { name: span, command: None, user: None, interval: None, timeout: None, fall: None };
         let mut script = Script {
             name: name.clone(),
             command: model::Command::Readable { path: String::new() },
@@ -222,6 +225,8 @@ impl Lower<'_> {
             let Some(keyword) = at.node.keyword else { continue };
             self.given(&mut given, at);
             match keyword.name {
+                "script" => places.command = Some(at.node.span),
+                "user" => places.user = Some(at.node.span),
                 "interval" => places.interval = Some(at.node.span),
                 "timeout" => places.timeout = Some(at.node.span),
                 "fall" => places.fall = Some(at.node.span),

@@ -1,8 +1,11 @@
 //! What is known of this machine when a configuration is checked for it.
 
 use crate::daemon::host_name;
-use config::{Interface, Surroundings};
+use config::{Interface, ProgramFlaw, Surroundings};
 use linux::netlink::Netlink;
+use linux::script::{Accounts, path};
+use model::{Command, Host};
+use node::io::Reason;
 use std::collections::BTreeMap;
 
 /// This machine: its name, and its interfaces if they count and can be listed.
@@ -12,6 +15,7 @@ pub fn surroundings(config_id: Option<String>, with_interfaces: bool) -> Surroun
         host_name: host_name(),
         config_id,
         interfaces: with_interfaces.then(interfaces).and_then(Result::ok),
+        programs: BTreeMap::new(),
         keepalived: None,
         environment: crate::sources::environment(),
     }
@@ -33,9 +37,75 @@ pub fn interfaces() -> linux::error::Result<BTreeMap<String, Interface>> {
     Ok(links.iter().map(|link| (link.name.to_string(), interface(link.index))).collect())
 }
 
+/// What is wrong with the programs of a host's scripts, by the script's name. They are looked at as their users
+/// would run them, and none is run.
+#[must_use]
+pub fn programs(host: &Host) -> BTreeMap<String, ProgramFlaw> {
+    let mut accounts = Accounts::default();
+    let mut flaw = |script: &model::Script| {
+        let account = script.account.as_ref().or(host.script_settings.account.as_ref());
+        let user = account.map(|account| &*account.user);
+        let group = account.and_then(|account| account.group.as_deref());
+        let who = match accounts.resolve(user, group) {
+            Ok(who) if who.is_own() || rustix::process::geteuid().is_root() => who,
+            Ok(who) => return Some(ProgramFlaw::NoSwitch(who.name)),
+            Err(reason) => return said(reason),
+        };
+        let Command::Run { path: command, .. } = &script.command else { return None };
+        match path::examine(command, &who) {
+            Err(reason) => said(reason),
+            Ok(found) => match found.unsafety {
+                Some(reason) => said(reason),
+                None => found.needs_shell.then(|| ProgramFlaw::Bare(found.file.display().to_string())),
+            },
+        }
+    };
+    host.scripts.iter().filter_map(|script| Some((script.name.to_string(), flaw(script)?))).collect()
+}
+
+/// A reason as the configuration language knows it; what only a moment has (no memory, a file system that does
+/// not answer) says nothing about a file.
+fn said(reason: Reason) -> Option<ProgramFlaw> {
+    Some(match reason {
+        Reason::Missing(path) => ProgramFlaw::Missing(path),
+        Reason::NotAFile(path) => ProgramFlaw::NotAFile(path),
+        Reason::NotExecutable { path, mode, user } => ProgramFlaw::Forbidden { path, mode, user },
+        Reason::Interpreter { path, interpreter } => ProgramFlaw::Interpreter { path, interpreter },
+        Reason::Unsafe { path, mode, owner } => ProgramFlaw::Unsafe { path, mode, owner },
+        Reason::NoAccount(name) => ProgramFlaw::NoAccount(name),
+        Reason::Switch { user, .. } => ProgramFlaw::NoSwitch(user),
+        Reason::Unreadable { .. } | Reason::Refused(_) | Reason::NoRunner => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_looked_at_as_their_users_would_run_them() {
+        let text = |script: &str, user: &str| {
+            format!(
+                "vrrp_script chk {{\nscript \"{script}\"\nuser {user}\n}}\nvrrp_instance A {{\ninterface eth0\n\
+                 virtual_router_id 7\nvirtual_ipaddress {{\n10.0.0.3\n}}\ntrack_script {{\nchk\n}}\n}}\n"
+            )
+        };
+        let flaw = |script: &str, user: &str| {
+            let mut sources = config::Sources::new();
+            sources.add_root("f", text(script, user).into_bytes());
+            let config::Loaded::Done(outcome) = config::load(&sources, &Surroundings::default()) else {
+                panic!("nothing is included")
+            };
+            programs(&outcome.host.unwrap()).remove("chk")
+        };
+        assert_eq!(flaw("/bin/sh -c true", "root"), None);
+        assert_eq!(flaw("sh", "root"), None);
+        assert_eq!(flaw("</nonexistent/x", "root"), None);
+        assert_eq!(flaw("/nonexistent/a/b", "root"), Some(ProgramFlaw::Missing("/nonexistent".into())));
+        assert_eq!(flaw("/etc", "root"), Some(ProgramFlaw::NotAFile("/etc".into())));
+        let nobody = ProgramFlaw::NoAccount("no-such-user".into());
+        assert_eq!(flaw("/bin/sh", "no-such-user"), Some(nobody));
+    }
 
     #[test]
     fn the_loopback_interface_is_always_there() {
