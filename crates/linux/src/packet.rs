@@ -18,7 +18,7 @@ use crate::script::Runner;
 use crate::script::message::{Answer, Request};
 use crate::sockets::{Missing, Need, Speaker, Unjoined, Unsent};
 use crate::timer::Timer;
-use model::{Host, Tracking};
+use model::Host;
 use node::Node;
 use node::event::{Event, Level};
 use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Order, Outcome, Transmit};
@@ -595,12 +595,20 @@ fn flush(speaker: &mut Speaker, transmits: &mut Vec<Transmit>, unsent: &mut Vec<
     }
 }
 
-/// Leaves out what nothing here watches or runs: an instance must not wait for news that never come.
+/// Leaves out what nothing here watches: an instance must not wait for news that never come.
 fn drop_unwatched(host: &mut Host) {
     let Host { instances, groups, scripts, processes, files, bfd, link_delays, .. } = host;
-    instances.iter_mut().for_each(|instance| instance.tracking = Tracking::default());
+    for tracking in instances.iter_mut().map(|instance| &mut instance.tracking) {
+        tracking.processes.clear();
+        tracking.files.clear();
+        tracking.bfd.clear();
+    }
+    // Whose only user is a group is not run.
+    scripts.retain(|script| {
+        let mut tracked = instances.iter().flat_map(|instance| &instance.tracking.scripts);
+        tracked.any(|tracked| tracked.name == script.name)
+    });
     groups.clear();
-    scripts.clear();
     processes.clear();
     files.clear();
     bfd.clear();

@@ -134,7 +134,7 @@ impl Lower<'_> {
                 }
                 self.passed_over(at);
             }
-            name if self.telling(at, name, &mut globals.telling) => self.passed_over(at),
+            name if self.telling(at, name, &mut globals.telling) => self.unbuilt(keyword, at.node.span),
             name => match name.strip_prefix("vrrp_").filter(|name| name.starts_with("garp_")) {
                 Some(name) if self.announcing(at, name, &mut globals.announcing) => {}
                 _ => self.passed_over(at),

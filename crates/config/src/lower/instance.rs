@@ -148,7 +148,7 @@ impl Lower<'_> {
             match kind {
                 Some(kind) => {
                     self.track(at, kind, index, trackers, &mut draft.lines);
-                    self.passed_over(at);
+                    at.node.keyword.into_iter().for_each(|keyword| self.unbuilt(keyword, at.node.span));
                 }
                 None => self.instance_line(at, &mut draft),
             }

@@ -21,7 +21,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("vrf", Shape::Value, "IF", Value::Interface, "none", "", NotBuilt, "VRF for unicast instances without interface."),
     k("dont_track_primary", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Ignore link state of the own interface."),
     k("track_interface", Shape::Lines(Lines::Trackers), "{ IF [weight N [reverse]] }", Value::Block, "", "", Honoured, "Further interfaces to track.").but("weight -253..253 (254 read as 253)"),
-    k("track_script", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse|noreverse]] }", Value::Block, "", "", NotBuilt, "Scripts to track; script block must come first.").but("weight -253..253"),
+    k("track_script", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse|noreverse]] }", Value::Block, "", "", Honoured, "Scripts to track; script block must come first.").but("weight -253..253"),
     k("track_file", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "Files to track.").but("weight -254..254"),
     k("track_process", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "Processes to track.").but("weight -254..254"),
     k("track_bfd", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "BFD sessions to track.").but("weight -253..253"),

@@ -23,7 +23,7 @@ pub(super) const ROOT: &[Keyword] = &[
     k("garp_group", Shape::Block(Block::GarpGroup), "{ ... }", Value::Block, "", "", Honoured, "Shared spacing of gratuitous ARP/NA over interfaces."),
     k("linkbeat_interfaces", Shape::Lines(Lines::Names), "{ IF [MII|ETHTOOL|IOCTL] }", Value::Block, "", "", NotBuilt, "Interfaces whose link is polled."),
     k("vrrp_instance", Shape::Block(Block::VrrpInstance), "NAME { ... }", Value::Block, "", "", Honoured, "One virtual router.").but("unique name"),
-    k("vrrp_script", Shape::Block(Block::VrrpScript), "NAME { ... }", Value::Block, "", "", NotBuilt, "Check script for instances and groups.").but("not checked for duplicates (first one is found)"),
+    k("vrrp_script", Shape::Block(Block::VrrpScript), "NAME { ... }", Value::Block, "", "", Honoured, "Check script for instances and groups.").but("not checked for duplicates (first one is found)"),
     k("vrrp_track_process", Shape::Block(Block::VrrpTrackProcess), "NAME { ... }", Value::Block, "", "", NotBuilt, "Watch processes by name.").but("not checked for duplicates"),
     k("track_file", Shape::Block(Block::TrackFile), "NAME { ... }", Value::Block, "", "", NotBuilt, "Watch a number in a file.").but("not checked for duplicates; directory must exist and support inotify"),
     k("vrrp_track_file", Shape::Block(Block::VrrpTrackFile), "NAME { ... }", Value::Block, "", "", NotBuilt, "Watch a number in a file (deprecated name).").but("not checked for duplicates; directory must exist and support inotify"),

@@ -1,20 +1,20 @@
 //! Keywords of everything that can be tracked: scripts, processes, files, BFD sessions.
 
-use super::State::NotBuilt;
+use super::State::{Honoured, NotBuilt};
 use super::value::{int, msecs3, secs3, secs6, weight};
 use super::{Keyword, Shape, Value, k};
 
 /// `vrrp_script`.
 #[rustfmt::skip]
 pub(super) const VRRP_SCRIPT: &[Keyword] = &[
-    k("script", Shape::Value, "CMD", Value::Command, "required", "", NotBuilt, "Command to run.").lenient(),
-    k("interval", Shape::Value, "SECS", secs3("0.001..4294"), "1", "", NotBuilt, "Period between runs.").but("0 is read as 1; digits behind the point since 2.3.2"),
-    k("timeout", Shape::Value, "SECS", secs3("0.001..4294"), "unset = interval", "", NotBuilt, "Limit of one run; then killed.").but("0 is read as 1; digits behind the point since 2.3.2"),
-    k("weight", Shape::Words, "N [reverse]", weight("-253..253"), "0", "", NotBuilt, "Priority change; 0 = failure means FAULT."),
-    k("rise", Shape::Value, "N", int("1..2147483647"), "1", "", NotBuilt, "Successes needed to count as up."),
-    k("fall", Shape::Value, "N", int("1..2147483647"), "1", "", NotBuilt, "Failures needed to count as down."),
-    k("user", Shape::Words, "USER [GROUP | :GROUP]", Value::Account, "script_user", "", NotBuilt, "Account to run it as.").but("`:GROUP` for further groups since 2.4.4"),
-    k("init_fail", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Treat as failed before the first run (lost again by a later track_script reference)."),
+    k("script", Shape::Value, "CMD", Value::Command, "required", "", Honoured, "Command to run.").lenient(),
+    k("interval", Shape::Value, "SECS", secs3("0.001..4294"), "1", "", Honoured, "Period between runs.").but("0 is read as 1; digits behind the point since 2.3.2"),
+    k("timeout", Shape::Value, "SECS", secs3("0.001..4294"), "unset = interval", "", Honoured, "Limit of one run; then killed.").but("0 is read as 1; digits behind the point since 2.3.2"),
+    k("weight", Shape::Words, "N [reverse]", weight("-253..253"), "0", "", Honoured, "Priority change; 0 = failure means FAULT."),
+    k("rise", Shape::Value, "N", int("1..2147483647"), "1", "", Honoured, "Successes needed to count as up."),
+    k("fall", Shape::Value, "N", int("1..2147483647"), "1", "", Honoured, "Failures needed to count as down."),
+    k("user", Shape::Words, "USER [GROUP | :GROUP]", Value::Account, "script_user", "", Honoured, "Account to run it as.").but("`:GROUP` for further groups since 2.4.4"),
+    k("init_fail", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Treat as failed before the first run (lost again by a later track_script reference)."),
 ];
 
 /// `vrrp_track_process`.

@@ -88,12 +88,15 @@ fn finish(
     own_group: Option<u32>,
     group: Option<&str>,
 ) -> Result<Identity, Reason> {
-    let group = match (group, own_group) {
+    // `:GROUP` is one more besides the user's own.
+    let further = group.and_then(|group| group.strip_prefix(':'));
+    let group = match (group.filter(|_| further.is_none()), own_group) {
         (Some(group), _) => look_up_group(group)?,
         (None, Some(group)) => group,
         (None, None) => return Err(Reason::NoAccount(shown.to_owned())),
     };
-    let groups = name.map_or_else(|| vec![group], |name| account::groups_of(&name, group));
+    let mut groups = name.map_or_else(|| vec![group], |name| account::groups_of(&name, group));
+    groups.extend(further.map(look_up_group).transpose()?);
     Ok(Identity { name: shown.to_owned(), user, group, groups })
 }
 
@@ -154,6 +157,8 @@ mod tests {
         assert_eq!(resolve(Some("root"), Some("nosuchgroup")), missing("nosuchgroup"));
         // A number without an entry has no group of its own.
         assert_eq!(resolve(Some("4000000000"), None), missing("4000000000"));
+        let further = resolve(Some("nobody"), Some(":root")).unwrap();
+        assert_eq!((further.group, further.groups.contains(&0)), (nobody.group, true));
         assert_eq!(resolve(Some("4000000000"), Some("5")).unwrap().groups, [5]);
     }
 

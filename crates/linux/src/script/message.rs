@@ -196,8 +196,8 @@ impl Writer {
             }
             Reason::NoAccount(name) => self.byte(6).text(cut(name)),
             Reason::Switch { user, errno } => self.byte(7).text(cut(user)).signed(errno.0),
-            Reason::Refused(errno) => self.byte(9).signed(errno.0),
-            Reason::NoRunner => self.byte(10),
+            Reason::Refused(errno) => self.byte(8).signed(errno.0),
+            Reason::NoRunner => self.byte(9),
         }
     }
 }
@@ -258,8 +258,8 @@ impl Reader<'_> {
             5 => Reason::Unsafe { path: self.text()?, mode: self.small()?, owner: self.small()? },
             6 => Reason::NoAccount(self.text()?),
             7 => Reason::Switch { user: self.text()?, errno: Errno(self.signed()?) },
-            9 => Reason::Refused(Errno(self.signed()?)),
-            10 => Reason::NoRunner,
+            8 => Reason::Refused(Errno(self.signed()?)),
+            9 => Reason::NoRunner,
             _ => return None,
         })
     }

@@ -309,7 +309,7 @@ impl Desk {
             Command::Run { path, arguments } => (path, arguments),
             Command::Readable { path } => {
                 // A shell, because it can be ended when a file system does not answer.
-                let words = [path::SHELL, "-c", ": <\"$1\"", "sh", path];
+                let words = [path::SHELL, "-c", "{ :; } <\"$1\" || exit 1", "sh", path];
                 return self
                     .launch(Path::new(path::SHELL), &words, &who)
                     .map_err(|flaw| flaw.settle(path, &who));

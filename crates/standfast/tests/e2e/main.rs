@@ -20,6 +20,7 @@ mod refusals;
 mod reload;
 mod repair;
 mod scenario;
+mod scripts;
 mod see;
 mod takeover;
 mod user;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         bad_files::tests(),
         refusals::tests(),
         frr::tests(),
+        scripts::tests(),
         user::tests(),
     ];
     let tests = groups.into_iter().flatten().collect();
