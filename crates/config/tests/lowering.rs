@@ -42,19 +42,20 @@ fn ip(text: &str) -> IpAddr {
 }
 
 #[test]
-fn defaults_are_those_of_the_manual() {
+fn con_8_con_9_con_10_defaults_are_those_of_the_manual() {
     let it = with("");
     assert_eq!(it.settings.version, Version::V2);
     assert_eq!(it.settings.interval, Interval::SECOND);
     assert_eq!(it.settings.announce, AnnounceSettings::default());
     assert_eq!((it.settings.down_adverts, it.settings.preempt), (3, true));
+    assert_eq!(with("version 3").settings.interval, Interval::SECOND);
     assert_eq!(it.transport, Transport::Multicast { group: None, source: None });
     assert_eq!((it.checksum, it.authentication), (ChecksumForm::PseudoHeader, Authentication::None));
     assert_eq!((it.arp_gap, it.na_gap), (Duration::ZERO, Duration::ZERO));
 }
 
 #[test]
-fn priority_without_a_value_of_its_own() {
+fn con_7_wire_5_priority_without_a_value_of_its_own() {
     let text = |state: &str| instance(state).replace("priority 90\n", "");
     let (it, said) = odd(&text("state BACKUP"));
     assert_eq!(it.settings.priority, Priority::DEFAULT);
@@ -72,7 +73,7 @@ fn priority_without_a_value_of_its_own() {
 }
 
 #[test]
-fn vrid_must_be_there_and_exist() {
+fn con_6_vrid_must_be_there_and_exist() {
     let text = |line: &str| instance("").replace("virtual_router_id 7", line);
     assert_eq!(ids(&text("")), ["vrid-missing"]);
     for bad in ["0", "256", "-3"] {
@@ -83,7 +84,7 @@ fn vrid_must_be_there_and_exist() {
 }
 
 #[test]
-fn intervals_fit_their_version() {
+fn con_8_con_9_tm_12_intervals_fit_their_version() {
     let centis = |lines: &str| odd(&instance(lines)).0.settings.interval.centis();
     assert_eq!(with("advert_int 3").settings.interval.centis(), 300);
     assert_eq!(centis("version 3\nadvert_int 0.01"), 1);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_the_wall_clock_stays_within_the_turn() {
+    fn tm_9_sbt_9_a_step_of_the_wall_clock_stays_within_the_turn() {
         let at = Instant::from_nanos;
         let turn = Turn { now: at(2_000), previous: at(1_000), wall: 1_000_000 };
         assert_eq!(turn.place(Duration::from_nanos(1_001_500)), at(1_500));

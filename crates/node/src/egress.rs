@@ -122,7 +122,7 @@ fn encode(
     sequence: u32,
 ) -> Option<Vec<u8>> {
     let settings = &instance.settings;
-    let addresses: Vec<IpAddr> = instance.addresses.iter().map(|a| a.address).collect();
+    let addresses = listed(instance);
     let auth = match (&instance.authentication, settings.version) {
         (Authentication::None, _) | (_, Version::V3) => Auth::None,
         (Authentication::Password(secret), Version::V2) => Auth::Pass(secret.reveal()),
@@ -156,6 +156,19 @@ fn encode(
         (IpAddr::V6(_), IpAddr::V6(_), _) => Some(bytes),
         (IpAddr::V4(_), IpAddr::V6(_), _) | (IpAddr::V6(_), IpAddr::V4(_), _) => None,
     }
+}
+
+/// The addresses of an advert: as they were written, but over IPv6 a link-local one goes first (WIRE-7). For the others
+/// the order means nothing (WIRE-9).
+fn listed(instance: &Instance) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = instance.addresses.iter().map(|a| a.address).collect();
+    let is_link_local = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if let Some(first) = addresses.iter().position(is_link_local)
+        && let Some(upto) = addresses.get_mut(..=first)
+    {
+        upto.rotate_right(1);
+    }
+    addresses
 }
 
 fn ip_header(

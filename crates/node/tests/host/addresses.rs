@@ -44,7 +44,7 @@ fn acts(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn becoming_active_sets_and_announces_in_one_turn() {
+fn arp_5_becoming_active_sets_and_announces_in_one_turn() {
     let mut world = World::new(1);
     world.boot(0, lb01());
     world.run(ms(9_000));

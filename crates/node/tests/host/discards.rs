@@ -186,7 +186,7 @@ fn tx_8_what_could_not_be_sent_is_counted_apart_and_told_rarely() {
 }
 
 #[test]
-fn sbd_1_a_rival_that_does_not_hear_us_is_an_alarm_from_its_second_advert_on() {
+fn sbd_1_sbd_2_a_rival_that_does_not_hear_us_is_an_alarm_from_its_second_advert_on() {
     let mut world = settled();
     world.cut(0, 1);
     world.run(ms(3_900));
@@ -248,7 +248,7 @@ fn what_was_not_believed_before_a_believed_advert_is_no_reason() {
 }
 
 #[test]
-fn another_version_and_another_interval_are_told_with_both_values() {
+fn rx_3_rx_13_another_version_and_another_interval_are_told_with_both_values() {
     let mut world = World::new(2);
     world.cut(0, 0); // A whole network would not allow what follows.
     world.boot(0, host(vec![scenario(150)]));

@@ -27,7 +27,7 @@ pub(crate) fn settled() -> World {
 }
 
 #[test]
-fn lb01_takes_the_address_and_lb02_stays_backup() {
+fn sb1w_1_lb01_takes_the_address_and_lb02_stays_backup() {
     let mut world = World::new(2);
     world.boot(0, lb01());
     world.boot(1, lb02());
@@ -135,7 +135,7 @@ fn s4_preemption_leaves_no_moment_without_an_owner() {
 }
 
 #[test]
-fn s5_without_preemption_the_address_moves_once() {
+fn sb1w_5_without_preemption_the_address_moves_once() {
     let patient = |priority| {
         host(vec![{
             let mut instance = scenario(priority);
@@ -171,7 +171,7 @@ fn three_nodes_agree_and_the_next_best_follows() {
 }
 
 #[test]
-fn equal_priorities_are_settled_by_the_address() {
+fn sbt_6_sbt_7_equal_priorities_are_settled_by_the_address() {
     let mut world = World::new(2);
     for n in 0..2 {
         world.boot(n, host(vec![scenario(100)]));
@@ -181,7 +181,7 @@ fn equal_priorities_are_settled_by_the_address() {
 }
 
 #[test]
-fn an_active_router_that_hears_priority_0_speaks_up() {
+fn sm_act_4_an_active_router_that_hears_priority_0_speaks_up() {
     let mut world = World::new(3);
     for (n, priority) in [150, 100, 90].into_iter().enumerate() {
         world.boot(n, host(vec![scenario(priority)]));
@@ -200,7 +200,7 @@ fn an_active_router_that_hears_priority_0_speaks_up() {
 }
 
 #[test]
-fn sbt_3_two_that_were_apart_agree_when_they_meet() {
+fn sbt_3_sb1w_4_two_that_were_apart_agree_when_they_meet() {
     let mut world = settled();
     world.cut(0, 1);
     world.cut(1, 0);
@@ -214,7 +214,7 @@ fn sbt_3_two_that_were_apart_agree_when_they_meet() {
 }
 
 #[test]
-fn sbt_1_who_is_deaf_to_its_rival_keeps_being_answered() {
+fn sbt_1_sb1w_3_who_is_deaf_to_its_rival_keeps_being_answered() {
     let mut world = settled();
     world.cut(0, 1);
     world.run(ms(20_000));
@@ -243,7 +243,7 @@ fn ipv6_works_the_same_with_version_3() {
 }
 
 #[test]
-fn version_3_follows_the_interval_of_the_active_router() {
+fn tm_6_version_3_follows_the_interval_of_the_active_router() {
     let quick = |priority, centis| {
         let mut instance = instance(51, priority, &["10.0.0.3"]);
         instance.settings.version = wire::Version::V3;
@@ -262,7 +262,7 @@ fn version_3_follows_the_interval_of_the_active_router() {
 }
 
 #[test]
-fn unicast_peers_elect_without_any_group() {
+fn uni_1_unicast_peers_elect_without_any_group() {
     let peers = |priority, peer: &str| {
         let peers = vec![Peer { address: ip(peer), min_ttl: None, max_ttl: None }];
         let transport = Transport::Unicast { source: None, peers, ttl: 255 };
@@ -280,7 +280,7 @@ fn unicast_peers_elect_without_any_group() {
 }
 
 #[test]
-fn authentication_headers_are_believed_and_their_numbers_grow() {
+fn auth_9_auth_10_headers_are_believed_and_their_numbers_grow() {
     let sealed = |priority| {
         let authentication = Authentication::Header(Secret::cut(b"1111"));
         host(vec![model::Instance { authentication, ..scenario(priority) }])
@@ -307,7 +307,7 @@ fn authentication_headers_are_believed_and_their_numbers_grow() {
 }
 
 #[test]
-fn another_password_makes_two_owners_and_says_so() {
+fn sbc_8_another_password_makes_two_owners_and_says_so() {
     let mut world = World::new(2);
     world.boot(0, lb01());
     world.boot(1, with(lb02(), |i| i.authentication = Authentication::Password(Secret::cut(b"2222"))));
@@ -351,7 +351,7 @@ fn twenty_instances_fail_over_together() {
 }
 
 #[test]
-fn the_owner_starts_as_active_and_keeps_its_own_address() {
+fn sm_init_1_the_owner_starts_as_active_and_keeps_its_own_address() {
     let mut world = World::new(2);
     let mut owner = instance(60, 255, &["10.0.0.5"]);
     owner.addresses[0] = VirtualAddress { prefix: 24, ..VirtualAddress::host(ip("10.0.0.5")) };
@@ -403,7 +403,7 @@ fn sm_act_13_two_owners_are_a_mistake_that_is_shouted_about() {
 }
 
 #[test]
-fn two_instances_with_one_vrid_on_two_interfaces_do_not_mix() {
+fn con_12_two_instances_with_one_vrid_on_two_interfaces_do_not_mix() {
     let mut world = World::new(2);
     for (n, machine) in world.machines.iter_mut().enumerate() {
         machine.add_link(crate::world::link(3, "eth1", 0x20 + u8::try_from(n).unwrap()), 1);
@@ -446,7 +446,7 @@ fn a_slow_hand_changes_nothing_about_who_is_active() {
 }
 
 #[test]
-fn same_inputs_same_outputs() {
+fn sm_p_6_same_inputs_same_outputs() {
     let run = || {
         let mut world = settled();
         world.crash(0, true);

@@ -19,7 +19,7 @@ fn ipv6() -> World {
 }
 
 #[test]
-fn an_interface_that_is_missing_is_waited_for() {
+fn sm_init_7_an_interface_that_is_missing_is_waited_for() {
     let mut world = World::new(1);
     world.machines[0].remove_link(ETH0);
     world.boot(0, lb01());
@@ -197,7 +197,7 @@ fn an_interface_that_goes_down_is_no_thief_of_its_ipv6_addresses() {
 }
 
 #[test]
-fn a_tentative_link_local_address_at_boot_is_waited_for() {
+fn sm_init_7_a_tentative_link_local_address_at_boot_is_waited_for() {
     let mut world = World::new(1);
     world.machines[0].kernel.addresses.retain(|kept| kept.address.address.is_ipv4());
     world.machines[0].set_address(tentative(ETH0, 5));
@@ -240,7 +240,7 @@ fn sby_9_a_new_primary_address_is_advertised_at_once() {
 }
 
 #[test]
-fn without_a_source_address_it_says_good_bye_and_waits() {
+fn sm_act_17_without_a_source_address_it_says_good_bye_and_waits() {
     let mut world = settled();
     world.machines[0].steal("10.0.0.5", "ip");
     world.run(ms(1));

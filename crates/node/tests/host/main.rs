@@ -10,6 +10,7 @@ mod groups;
 mod interfaces;
 mod random;
 mod reload;
+mod rows;
 mod silence;
 mod stop;
 mod tracking;

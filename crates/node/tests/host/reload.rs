@@ -283,7 +283,7 @@ fn an_instance_that_moves_to_another_interface_is_another_one() {
 }
 
 #[test]
-fn the_startup_delay_holds_everything_back_once() {
+fn sbc_4_the_startup_delay_holds_everything_back_once() {
     let delayed = |instances| Host { startup_delay: Duration::from_secs(10), ..host(instances) };
     let mut world = World::new(1);
     world.boot(0, delayed(vec![scenario(255)]));

@@ -16,7 +16,7 @@ fn stall(world: &mut World, time: u64) {
 }
 
 #[test]
-fn a_late_turn_with_adverts_in_the_socket_takes_nothing_over() {
+fn tm_10_a_late_turn_with_adverts_in_the_socket_takes_nothing_over() {
     let mut world = settled();
     for time in [3_700, 5_000, 60_000] {
         stall(&mut world, time);
@@ -54,7 +54,7 @@ fn who_keeps_standing_still_is_not_excused_for_ever() {
 }
 
 #[test]
-fn sm_act_21_a_holder_that_stood_still_yields_before_it_speaks() {
+fn sm_act_21_sbt_4_a_holder_that_stood_still_yields_before_it_speaks() {
     let mut world = settled();
     world.machines[0].frozen = true;
     world.run(ms(5_000));
@@ -107,7 +107,7 @@ fn deaf_says_nothing_about_a_silence_that_has_just_begun() {
 }
 
 #[test]
-fn a_flood_that_makes_us_deaf_for_ever_does_not_save_a_dead_leader() {
+fn tm_11_a_flood_that_makes_us_deaf_for_ever_is_told_once_and_saves_no_dead_leader() {
     let mut world = settled();
     world.crash(0, true);
     for _ in 0..700 {
@@ -131,7 +131,7 @@ fn deadlines_never_lie_in_the_past_after_a_turn() {
 }
 
 #[test]
-fn a_holder_that_stood_still_for_long_announces_again_and_says_so() {
+fn tm_11_a_holder_that_stood_still_for_long_announces_again_and_says_so() {
     let mut world = World::new(1);
     world.boot(0, lb01());
     world.run(ms(20_000));

@@ -8,7 +8,7 @@ use node::io::Order;
 use timeline::Machine as _;
 
 #[test]
-fn a_stop_is_at_rest_only_after_the_addresses_are_gone() {
+fn sm_act_2_a_stop_is_at_rest_only_after_the_addresses_are_gone() {
     let mut world = settled();
     world.machines[0].kernel.delay = ms(300);
     world.order(0, Order::Stop);
@@ -66,7 +66,7 @@ fn an_instance_in_fault_stops_too() {
 }
 
 #[test]
-fn a_backup_stops_without_a_word() {
+fn sm_bkp_2_a_backup_stops_without_a_word() {
     let mut world = settled();
     world.order(1, Order::Stop);
     world.run(ms(100));

@@ -137,12 +137,12 @@ fn check_order(right: &Case, flaws: &[Flaw]) {
 }
 
 #[test]
-fn rx_2_to_rx_18_version_3_each_alone_and_in_order() {
+fn rx_2_to_rx_7_rx_9_to_rx_12_rx_14_rx_17_rx_18_version_3_each_alone_and_in_order() {
     check_order(&Case::v3(), FLAWS_V3);
 }
 
 #[test]
-fn rx_2_to_rx_18_version_2_each_alone_and_in_order() {
+fn rx_2_to_rx_7_rx_9_rx_11_to_rx_14_rx_17_rx_18_version_2_each_alone_and_in_order() {
     check_order(&Case::v2(), FLAWS_V2);
 }
 
@@ -380,7 +380,7 @@ fn ck_7_uni_4_the_pseudo_header_has_the_real_destination() {
 }
 
 #[test]
-fn sm_act_12_an_owner_ignores_adverts_only_if_told_to() {
+fn rx_9_sm_act_12_an_owner_ignores_adverts_only_if_told_to() {
     let mut case = Case { priority: 255, ..Case::v2() };
     assert!(case.judge().is_ok());
     case.policy.owner_ignores = true;

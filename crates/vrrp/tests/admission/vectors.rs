@@ -194,3 +194,37 @@ fn rx_7_one_wrong_bit_is_found() {
         assert!(judge_v6(&policy_v6(), &message).is_err(), "bit {bit}");
     }
 }
+
+/// One version is spoken and believed; nothing believes both.
+#[test]
+fn iop_1_another_version_is_never_believed() {
+    for vector in [VEC_V3_4, VEC_V3_4_PSEUDO, VEC_V3_4_PRIO0, VEC_V3_4_OWNER] {
+        assert_eq!(refused(&V2, vector), Discard::Version, "{vector}");
+    }
+    for vector in [VEC_V2_NONE, VEC_V2_PRIO0, VEC_V2_OWNER] {
+        assert_eq!(refused(&V3, vector), Discard::Version, "{vector}");
+    }
+}
+
+#[test]
+fn nam_25_nam_28_to_nam_30_nam_32_to_nam_36_counters_are_spelt_as_in_rfc_8347() {
+    // What each broken vector counts as: the leaf of the module, or the counter of RFC 2787 in its spelling.
+    for (policy, vector, name) in [
+        (V2, NEG_V2_INT2, "interval-errors"),
+        (V3, NEG_TYPE2, "invalid-type-pkts-rcvd"),
+        (V3, NEG_TRUNC7, "packet-length-errors"),
+        (V3, NEG_CSUM, "checksum-errors"),
+        (V3, NEG_VER4, "version-errors"),
+        (V2, NEG_V2_AUTH3, "invalid-auth-type"),
+        (V2, VEC_V2_PASS, "auth-type-mismatch"),
+    ] {
+        assert_eq!(refused(&policy, vector).name(), name, "{vector}");
+    }
+    let strict = Policy { strict: true, addresses: &[v4(192, 0, 2, 77)], ..V3 };
+    assert_eq!(refused(&strict, VEC_V3_4).name(), "address-list-errors");
+    let routed = packet(Ipv4Addr::new(192, 0, 2, 2), GROUP_V4, 254, PROTOCOL_VRRP, &hex(VEC_V3_4));
+    assert_eq!(judge(&V3, &routed).unwrap_err().name(), "ip-ttl-errors");
+    let stray = datagram(&hex(VEC_V3_4));
+    assert_eq!(admit_stray(&Ingress::v4(&stray).unwrap()).name(), "vrid-errors");
+    assert_eq!(Discard::AuthenticationFailed.name(), "auth-failures");
+}

@@ -120,6 +120,37 @@ proptest! {
         prop_assert_eq!(live(epoch, &settings, &life), live(epoch + later, &settings, &life));
     }
 
+    #[test]
+    fn sm_p_1_one_timer_runs_in_backup_and_active_and_none_in_initialize((settings, life) in a_life()) {
+        let mut bench = Bench::new(settings);
+        for (wait, (input, _)) in life {
+            bench.wait(wait);
+            bench.give(input);
+            prop_assert_eq!(bench.router.deadline().is_some(), bench.role() != Role::Initialize);
+            match bench.router.state() {
+                State::Initialize => {}
+                State::Backup { down_at, .. } => prop_assert_eq!(bench.router.deadline(), Some(*down_at)),
+                State::Active { advertise_at, .. } => prop_assert!(bench.router.deadline() <= Some(*advertise_at)),
+            }
+        }
+    }
+
+    #[test]
+    fn sm_p_2_adverts_come_from_active_routers_and_priority_0_out_of_them((settings, life) in a_life()) {
+        let mut bench = Bench::new(settings);
+        for (wait, (input, _)) in life {
+            bench.wait(wait);
+            let stops = matches!(input, Input::Shutdown(_));
+            let before = bench.role();
+            let sent = adverts(&bench.give(input));
+            let after = bench.role();
+            let leaves = before == Role::Active && after == Role::Initialize && stops;
+            prop_assert!(sent.is_empty() || before == Role::Active || after == Role::Active, "{:?}", sent);
+            prop_assert_eq!(sent.contains(&0), leaves && !sent.is_empty(), "{:?}", sent);
+            prop_assert!(sent.iter().filter(|priority| **priority == 0).count() <= 1);
+        }
+    }
+
     /// At both ends of time, where instants saturate: no panic.
     #[test]
     fn nothing_panics_at_the_ends_of_time(

@@ -536,7 +536,7 @@ fn sm_act_7_sm_act_8_sm_act_9_trap_6_a_losing_advert_is_answered_at_once_and_the
 }
 
 #[test]
-fn sm_act_7_sm_act_8_can_be_undone_as_rfc_5798_had_it() {
+fn dif_18_sm_act_7_sm_act_8_can_be_undone_as_rfc_5798_had_it() {
     let mut bench = Bench::active(Settings { lower_priority_no_advert: true, ..settings(V3) });
     let effects = bench.hear(LOWER, 50);
     assert_eq!((adverts(&effects), announced(&effects)), (vec![], vec![5]));
@@ -669,7 +669,7 @@ fn sm_act_21_a_stalled_active_router_that_reads_first_yields_without_a_word() {
 }
 
 #[test]
-fn an_active_router_that_stood_still_announces_again_and_says_so() {
+fn tm_11_an_active_router_that_stood_still_announces_again_and_says_so() {
     for version in VERSIONS {
         let mut bench = Bench::active(Settings {
             announce: AnnounceSettings {
@@ -718,7 +718,7 @@ fn garp_6_announcements_come_twice_and_then_at_the_refresh_period() {
 }
 
 #[test]
-fn garp_6_a_losing_advert_brings_two_bursts_of_its_own() {
+fn garp_6_sby_5_a_losing_advert_brings_two_bursts_of_its_own() {
     let announce = AnnounceSettings {
         delay: Duration::ZERO,
         lower_priority_repeat: 2,
