@@ -32,6 +32,8 @@ pub(crate) const RESOLUTION: [All<'static>; 3] = [
     &[IPV6, Test::Byte(20, 58), Test::Byte(54, 135)],
     &[IPV6, Test::Byte(20, 58), Test::Byte(54, 136)],
 ];
+/// What routers say of themselves over IPv6.
+pub(crate) const ROUTERS: [All<'static>; 1] = [&[IPV6, Test::Byte(20, 58), Test::Byte(54, 134)]];
 
 /// Answers to ICMP echo requests with the identifier `id`, in both families.
 pub(crate) fn echo_replies(id: u16) -> [[Test; 4]; 2] {

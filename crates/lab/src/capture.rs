@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use timeline::Instant;
 use wire::frame::{self, Seen};
 
-use crate::bpf::{self, RESOLUTION, VRRP};
+use crate::bpf::{self, RESOLUTION, ROUTERS, VRRP};
 use crate::clock::{Deadline, from_wall, now};
 use crate::tape::{Flow, Pump, Tape};
 use crate::{Error, Machine, Result, sys};
@@ -55,13 +55,13 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Captures VRRP, ARP and neighbour discovery on an interface of `machine`, also what is addressed to others.
+    /// Captures VRRP, ARP, neighbour discovery and Router Advertisements on an interface of `machine`, also what is addressed to others.
     ///
     /// # Errors
     /// When there is no such interface, or the socket is refused.
     pub fn start(machine: &Machine, interface: &str) -> Result<Self> {
         let index = machine.link_index(interface)?;
-        let program = bpf::program(VRRP.into_iter().chain(RESOLUTION), u32::MAX, 0);
+        let program = bpf::program(VRRP.into_iter().chain(RESOLUTION).chain(ROUTERS), u32::MAX, 0);
         let socket = machine.within(|| packet_socket(index, Some(&program)))??;
         let records = Arc::new(Tape::default());
         let dropped = Arc::new(std::sync::atomic::AtomicU32::new(0));

@@ -25,7 +25,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("hand::refusals_are_outcomes", refusals),
         trial("hand::removing_a_primary_address_takes_no_other_along", primary),
         trial("hand::announcements_go_round_by_round_and_keep_their_gap", rounds),
-        trial("hand::a_refused_address_is_not_announced", refused_is_silent),
+        trial("hand::arp_6_nd_9_a_refused_address_is_not_announced", refused_is_silent),
         trial("hand::an_empty_removal_ends_announcements", fence),
         trial("hand::what_somebody_else_set_again_is_adopted", set_again),
         trial("hand::another_prefix_is_another_address", other_prefix),

@@ -91,6 +91,11 @@ impl Forged {
     }
 }
 
+/// A frame with an advert of VRID 50 that would win, from the client.
+pub(crate) fn stranger(flavour: Flavour, client: &Machine) -> Result<Vec<u8>, Stop> {
+    Forged::new(flavour).frame(client, group(flavour)?)
+}
+
 /// A frame with any bytes as the IP payload.
 fn packet(from: Mac, to: Mac, source: IpAddr, destination: IpAddr, ttl: u8, payload: &[u8]) -> Vec<u8> {
     match (source, destination) {

@@ -16,17 +16,20 @@ use crate::see;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("crash::a_killed_worker_s_address_is_removed_and_another_starts", worker_killed),
+        Test::new("crash::sbt_5_a_killed_worker_s_address_is_removed_and_another_starts", worker_killed),
         Test::new("crash::a_killed_worker_s_backup_takes_over_alone", worker_killed_pair),
         Test::new("crash::a_killed_supervisor_s_worker_resigns", supervisor_killed),
-        Test::new("crash::what_a_crash_left_is_removed_at_the_next_start", leftovers),
-        Test::new("crash::a_backup_that_crashed_as_active_starts_without_the_address", leftover_of_a_backup),
-        Test::slow("crash::a_frozen_active_settles_after_it_goes_on", frozen),
+        Test::new("crash::bk_6_what_a_crash_left_is_removed_at_the_next_start", leftovers),
+        Test::new(
+            "crash::bk_6_a_backup_that_crashed_as_active_starts_without_the_address",
+            leftover_of_a_backup,
+        ),
+        Test::slow("crash::sbt_4_a_frozen_active_settles_after_it_goes_on", frozen),
         Test::new("crash::a_log_that_nobody_reads_holds_up_nothing", full_log),
         Test::new("crash::what_stands_in_the_way_later_is_tried_again", broken_later),
         Test::new("stop::sigint_ends_it_in_order_as_well", || stops_by(Signal::INT)),
         Test::slow("stop::a_worker_that_does_not_end_is_killed_and_its_address_removed", hung_worker),
-        Test::new("stop::a_backup_says_nothing_when_it_ends", backup_stops),
+        Test::new("stop::sm_bkp_2_trap_19_a_backup_says_nothing_when_it_ends", backup_stops),
         Test::new("stop::an_end_in_the_middle_of_the_start_is_in_order", stops_at_once),
     ]
 }

@@ -19,6 +19,7 @@ mod protocol;
 mod refusals;
 mod reload;
 mod repair;
+mod rows;
 mod scenario;
 mod scripts;
 mod see;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         bad_packets::tests(),
         bad_files::tests(),
         refusals::tests(),
+        rows::tests(),
         frr::tests(),
         scripts::tests(),
         user::tests(),

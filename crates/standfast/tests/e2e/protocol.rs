@@ -16,8 +16,8 @@ pub(crate) fn tests() -> Vec<Test> {
     let ours = [Kind::Standfast; 2];
     let theirs = [Kind::Keepalived; 2];
     vec![
-        Test::new("protocol::ipv6_adverts_and_announcements_are_exact", ipv6),
-        Test::new("protocol::unicast_adverts_go_to_the_peer_alone", unicast),
+        Test::new("protocol::con_3_con_4_tx_4_to_tx_6_wire_12_na_1_to_na_3_na_6_nd_8_ipv6_is_exact", ipv6),
+        Test::new("protocol::uni_1_unicast_adverts_go_to_the_peer_alone", unicast),
         Test::new("protocol::adverts_every_100_ms", move || quick(ours, 10)),
         Test::new("protocol::adverts_every_10_ms", move || quick(ours, 1)),
         Test::new("protocol::the_measure_adverts_every_10_ms_theirs", move || quick(theirs, 1)),
@@ -26,10 +26,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("protocol::address_lines_mean_what_keepalived_makes_of_them", address_lines),
         Test::new("protocol::preempt_delay_holds_the_return_back", || preempt_delay(Kind::Standfast)),
         Test::new("protocol::the_measure_preempt_delay_theirs", || preempt_delay(Kind::Keepalived)),
-        Test::new("protocol::equal_priorities_are_decided_by_the_address", tie),
-        Test::new("protocol::the_owner_is_active_at_once", owner),
-        Test::new("protocol::announcements_are_refreshed", refresh),
-        Test::new("protocol::a_partition_heals_to_one_holder", partition),
+        Test::new("protocol::sbt_6_equal_priorities_are_decided_by_the_address", tie),
+        Test::new("protocol::sm_init_1_the_owner_is_active_at_once", owner),
+        Test::new("protocol::garp_6_announcements_are_refreshed", refresh),
+        Test::new("protocol::sbt_3_a_partition_heals_to_one_holder", partition),
     ]
 }
 

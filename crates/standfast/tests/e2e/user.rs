@@ -22,7 +22,7 @@ const AGAIN: [&str; 5] = [
     "scenario::ours::",
     "takeover::V3Ipv6::ours_active_ours",
     "repair::a_deleted",
-    "crash::a_killed",
+    "a_killed_",
     "run::readiness",
 ];
 
