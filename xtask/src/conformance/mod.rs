@@ -97,14 +97,14 @@ impl State {
             let tests = shown.get(row.id.as_str());
             let text = match (&row.class, tests) {
                 (Class::Tested, None) => "no test has this id in its name, and no reason is given".to_owned(),
-                (Class::Excused | Class::NotMet | Class::Missing, Some(tests)) => {
+                (Class::Excused | Class::NotMet, Some(tests)) => {
                     format!("{} has this id in its name, so the row is `tested`", tests[0])
                 }
-                (Class::See, _) => match self.unshown(&row.reason, &shown) {
+                (Class::See, _) => match Self::unshown(&row.reason, &shown) {
                     None => continue,
                     Some(other) => format!("refers to {other}, which no test shows"),
                 },
-                (Class::Tested, Some(_)) | (Class::Excused | Class::NotMet | Class::Missing, None) => {
+                (Class::Tested, Some(_)) | (Class::Excused | Class::NotMet, None) => {
                     continue;
                 }
             };
@@ -114,8 +114,7 @@ impl State {
     }
 
     /// The first of the rows in `reason` without a test.
-    fn unshown<'a>(&self, reason: &'a str, shown: &BTreeMap<&str, Vec<&Test>>) -> Option<&'a str> {
-        let waits = |id: &str| self.rows.iter().any(|row| row.id == id && row.class == Class::Missing);
-        reason.split(' ').find(|id| !shown.contains_key(id) && !waits(id))
+    fn unshown<'a>(reason: &'a str, shown: &BTreeMap<&str, Vec<&Test>>) -> Option<&'a str> {
+        reason.split(' ').find(|id| !shown.contains_key(id))
     }
 }

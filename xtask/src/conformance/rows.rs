@@ -32,12 +32,10 @@ pub(super) enum Class {
     Excused,
     /// Not at all: we do not do it.
     NotMet,
-    /// Not yet.
-    Missing,
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 5] = [Self::Tested, Self::See, Self::Excused, Self::NotMet, Self::Missing];
+    pub(super) const ALL: [Self; 4] = [Self::Tested, Self::See, Self::Excused, Self::NotMet];
 
     /// As the list has it.
     pub(super) const fn word(self) -> &'static str {
@@ -46,7 +44,6 @@ impl Class {
             Self::See => "see",
             Self::Excused => "excused",
             Self::NotMet => "not met",
-            Self::Missing => "missing",
         }
     }
 }
@@ -89,8 +86,7 @@ fn row(line: usize, text: &str) -> Result<Row> {
     };
     let known = Class::ALL.into_iter().find(|known| known.word() == class);
     let class = known.with_context(|| format!("no class {class:?}"))?;
-    let plain = matches!(class, Class::Tested | Class::Missing);
-    if plain != reason.is_empty() {
+    if (class == Class::Tested) != reason.is_empty() {
         bail!("{id} is `{}`: the last field is {reason:?}", class.word());
     }
     let [id, level, source, title, reason] = [id, level, source, title, reason].map(str::to_owned);
