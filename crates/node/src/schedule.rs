@@ -28,7 +28,8 @@ impl Schedule {
     /// The next router whose entry has come, with the entry's time: it is live if that is what the caller queued.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Instant, RouterId)> {
         let Reverse((at, _)) = self.heap.peek()?;
-        if *at > now {
+        // What is due at the end of time is never due: moved on by any interval, it would be due again at once.
+        if *at > now || *at == Instant::NEVER {
             return None;
         }
         self.heap.pop().map(|Reverse(entry)| entry)

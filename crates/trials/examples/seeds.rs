@@ -119,17 +119,60 @@ fn ledgers() -> Vec<Vec<u8>> {
     sealed.map(|(n, seed)| [&[u8::try_from(n).unwrap() * 2], &seed[..]].concat()).collect()
 }
 
-fn write(directory: &Path, name: &str, seeds: &[Vec<u8>]) {
+/// Each breaks one rule and no other: these stay in the corpus, whatever a minimiser says.
+fn near_misses() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let good = hex(DATAGRAMS[0]);
+    let with = |rules: u8, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut datagram = good.clone();
+        change(&mut datagram);
+        [&[8, rules, 1, 0], &datagram[..]].concat()
+    };
+    let packets = vec![
+        with(0, &|_| {}),
+        with(0, &|bytes| bytes[8] = 254),
+        with(0, &|bytes| bytes[15] = 6),  // from our own address
+        with(0, &|bytes| bytes[19] = 19), // to another group
+        with(0, &|bytes| bytes[26] ^= 1),
+        with(0, &|bytes| bytes[32] = b'2'), // another password; its sum is wrong too
+        with(0xe0, &|_| {}),
+        with(2, &|_| {}),
+        [&[8, 0, 1, 1], &with(0, &|bytes| bytes[32] = b'2')[4..]].concat(),
+        [&[8, 0, 2, 0], &good[..]].concat(),
+        [&[4 | 8, 1, 1, 1 | 8], &with(0, &|bytes| bytes[8] = 199)[4..]].concat(),
+        [&[4 | 8, 1, 1, 1 | 8], &with(0, &|bytes| bytes[15] = 9)[4..]].concat(),
+    ];
+    let mut ledger = Ledger::create(1).unwrap();
+    let slot = ledger.begin(2, "10.0.0.3".parse().unwrap(), 32).unwrap();
+    ledger.set(slot, State::Held);
+    let mut image = vec![0; 96];
+    let file = std::fs::File::from(ledger.as_fd().try_clone_to_owned().unwrap());
+    file.read_exact_at(&mut image, 0).unwrap();
+    let mut heads = Vec::new();
+    for (interface, state, prefix, family) in
+        [(2_u32, 2, 32, 4), (0, 2, 32, 4), (u32::MAX, 2, 32, 4), (2, 2, 33, 4), (2, 9, 32, 4), (2, 2, 129, 6)]
+    {
+        let [a, b, c, d] = interface.to_be_bytes();
+        let head = u64::from_be_bytes([a, b, c, d, 1, state, prefix, family]);
+        image[64..72].copy_from_slice(&head.to_ne_bytes());
+        heads.push([&[0], &image[..]].concat());
+    }
+    (packets, heads)
+}
+
+fn write(directory: &Path, name: &str, kind: &str, seeds: &[Vec<u8>]) {
     let directory = directory.join(name);
     fs::create_dir_all(&directory).unwrap();
     for (n, seed) in seeds.iter().enumerate() {
-        fs::write(directory.join(format!("seed-{n:03}")), seed).unwrap();
+        fs::write(directory.join(format!("{kind}-{n:03}")), seed).unwrap();
     }
 }
 
 fn main() {
     let directory = std::env::args().nth(1).unwrap_or_else(|| "fuzz/corpus".to_owned());
     let directory = Path::new(&directory);
-    write(directory, "packets", &packets());
-    write(directory, "ledger", &ledgers());
+    write(directory, "packets", "seed", &packets());
+    write(directory, "ledger", "seed", &ledgers());
+    let (packets, ledgers) = near_misses();
+    write(directory, "packets", "near", &packets);
+    write(directory, "ledger", "near", &ledgers);
 }

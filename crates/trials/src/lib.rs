@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, reason = "to panic is how a trial ends that was lost")]
 
+pub mod inputs;
 pub mod ledger;
 pub mod netlink;
 pub mod packets;

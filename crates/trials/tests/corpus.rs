@@ -22,6 +22,11 @@ fn replay(name: &str, least: usize, trial: impl Fn(&[u8])) {
 }
 
 #[test]
+fn inputs() {
+    replay("inputs", 20, trials::inputs::check);
+}
+
+#[test]
 fn ledger() {
     replay("ledger", 10, trials::ledger::check);
 }

@@ -150,7 +150,8 @@ impl Trackers {
 
     /// Does what is due.
     pub(crate) fn fire(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        while self.due.first().is_some_and(|(at, _)| *at <= now)
+        // What is due at the end of time is never due: moved on, it would be due again at once.
+        while self.due.first().is_some_and(|(at, _)| *at <= now && *at != Instant::NEVER)
             && let Some((_, due)) = self.due.pop_first()
         {
             match due {

@@ -416,6 +416,26 @@ fn a_fight_over_an_address_that_changes_its_prefix() {
     ]);
 }
 
+/// Found by fuzzing: a timer that is moved on stays where it is, and fired without end.
+#[test]
+fn at_the_end_of_time_no_timer_spins() {
+    let mut node = Node::new();
+    let mut effects = Vec::new();
+    let links = vec![link(ETH0, "eth0", 5)];
+    let addresses = vec![address(ETH0, "10.0.0.5/24")];
+    let owner = host(vec![instance(50, 255, &["10.0.0.3"])]);
+    node.handle(crate::world::START, Input::Fact(Fact::Everything { links, addresses }), &mut effects);
+    node.handle(crate::world::START, Input::Configure(Box::new(owner)), &mut effects);
+    node.handle(crate::world::START, Input::Elapsed, &mut effects);
+    effects.clear();
+    for _ in 0..3 {
+        node.handle(Instant::NEVER, Input::Elapsed, &mut effects);
+    }
+    let sent = effects.iter().filter(|effect| matches!(effect, Effect::Send(_))).count();
+    // A few, for a leap of 584 years is made in steps of 2^32 adverts.
+    assert!(sent < 10, "{sent} adverts at one instant");
+}
+
 /// Nonsense that no kernel and no hand would tell, as five numbers: what, and four that choose.
 type Nonsense = (u8, u8, u8, u8, u16);
 
