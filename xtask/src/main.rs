@@ -12,6 +12,7 @@
 
 mod conformance;
 mod count;
+mod mutants;
 mod packages;
 mod shell;
 mod test;
@@ -29,6 +30,10 @@ Chores of the project:
   cargo xtask tidy            the rules that no compiler checks: arrows between crates, purity, unsafe, licences
   cargo xtask sim --seed N    the story of the simulated world that this number means
   cargo xtask sim --seeds N   which of the first N worlds go wrong
+  cargo xtask soak [--hours H | --minutes M] [--from SEED]
+                              simulated worlds on all processors until then; an hour unless told otherwise
+  cargo xtask mutants [--worlds N] [--only PATH]
+                              breaks the core in every small way and looks who notices: docs/testing/mutants.md
   cargo xtask reference       docs/reference anew, from the table of keywords
   cargo xtask conformance     docs/conformance.md anew, from docs/conformance.tsv and a run of the tests it names
   cargo xtask demo [ARG...]   the demonstration, built as the benches are
@@ -53,6 +58,12 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["tidy"] => tidy::run(),
         ["sim", rest @ ..] => {
             let cargo = ["run", "--quiet", "-p", "sim", "--example", "sim", "--"];
+            shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
+        }
+        ["mutants", rest @ ..] => mutants::run(&mutants::wish(rest)?),
+        ["soak", rest @ ..] => {
+            let cargo =
+                ["run", "--quiet", "--profile", "lab", "-p", "sim", "--example", "sim", "--", "--soak"];
             shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
         }
         ["reference"] => {

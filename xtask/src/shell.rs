@@ -58,6 +58,13 @@ impl Run {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Whether it succeeds, and its standard output.
+    pub(crate) fn whole_output(mut self) -> Result<(bool, String)> {
+        let output = self.0.stderr(Stdio::null()).output();
+        let output = output.with_context(|| format!("cannot run {:?}", self.0.get_program()))?;
+        Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// Whether it succeeds; each line that it prints is shown, and then given to `hear`.
     pub(crate) fn heard_by(mut self, mut hear: impl FnMut(&str)) -> Result<bool> {
         let (reader, writer) = std::io::pipe()?;
