@@ -14,7 +14,8 @@ use model::Host;
 use node::Node;
 use node::event::{Event, Standing};
 use node::io::{
-    Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, Transmit,
+    Actor, Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, Settled,
+    Transmit,
 };
 use node::status::Status;
 use timeline::{Duration, Instant, Machine as _};
@@ -92,6 +93,12 @@ pub(crate) struct Turn {
     pub(crate) heard: Vec<(Instant, Transmit)>,
     /// It was told that it may have missed some.
     pub(crate) deaf: bool,
+    /// It was given an order or a configuration.
+    pub(crate) ordered: bool,
+    /// Addresses that its kernel would not set.
+    pub(crate) refused: Vec<IpAddr>,
+    /// Addresses that somebody else took away.
+    pub(crate) taken: Vec<IpAddr>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) sent: Vec<Transmit>,
     /// The daemon has ended as it was told.
@@ -352,7 +359,18 @@ impl Machine {
             return None;
         }
         let first = !core::mem::replace(&mut daemon.ran, true);
-        let mut turn = Turn { first, local, deaf: daemon.deaf, ..Turn::default() };
+        let (deaf, ordered) = (daemon.deaf, !daemon.orders.is_empty());
+        let refused = daemon
+            .outcomes
+            .iter()
+            .flat_map(|outcome| &outcome.results)
+            .filter_map(|result| matches!(result.1, Settled::Refused(_)).then_some(result.0.address));
+        let taken = daemon.facts.iter().filter_map(|fact| {
+            let Fact::AddressGone { place, by: Actor::Other(_) } = fact else { return None };
+            Some(place.address)
+        });
+        let (refused, taken) = (refused.collect(), taken.collect());
+        let mut turn = Turn { first, local, deaf, ordered, refused, taken, ..Turn::default() };
         let mut effects = daemon.hear_all(local, self.clock, &self.programs, &mut turn.heard);
         let mut at = 0;
         while let Some(effect) = effects.get(at).cloned() {

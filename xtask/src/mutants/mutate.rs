@@ -1,6 +1,8 @@
 //! Puts all mutations of a file into it at once, each behind a switch: `if mutant::is(17) { a <= b } else { a < b }`.
 //! So everything is built once, and each mutant is a run with another number.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "most of Rust's grammar is of no interest here")]
+
 use std::collections::BTreeSet;
 
 use proc_macro2::Span;
@@ -92,10 +94,10 @@ impl Mutator {
             },
         };
         if let Some((values, what)) = early {
-            if values.is_empty() {
-                if let Some(is) = self.add(span, |_| format!("the function {what}")) {
-                    block.stmts.insert(0, parse_quote!(if #is { return; }));
-                }
+            if values.is_empty()
+                && let Some(is) = self.add(span, |_| format!("the function {what}"))
+            {
+                block.stmts.insert(0, parse_quote!(if #is { return; }));
             }
             for value in values {
                 let text = value.to_token_stream().to_string();

@@ -1,6 +1,7 @@
 //! Builds the judges and lets them judge each mutant in a process of its own, with a limit of time and memory.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -36,8 +37,8 @@ pub(super) struct Judged {
     pub(super) tests: Option<String>,
 }
 
-/// Longer than any judge needs.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Longer than any judge needs, which also has ten seconds of a processor only.
+const LIMIT: Duration = Duration::from_secs(200);
 
 pub(super) fn build(tree: &Path) -> Result<Built> {
     let judges: [&[&str]; 2] = [
@@ -163,7 +164,7 @@ enum Ended {
 
 fn limited(program: &Path, words: &[&str], number: usize, folder: &Path) -> Ended {
     let child = Command::new("sh")
-        .args(["-c", "ulimit -v 6000000; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -v 6000000; ulimit -t 10; exec \"$0\" \"$@\""])
         .arg(program)
         .args(words)
         .current_dir(folder)
@@ -171,6 +172,7 @@ fn limited(program: &Path, words: &[&str], number: usize, folder: &Path) -> Ende
         .env("INSTA_WORKSPACE_ROOT", folder.parent().and_then(Path::parent).unwrap_or(folder))
         .env("INSTA_UPDATE", "no")
         .env("PROPTEST_RNG_SEED", "20261122")
+        .env("PROPTEST_MAX_SHRINK_ITERS", "0")
         .env("PROPTEST_FAILURE_PERSISTENCE", "off")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -189,6 +191,8 @@ fn limited(program: &Path, words: &[&str], number: usize, folder: &Path) -> Ende
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ended::Well,
+            // The limit of its time.
+            Ok(Some(status)) if matches!(status.signal(), Some(9 | 24)) => return Ended::Never,
             Ok(Some(_)) | Err(_) => return Ended::Badly(reader.join().unwrap_or_default()),
             Ok(None) if began.elapsed() > LIMIT => {
                 let _ = child.kill();

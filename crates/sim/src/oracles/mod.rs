@@ -4,6 +4,7 @@ pub(crate) mod adverts;
 pub(crate) mod holding;
 pub(crate) mod naive;
 pub(crate) mod peace;
+pub(crate) mod reasons;
 pub(crate) mod reference;
 pub(crate) mod settled;
 pub(crate) mod starvation;
@@ -56,6 +57,7 @@ pub(crate) struct Oracles {
     two_owners: two_owners::Memory,
     peace: peace::Memory,
     watch: watch::Watch,
+    reasons: reasons::Memory,
 }
 
 impl Oracles {
@@ -65,6 +67,7 @@ impl Oracles {
         let accounts = self.watch.look(world);
         reference::look(world, &accounts)?;
         adverts::look(world, &self.watch, &accounts)?;
+        reasons::look(&mut self.reasons, world, &accounts)?;
         starvation::look(world, &self.watch)?;
         two_owners::look(&mut self.two_owners, world)
     }

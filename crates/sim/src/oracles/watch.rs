@@ -51,6 +51,12 @@ pub(crate) struct Account {
     /// Before the turn; the same as after it if it is new.
     pub(crate) before: Watched,
     pub(crate) after: Watched,
+    /// An order or a configuration came.
+    pub(crate) ordered: bool,
+    /// Addresses that the kernel would not set.
+    pub(crate) refused: Vec<IpAddr>,
+    /// Addresses that somebody else took away.
+    pub(crate) taken: Vec<IpAddr>,
     /// Several configurations came in one turn.
     pub(crate) hasty: bool,
 }
@@ -201,7 +207,22 @@ fn account(
     if before.standing != after.standing && moves.is_empty() {
         before.standing = after.standing;
     }
-    Account { machine: n, name, local, heard, said, moves, sent, before, after, hasty }
+    let (ordered, refused, taken) = (turn.ordered, turn.refused.clone(), turn.taken.clone());
+    Account {
+        machine: n,
+        name,
+        local,
+        heard,
+        said,
+        moves,
+        sent,
+        before,
+        after,
+        ordered,
+        refused,
+        taken,
+        hasty,
+    }
 }
 
 /// Where the model is after the daemon went its own way; what may have been heard since cannot be said.

@@ -1,0 +1,171 @@
+//! No router moves without a reason, and the reason that it tells is true: what was delivered to it, what its interfaces
+//! are, what it was ordered to do.
+
+use super::Violation;
+use super::naive::{Advert, Rules};
+use super::watch::{Account, Move, Watched};
+use crate::world::World;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+use core::net::IpAddr;
+use node::event::{Fault, Standing};
+use timeline::{Duration, Instant};
+use vrrp::Why;
+
+/// What each router has heard since it began to take part.
+pub(crate) type Memory = BTreeMap<(usize, Arc<str>), Heard>;
+
+/// What one router has heard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    /// The last advert of each neighbour.
+    last: BTreeMap<IpAddr, Advert>,
+    /// The first of the adverts with less than its own since the last with as much or more.
+    lesser_since: Option<Instant>,
+}
+
+pub(crate) fn look(memory: &mut Memory, world: &World, accounts: &[Account]) -> Result<(), Violation> {
+    for account in accounts {
+        let heard = memory.entry((account.machine, account.name.clone())).or_default();
+        for advert in &account.heard {
+            heard.note(advert, &account.before.rules);
+        }
+        for step in &account.moves {
+            if let Err(what) = is_true(step, account, heard, world) {
+                let machine = world.name(account.machine);
+                let what = format!("{machine}: {} says {:?}: {what}", account.name, step.why);
+                return Err(Violation::new(world.now, "reasons", what));
+            }
+            if step.to != Standing::Active {
+                let last = account.heard.last().map(|advert| (advert.source, *advert));
+                let last = last.filter(|_| step.from == Standing::Active).into_iter().collect();
+                *heard = Heard { last, lesser_since: None };
+            }
+        }
+        if account.before.rules != account.after.rules {
+            heard.lesser_since = None;
+        }
+    }
+    Ok(())
+}
+
+impl Heard {
+    fn note(&mut self, advert: &Advert, rules: &Rules) {
+        self.last.insert(advert.source, *advert);
+        if advert.priority != 0 {
+            let is_lesser = advert.priority < rules.priority;
+            self.lesser_since = is_lesser.then(|| self.lesser_since.unwrap_or(advert.at));
+        }
+    }
+}
+
+fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Result<(), &'static str> {
+    let Watched { rules, .. } = &account.after;
+    let is_out = |standing| matches!(standing, Standing::Initialize | Standing::Fault);
+    let demand = |is: bool, what| if is { Ok(()) } else { Err(what) };
+    let in_this_turn = |source: IpAddr, priority: u8| {
+        account.heard.iter().any(|advert| (advert.source, advert.priority) == (source, priority))
+    };
+    let order = (step.from, step.to);
+    match step.why {
+        Why::Started => {
+            demand(is_out(step.from) && step.to == Standing::Backup, "it was taking part")?;
+            demand(rules.priority != 255, "it owns the address")?;
+            faultless(account, world)
+        }
+        Why::Owner => {
+            demand(rules.priority == 255 && step.to == Standing::Active, "it does not own the address")?;
+            faultless(account, world)
+        }
+        Why::NoResponse => {
+            demand(order == (Standing::Backup, Standing::Active), "it was not Backup")?;
+            // Whoever said that it leaves and whoever has less are not who is missed.
+            let own = if rules.preempts() && rules.preempt_delay.is_zero() { rules.priority } else { 1 };
+            let leaving = heard.last.values().filter(|advert| advert.priority == 0).map(|advert| advert.at);
+            let leaving = leaving.max();
+            let mut missed = heard.last.values().filter(|advert| advert.priority >= own);
+            let interval = shortest(account, heard);
+            let is_silent = |advert: &Advert| {
+                let silence = account.local.since(advert.at);
+                silence >= rules.down(interval)
+                    || leaving.is_some_and(|at| at >= advert.at && silence >= rules.skew(interval))
+            };
+            demand(missed.all(is_silent), "an advert came not long ago")
+        }
+        Why::LeaderLeft(source) => {
+            demand(order == (Standing::Backup, Standing::Active), "it was not Backup")?;
+            let last = heard.last.get(&source).ok_or("it was never heard")?;
+            demand(last.priority == 0, "it did not say so")?;
+            demand(account.local.since(last.at) >= rules.skew(shortest(account, heard)), "too early")
+        }
+        Why::Preempting(leader) => {
+            demand(order == (Standing::Backup, Standing::Active), "it was not Backup")?;
+            demand(rules.preempts(), "it may not")?;
+            let last = heard.last.get(&leader.source).ok_or("it was never heard")?;
+            demand(last.priority == leader.priority.0 && last.priority < rules.priority, "it has no less")?;
+            let held = heard.lesser_since.is_none_or(|at| account.local.since(at) >= rules.preempt_delay);
+            demand(held, "preemption is held back")
+        }
+        Why::HigherPriority(leader) => {
+            demand(order == (Standing::Active, Standing::Backup), "it was not Active")?;
+            demand(
+                leader.priority.0 > account.before.rules.priority.min(rules.priority),
+                "it is not higher",
+            )?;
+            demand(in_this_turn(leader.source, leader.priority.0), "no such advert came")
+        }
+        Why::HigherAddress(leader) => {
+            demand(order == (Standing::Active, Standing::Backup), "it was not Active")?;
+            let own = account.before.rules.source;
+            demand(leader.source > own, "its address is not higher")?;
+            demand(in_this_turn(leader.source, leader.priority.0), "no such advert came")
+        }
+        Why::Stopped => demand(account.ordered && step.to == Standing::Initialize, "nobody said so"),
+        Why::Fault => {
+            demand(step.to == Standing::Fault && !step.faults.is_empty(), "there is no fault")?;
+            demand(step.faults.iter().all(|fault| is_so(fault, account, world)), "the fault is not there")
+        }
+    }
+}
+
+/// The shortest interval that anybody spoke of.
+fn shortest(account: &Account, heard: &Heard) -> Duration {
+    let own = account.after.rules.interval;
+    heard.last.values().map(|advert| advert.interval).chain([own]).min().unwrap_or(own)
+}
+
+/// Whoever takes part has an interface that works.
+fn faultless(account: &Account, world: &World) -> Result<(), &'static str> {
+    let Some(machine) = world.machines.get(account.machine) else { return Ok(()) };
+    let instance = &account.after.instance;
+    let link = machine.kernel.links.iter().find(|link| link.name == instance.interface);
+    let works = link.is_some_and(|link| link.up && link.carrier);
+    // What the kernel has not told yet nobody can know.
+    if works || instance.ignore_own_link || machine.is_called() {
+        Ok(())
+    } else {
+        Err("its interface is down")
+    }
+}
+
+/// Whether a fault is there, as far as the machine's kernel shows it.
+fn is_so(fault: &Fault, account: &Account, world: &World) -> bool {
+    let Some(machine) = world.machines.get(account.machine) else { return true };
+    let link = |name: &Arc<str>| machine.kernel.links.iter().find(|link| link.name == *name);
+    let is_ours =
+        |address: &IpAddr| account.before.instance.held_addresses().any(|wanted| wanted.address == *address);
+    match fault {
+        Fault::InterfaceMissing(name) => link(name).is_none(),
+        Fault::InterfaceDown(name) => link(name).is_some_and(|link| !link.up),
+        Fault::NoCarrier(name) => link(name).is_some_and(|link| !link.carrier),
+        Fault::AddressRefused(_) => account.refused.iter().any(is_ours),
+        Fault::AddressKeepsVanishing { address, .. } => {
+            account.taken.contains(address) || !machine.kernel.has(*address)
+        }
+        Fault::NoAddresses => account.after.instance.addresses.is_empty(),
+        // Sockets and groups work in this world.
+        Fault::NoSocket(..) | Fault::NotJoined(..) => false,
+        Fault::NoSourceAddress(name, _) => link(name).is_some_and(|link| !link.up),
+    }
+}
