@@ -30,17 +30,20 @@ const CRATES: [&str; 6] = ["timeline", "wire", "vrrp", "model", "node", "sim"];
 pub(crate) struct Wish {
     /// So many worlds see each mutant.
     pub(crate) worlds: u64,
+    /// Only each of so many.
+    pub(crate) every: usize,
     /// Only mutations in files whose path has this in it.
     pub(crate) only: Option<String>,
 }
 
 pub(crate) fn wish(words: &[&str]) -> Result<Wish> {
-    let mut wish = Wish { worlds: 500, only: None };
+    let mut wish = Wish { worlds: 500, every: 1, only: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("{word} wants a value"))?;
         match *word {
             "--worlds" => wish.worlds = value.parse().context("--worlds wants a number")?,
+            "--every" => wish.every = value.parse().context("--every wants a number")?,
             "--only" => wish.only = Some((*value).into()),
             other => bail!("mutants has no option {other}"),
         }
@@ -55,6 +58,7 @@ pub(crate) fn run(wish: &Wish) -> Result<bool> {
     let chosen: Vec<Mutation> = mutations
         .into_iter()
         .filter(|mutation| wish.only.as_ref().is_none_or(|only| mutation.file.contains(only.as_str())))
+        .step_by(wish.every.max(1))
         .collect();
     let results = run::judge_all(&tools, &chosen, wish.worlds)?;
     table::write(&root(), &results, wish)

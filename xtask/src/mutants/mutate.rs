@@ -114,13 +114,13 @@ impl Mutator {
         let count = block.stmts.len();
         for (at, statement) in block.stmts.iter_mut().enumerate() {
             let is_last = at + 1 == count;
+            let span = statement.span();
+            self.visit_stmt_mut(statement);
             if let Stmt::Expr(Expr::Match(expression), semi) = statement
                 && (semi.is_some() || !is_last || is_unit)
             {
                 self.arms(expression);
             }
-            let span = statement.span();
-            self.visit_stmt_mut(statement);
             if let Stmt::Expr(expression, Some(_)) = statement
                 && is_droppable(expression)
                 && let Some(is) = self.add(span, |text| format!("`{text}` is lost"))

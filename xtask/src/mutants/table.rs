@@ -17,6 +17,7 @@ fn key(judged: &Judged) -> String {
 }
 
 /// Mutants that nobody notices, each with the reason: `name => reason`, one in a line.
+/// A name that ends in `*` stands for all that begin like it.
 fn excused() -> BTreeMap<String, String> {
     let lines = include_str!("excused.txt").lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once(" => ")).map(|(name, why)| (name.into(), why.into())).collect()
@@ -29,16 +30,16 @@ pub(super) fn write(root: &Path, results: &[Judged], wish: &Wish) -> Result<bool
     let tests = results.iter().filter(|judged| judged.tests.is_some()).count();
     let missed: Vec<&Judged> = results.iter().filter(|judged| judged.sim.is_none()).collect();
     let either = results.iter().filter(|judged| judged.sim.is_some() || judged.tests.is_some()).count();
-    let is_excused = |judged: &&&Judged| excused.contains_key(&key(judged));
+    let is_excused = |judged: &&&Judged| excuse(&excused, &key(judged)).is_some();
     let open = missed.iter().filter(|judged| !is_excused(judged)).count();
     let mut text = String::new();
     let _ = writeln!(text, "# Mutants\n");
     let _ = writeln!(
         text,
-        "Written by `cargo xtask mutants`. Each line is one small change of the core, built in and looked at: first by \
+        "Written by `cargo xtask mutants --worlds {} --every {}`. Each line is one small change of the core, built in and looked at: first by \
          the first {} simulated worlds (which oracle noticed it), then by the tests of `vrrp` and `node` (which test \
          was the first to fail).\n",
-        wish.worlds
+        wish.worlds, wish.every, wish.worlds
     );
     let _ = writeln!(text, "| | mutants |\n|---|---|");
     let _ = writeln!(text, "| all | {} |", results.len());
@@ -49,7 +50,7 @@ pub(super) fn write(root: &Path, results: &[Judged], wish: &Wish) -> Result<bool
     let _ = writeln!(text, "| not noticed by the worlds, open | {open} |\n");
     let _ = writeln!(text, "## Not noticed by the worlds\n\n| mutant | unit tests | reason |\n|---|---|---|");
     for judged in &missed {
-        let reason = excused.get(&key(judged)).map_or("**open**", String::as_str);
+        let reason = excuse(&excused, &key(judged)).unwrap_or("**open**");
         let tests = judged.tests.as_deref().unwrap_or("**missed**");
         let _ = writeln!(text, "| {} | {} | {} |", cell(&key(judged)), cell(tests), cell(reason));
     }
@@ -65,7 +66,8 @@ pub(super) fn write(root: &Path, results: &[Judged], wish: &Wish) -> Result<bool
         results.len()
     );
     let names: BTreeSet<String> = results.iter().map(key).collect();
-    for name in excused.keys().filter(|name| wish.only.is_none() && !names.contains(*name)) {
+    let is_whole = wish.only.is_none() && wish.every == 1;
+    for name in excused.keys().filter(|name| is_whole && !name.ends_with('*') && !names.contains(*name)) {
         println!("excused.txt names a mutant that does not exist: {name}");
     }
     if wish.only.is_none() {
@@ -74,6 +76,14 @@ pub(super) fn write(root: &Path, results: &[Judged], wish: &Wish) -> Result<bool
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     Ok(open == 0)
+}
+
+fn excuse<'a>(excused: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let fits = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    };
+    excused.iter().find(|(pattern, _)| fits(pattern)).map(|(_, why)| why.as_str())
 }
 
 fn cell(text: &str) -> String {

@@ -58,6 +58,7 @@ pub(crate) struct Oracles {
     peace: peace::Memory,
     watch: watch::Watch,
     reasons: reasons::Memory,
+    starvation: starvation::Memory,
 }
 
 impl Oracles {
@@ -68,8 +69,8 @@ impl Oracles {
         reference::look(world, &accounts)?;
         adverts::look(world, &self.watch, &accounts)?;
         reasons::look(&mut self.reasons, world, &accounts)?;
-        starvation::look(world, &self.watch)?;
-        two_owners::look(&mut self.two_owners, world)
+        starvation::look(&mut self.starvation, world, &self.watch)?;
+        two_owners::look(&mut self.two_owners, world, &self.watch)
     }
 
     /// The same when nothing is to change any more.

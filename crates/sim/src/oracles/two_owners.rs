@@ -1,37 +1,71 @@
-//! On a network that is whole two Active routers part as soon as the lesser one has heard an advert of the other.
+//! On a network that is whole two Active routers part as soon as the lesser one has heard an advert of the other: after the
+//! longest of their intervals. And soon after the routers have parted the addresses have.
 
 use super::Violation;
+use super::watch::Watch;
 use crate::world::World;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use timeline::{Duration, Instant};
 
-/// The longest interval of any plan, and what the network and a turn need.
-const BOUND: Duration = Duration::from_millis(1_100);
+/// What the network, a turn and the drift of the clocks need.
+const SLACK: Duration = Duration::from_millis(5);
 
-/// Since when an instance has had more than one Active router on a whole network.
-pub(crate) type Memory = BTreeMap<Arc<str>, Instant>;
+/// Since when there has been more than one on a whole network.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    routers: BTreeMap<Arc<str>, Instant>,
+    addresses: BTreeMap<IpAddr, Instant>,
+}
 
-pub(crate) fn look(memory: &mut Memory, world: &World) -> Result<(), Violation> {
+pub(crate) fn look(memory: &mut Memory, world: &World, watch: &Watch) -> Result<(), Violation> {
     if !world.is_whole() {
-        memory.clear();
+        *memory = Memory::default();
         return Ok(());
     }
-    let mut holders: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
+    let fault = |what: String| Err(Violation::new(world.now, "two owners", what));
+    let mut leaders: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
     for (n, machine) in world.machines.iter().enumerate() {
-        machine.active().for_each(|instance| holders.entry(instance).or_default().push(n));
+        machine.active().for_each(|instance| leaders.entry(instance).or_default().push(n));
+    }
+    leaders.retain(|_, machines| machines.len() > 1);
+    memory.routers.retain(|instance, _| leaders.contains_key(instance));
+    for (instance, machines) in leaders {
+        let since = *memory.routers.entry(instance.clone()).or_insert(world.now);
+        let bound = longest(watch, &machines, Some(instance)) + SLACK;
+        if world.now.since(since) > bound {
+            let names: Vec<_> = machines.into_iter().map(|n| world.name(n)).collect();
+            return fault(format!("{instance} has been Active on {names:?} since {since:?}"));
+        }
+    }
+    let mut holders: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
+    for (n, machine) in world.machines.iter().enumerate() {
+        // What a dead daemon left nobody can take away, and a hand that is at work may be about to.
+        if machine.is_running() && machine.kernel.next().is_none() && !machine.is_called() {
+            machine.kernel.marked().for_each(|place| holders.entry(place.address).or_default().push(n));
+        }
     }
     holders.retain(|_, machines| machines.len() > 1);
-    memory.retain(|instance, _| holders.contains_key(instance));
-    for (instance, machines) in holders {
-        let since = *memory.entry(instance.clone()).or_insert(world.now);
-        if world.now.since(since) > BOUND {
+    memory.addresses.retain(|address, _| holders.contains_key(address));
+    for (address, machines) in holders {
+        let since = *memory.addresses.entry(address).or_insert(world.now);
+        if world.now.since(since) > longest(watch, &machines, None) + SLACK {
             let names: Vec<_> = machines.into_iter().map(|n| world.name(n)).collect();
-            let what = format!("{instance} has been Active on {names:?} since {since:?}");
-            return Err(Violation::new(world.now, "two owners", what));
+            return fault(format!("{address} has been on {names:?} since {since:?}"));
         }
     }
     Ok(())
+}
+
+/// The longest interval of these routers.
+fn longest(watch: &Watch, machines: &[usize], name: Option<&Arc<str>>) -> Duration {
+    let routers = watch
+        .routers
+        .iter()
+        .filter(|((n, instance), _)| machines.contains(n) && name.is_none_or(|name| name == instance));
+    routers.map(|(_, watched)| watched.rules.interval).max().unwrap_or(Duration::ZERO)
 }
