@@ -23,6 +23,8 @@ pub(crate) struct Heard {
     last: BTreeMap<IpAddr, Advert>,
     /// The first of the adverts with less than its own since the last with as much or more.
     lesser_since: Option<Instant>,
+    /// It has heard some of it under other rules, which may have made less of it.
+    altered: bool,
 }
 
 pub(crate) fn look(memory: &mut Memory, world: &World, accounts: &[Account]) -> Result<(), Violation> {
@@ -40,11 +42,11 @@ pub(crate) fn look(memory: &mut Memory, world: &World, accounts: &[Account]) -> 
             if step.to != Standing::Active {
                 let last = account.heard.last().map(|advert| (advert.source, *advert));
                 let last = last.filter(|_| step.from == Standing::Active).into_iter().collect();
-                *heard = Heard { last, lesser_since: None };
+                *heard = Heard { last, ..Heard::default() };
             }
         }
         if account.before.rules != account.after.rules {
-            heard.lesser_since = None;
+            (heard.lesser_since, heard.altered) = (None, true);
         }
     }
     Ok(())
@@ -75,7 +77,8 @@ fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Resu
             faultless(account, world)
         }
         Why::Owner => {
-            demand(rules.priority == 255 && step.to == Standing::Active, "it does not own the address")?;
+            let owns = rules.priority == 255 || account.before.rules.priority == 255 || account.hasty;
+            demand(owns && step.to == Standing::Active, "it does not own the address")?;
             faultless(account, world)
         }
         Why::NoResponse => {
@@ -91,7 +94,7 @@ fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Resu
                 silence >= rules.down(interval)
                     || leaving.is_some_and(|at| at >= advert.at && silence >= rules.skew(interval))
             };
-            demand(missed.all(is_silent), "an advert came not long ago")
+            demand(heard.altered || missed.all(is_silent), "an advert came not long ago")
         }
         Why::LeaderLeft(source) => {
             demand(order == (Standing::Backup, Standing::Active), "it was not Backup")?;
@@ -121,6 +124,8 @@ fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Resu
             demand(leader.source > own, "its address is not higher")?;
             demand(in_this_turn(leader.source, leader.priority.0), "no such advert came")
         }
+        // Which routers move together is for the node to say.
+        Why::Group => Ok(()),
         Why::Stopped => demand(account.ordered && step.to == Standing::Initialize, "nobody said so"),
         Why::Fault => {
             demand(step.to == Standing::Fault && !step.faults.is_empty(), "there is no fault")?;
@@ -167,5 +172,9 @@ fn is_so(fault: &Fault, account: &Account, world: &World) -> bool {
         // Sockets and groups work in this world.
         Fault::NoSocket(..) | Fault::NotJoined(..) => false,
         Fault::NoSourceAddress(name, _) => link(name).is_some_and(|link| !link.up),
+        Fault::InterfaceUp(name) => link(name).is_some_and(|link| link.up),
+        // What is tracked beside links is not looked into here.
+        Fault::SourceMissing(_) | Fault::Script(..) | Fault::Process(..) => true,
+        Fault::File(..) | Fault::Member { .. } => true,
     }
 }
