@@ -597,22 +597,16 @@ fn flush(speaker: &mut Speaker, transmits: &mut Vec<Transmit>, unsent: &mut Vec<
 
 /// Leaves out what nothing here watches: an instance must not wait for news that never come.
 fn drop_unwatched(host: &mut Host) {
-    let Host { instances, groups, scripts, processes, files, bfd, link_delays, .. } = host;
-    for tracking in instances.iter_mut().map(|instance| &mut instance.tracking) {
+    let Host { instances, groups, processes, files, bfd, .. } = host;
+    let own = instances.iter_mut().map(|instance| &mut instance.tracking);
+    for tracking in own.chain(groups.iter_mut().map(|group| &mut group.tracking)) {
         tracking.processes.clear();
         tracking.files.clear();
         tracking.bfd.clear();
     }
-    // Whose only user is a group is not run.
-    scripts.retain(|script| {
-        let mut tracked = instances.iter().flat_map(|instance| &instance.tracking.scripts);
-        tracked.any(|tracked| tracked.name == script.name)
-    });
-    groups.clear();
     processes.clear();
     files.clear();
     bfd.clear();
-    link_delays.clear();
 }
 
 /// What a configuration needs from the network.

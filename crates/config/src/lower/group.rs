@@ -83,6 +83,7 @@ impl Lower<'_> {
 
     fn group_line(&mut self, at: At<'_, '_>, index: usize, trackers: &mut Trackers, draft: &mut GroupDraft) {
         let Some(keyword) = at.node.keyword else { return };
+        self.unbuilt(keyword, at.node.span);
         if let Some(kind) = Kind::of_list(keyword.name) {
             return self.track(at, kind, index, trackers, &mut draft.lines);
         }

@@ -205,7 +205,6 @@ impl Lower<'_> {
             "track_src_ip" => {
                 self.flag(at);
                 draft.track_source = Some(at.node.span);
-                self.passed_over(at);
             }
             "strict_mode" => {
                 draft.strict = self.switch(at).map(|on| (on, at.node.span)).or(draft.strict);

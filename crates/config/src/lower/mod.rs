@@ -283,7 +283,6 @@ impl Lower<'_> {
 fn consequence(keyword: &Keyword) -> &'static str {
     match keyword.name {
         "virtual_server" | "virtual_server_group" | "SSL" => "VRRP runs, but no virtual server is served",
-        "vrrp_sync_group" => "its instances change state each by itself",
         "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" => {
             "it is not run, and what tracks it does not notice a failure"
         }

@@ -28,7 +28,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("mcast_src_ip", Shape::Value, "ADDR", Value::Address, "first address of the interface", "", Honoured, "Source of multicast adverts."),
     k("unicast_src_ip", Shape::Value, "ADDR", Value::Address, "first address of the interface", "", Honoured, "Source of unicast adverts."),
     k("mcast_dst_ip", Shape::Value, "ADDR", Value::Address, "global group", "", Honoured, "Own advert group.").but("a multicast group"),
-    k("track_src_ip", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Go to FAULT while the configured source address is absent."),
+    k("track_src_ip", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Go to FAULT while the configured source address is absent."),
     k("virtual_router_id", Shape::Value, "N", int("1..255"), "required", "", Honoured, "VRID."),
     k("unicast_ttl", Shape::Value, "N", int("0..255"), "255", "", Honoured, "TTL of sent unicast adverts."),
     k("version", Shape::Value, "2|3", int("2..3"), "global vrrp_version; 3 for IPv6", "", Honoured, "VRRP version."),
@@ -99,9 +99,9 @@ pub(super) const AUTH_HMAC: &[Keyword] = &[
 /// `vrrp_sync_group`.
 #[rustfmt::skip]
 pub(super) const VRRP_SYNC_GROUP: &[Keyword] = &[
-    k("group", Shape::Lines(Lines::Names), "{ INSTANCE ... }", Value::Block, "required", "", NotBuilt, "Members.").but(">=1; one member only warns"),
-    k("track_interface", Shape::Lines(Lines::Trackers), "{ IF [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "Interfaces tracked for all members."),
-    k("track_script", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "Scripts tracked for all members."),
+    k("group", Shape::Lines(Lines::Names), "{ INSTANCE ... }", Value::Block, "required", "", Honoured, "Members.").but(">=1; one member only warns"),
+    k("track_interface", Shape::Lines(Lines::Trackers), "{ IF [weight N [reverse]] }", Value::Block, "", "", Honoured, "Interfaces tracked for all members."),
+    k("track_script", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", Honoured, "Scripts tracked for all members."),
     k("track_file", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "Files tracked for all members."),
     k("track_process", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "Processes tracked for all members."),
     k("track_bfd", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse]] }", Value::Block, "", "", NotBuilt, "BFD sessions tracked for all members."),
@@ -111,7 +111,7 @@ pub(super) const VRRP_SYNC_GROUP: &[Keyword] = &[
     k("notify_stop", Shape::Words, "CMD [USER [GROUP]]", Value::Script, "none", "", NotBuilt, "Run when the daemon stops."),
     k("notify", Shape::Words, "CMD [USER [GROUP]]", Value::Script, "none", "", NotBuilt, "Run on every group state change with 4 extra arguments."),
     k("smtp_alert", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global smtp_alert_vrrp", "", NotBuilt, "Mail on group state change."),
-    k("global_tracking", Shape::Flag, "", Value::Nothing, "", "", NotBuilt, "Obsolete spelling of sync_group_tracking_weight."),
-    k("sync_group_tracking_weight", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Allow weighted trackers in the group (all members then need equal priorities in effect)."),
+    k("global_tracking", Shape::Flag, "", Value::Nothing, "", "", Honoured, "Obsolete spelling of sync_group_tracking_weight."),
+    k("sync_group_tracking_weight", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Allow weighted trackers in the group (all members then need equal priorities in effect)."),
     k("notify_priority_changes", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global value", "", NotBuilt, "FIFO lines on priority changes of members."),
 ];
