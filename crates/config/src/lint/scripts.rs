@@ -65,7 +65,7 @@ fn notices(script: &Script, places: &ScriptPlaces, findings: &mut Findings) {
 fn program(flaw: &ProgramFlaw, places: &ScriptPlaces, security: bool, findings: &mut Findings) {
     let command = places.command.unwrap_or(places.name);
     let user = places.user.unwrap_or(command);
-    let unknown = "it cannot say anything: who tracks it has priority 1";
+    let unknown = "who tracks it has priority 1";
     let mode = |mode: u32| format!("{:04o}", mode & 0o7777);
     let (id, span, text, help) = match flaw {
         ProgramFlaw::Missing(path) => {
@@ -94,9 +94,9 @@ fn program(flaw: &ProgramFlaw, places: &ScriptPlaces, security: bool, findings: 
         }
         ProgramFlaw::Unsafe { path, mode: bits, owner } => {
             let so = if security {
-                "enable_script_security forbids to run it, so who tracks it has priority 1"
+                "it is not run (enable_script_security), and who tracks it has priority 1"
             } else {
-                "whoever they are can do anything here"
+                "they can become root here"
             };
             let who = format!("(owner {owner}, mode {})", mode(*bits));
             let text = format!("root runs it, and others may change `{path}` {who}: {so}");

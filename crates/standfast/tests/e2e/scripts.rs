@@ -17,6 +17,7 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("scripts::s7_a_service_that_died_is_started_again_and_outlives_the_daemon", restarts),
         Test::new("scripts::s7_a_script_that_stops_the_daemon_makes_it_resign_at_once", stops_the_daemon),
+        Test::new("scripts::s7_nginx_is_started_again_and_where_that_fails_the_address_drifts", nginx),
         Test::new("scripts::s9_what_cannot_be_run_says_why_and_a_healthy_peer_takes_over", says_why),
         Test::new("scripts::s9_a_script_slower_than_its_interval_is_a_failure", too_slow),
         Test::new("scripts::somebody_serves_when_both_nodes_have_a_broken_script", both_broken),
@@ -28,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
             "scripts::a_worker_that_dies_takes_its_scripts_along_and_the_next_one_runs_them",
             worker_dies,
         ),
+        Test::slow("scripts::five_hundred_scripts_a_second_delay_no_advert", five_hundred),
         Test::new("scripts::the_user_and_the_environment_are_what_keepalived_gives", user),
     ]
 }
@@ -376,5 +378,125 @@ fn user() -> Outcome {
     })?;
     until("a run", || lb01.read(&seen).is_ok())?;
     assert_eq!(lb01.read(&seen)?, "0\n[]\nit is passed on\na b|c d\n");
+    running.stop()
+}
+
+/// The scenario's script: when the port is closed it starts nginx, waits, and stops the daemon if that was in vain.
+fn start_nginx(machine: &Machine, nginx: &std::path::Path) -> Result<PathBuf, Stop> {
+    let at = |name: &str| machine.file(name).display().to_string();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("    {kind}_temp_path {};\n", at(&format!("{kind}_temp"))));
+    machine.write(
+        machine.file("nginx.conf"),
+        format!(
+            "user root;\nworker_processes 1;\npid {};\nerror_log {};\nevents {{\n    worker_connections 16;\n}}\n\
+             http {{\n    access_log off;\n{}    server {{\n        listen 8080;\n        location / {{\n            \
+             return 200 \"{}\";\n        }}\n    }}\n}}\n",
+            at("nginx.pid"),
+            at("nginx.log"),
+            temporary.concat(),
+            machine.name()
+        ),
+    )?;
+    let text = format!(
+        "#!/bin/bash\nopen() {{ [ $(ss -Hlnt 'sport = :8080' | wc -l) -ge 1 ]; }}\nif ! open; then\n    \
+         {} -c {}\n    sleep 1\n    if ! open; then\n        kill -TERM \"$(cat {})\"\n    fi\nfi\n",
+        nginx.display(),
+        at("nginx.conf"),
+        at("daemon.pid")
+    );
+    script(machine, "check-nginx.sh", 0o755, &text)
+}
+
+/// Who answers behind the service's address.
+fn answer(client: &Machine) -> Option<String> {
+    use std::io::{Read, Write};
+    let ask = || {
+        let address = "10.0.0.3:8080".parse().ok()?;
+        let limit = Duration::from_millis(500);
+        let mut stream = std::net::TcpStream::connect_timeout(&address, limit).ok()?;
+        stream.set_read_timeout(Some(limit)).ok()?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text.rsplit("\r\n").next()?.to_owned())
+    };
+    client.within(ask).ok().flatten()
+}
+
+fn nginx() -> Outcome {
+    let program = lab::harness::program("nginx")?;
+    lab::harness::program("ss")?;
+    let lab = pair::three()?;
+    let (lb01, lb02, client) = (lab.machine(LB01)?, lab.machine(LB02)?, lab.machine("client")?);
+    let lines = "interval 1\n    timeout 5";
+    let [first, second] = [start_nginx(lb01, &program)?, start_nginx(lb02, &program)?];
+    let nodes = [Node::ours(lb01, conf(LB01, &first, lines))?, Node::ours(lb02, conf(LB02, &second, lines))?];
+    let [active, backup] = pair::settle(&nodes)?;
+    until("lb01 answers", || answer(client).as_deref() == Some(LB01))?;
+    let dies = |machine: &Machine| -> Result<i32, Stop> {
+        let pid = wait_for_number(machine, "nginx.pid")?;
+        let process = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        until("nginx is gone", || !is_alive(pid))?;
+        Ok(pid)
+    };
+    let old = dies(lb01)?;
+    until("another nginx", || number(lb01, "nginx.pid").is_some_and(|pid| pid != old && is_alive(pid)))?;
+    until("lb01 answers again", || answer(client).as_deref() == Some(LB01))?;
+    assert_eq!(active.count("Entering"), 2, "{}", active.log());
+    lb01.write(lb01.file("nginx.conf"), "no such directive;\n")?;
+    dies(lb01)?;
+    assert_eq!(active.wait(SOON)?, Ended::Code(0), "{}", active.log());
+    until("lb02 answers", || answer(client).as_deref() == Some(LB02))?;
+    assert!(!lb01.holds(ip("10.0.0.3"))?);
+    backup.stop()?;
+    // The daemon has gone, what its script has started has not.
+    let left = wait_for_number(lb02, "nginx.pid")?;
+    let lives = is_alive(left);
+    dies(lb02)?;
+    assert!(lives, "nginx lives on");
+    Ok(())
+}
+
+/// Seconds of processor time that a process has had, and those that it has waited for.
+fn processor_time(pid: i32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<f64> =
+        stat.rsplit(") ").next().unwrap_or_default().split(' ').filter_map(|f| f.parse().ok()).collect();
+    // utime and stime, without the first field, which is no number, and the two before the parenthesis.
+    let ticks = fields.get(10).copied().unwrap_or(0.0) + fields.get(11).copied().unwrap_or(0.0);
+    ticks / rustix::param::clock_ticks_per_second() as f64
+}
+
+fn five_hundred() -> Outcome {
+    const SCRIPTS: usize = 500;
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let mut text = String::from("global_defs {\n    script_user root\n    enable_script_security\n}\n");
+    let mut tracked = String::from("track_script {\n");
+    for number in 0..SCRIPTS {
+        text += &format!(
+            "vrrp_script chk{number} {{\n    script /bin/true\n    interval 1\n    timeout 5\n    weight 1\n}}\n"
+        );
+        tracked += &format!("        chk{number}\n");
+    }
+    tracked += "    }";
+    let instance = Flavour::V3.instance(LB01).every("0.1").line(tracked);
+    let node = Node::ours(lb01, text + &instance.file())?;
+    let running = node.start_active()?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let before = processor_time(running.pid());
+    let since = Instant::now();
+    let times = see::wait_for_adverts(&capture, ip("10.0.0.5"), 100, Duration::from_secs(60))?;
+    let share = (processor_time(running.pid()) - before) / since.elapsed().as_secs_f64();
+    let longest = times.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap_or_default();
+    figures::time("longest gap between adverts every 100 ms beside 500 scripts a second", longest);
+    figures::time(
+        "processor time a second of the supervisor, 500 scripts a second",
+        Duration::from_secs_f64(share),
+    );
+    assert!(longest < Duration::from_millis(300), "{longest:?}");
+    assert_eq!(running.count("Entering MASTER"), 1);
     running.stop()
 }
