@@ -311,3 +311,27 @@ fn a_weight_must_leave_its_mark() {
     assert_eq!(said(1, &both(-20, 0)), ["weight-without-effect"]);
     assert!(said(10, &both(-20, -30)).is_empty(), "1 is not 10");
 }
+
+/// What keepalived makes of a script that cannot be run is told to its users.
+#[test]
+fn a_script_is_judged_by_whoever_shall_run_it() {
+    let text = "vrrp_script chk {\nscript /a/b\n}\nvrrp_instance A {\ninterface eth0\nvirtual_router_id 7\n\
+                priority 90\nvirtual_ipaddress {\n10.0.0.3\n}\ntrack_script {\nchk\n}\n}\n";
+    let said = |keepalived, flaw| {
+        let mut sources = config::Sources::new();
+        sources.add_root("f", text.as_bytes().to_vec());
+        let mut surroundings = config::Surroundings { keepalived, ..config::Surroundings::default() };
+        surroundings.programs.insert("chk".into(), flaw);
+        match config::load(&sources, &surroundings) {
+            config::Loaded::Done(outcome) => outcome.diagnostics[0].message.clone(),
+            config::Loaded::Missing(_) => panic!("nothing is included"),
+        }
+    };
+    let theirs = config::table::Release::of("2.2.7");
+    let missing = || config::ProgramFlaw::Missing("/a".into());
+    let bare = || config::ProgramFlaw::Bare("/a/b".into());
+    assert_eq!(said(None, missing()), "`/a` does not exist: who tracks it has priority 1");
+    assert_eq!(said(theirs, missing()), "`/a` does not exist: keepalived drops it");
+    assert_eq!(said(None, bare()), "`/a/b` has no `#!` line: it is run by /bin/sh");
+    assert_eq!(said(theirs, bare()), "`/a/b` has no `#!` line: keepalived takes that for a success");
+}

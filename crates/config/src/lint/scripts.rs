@@ -14,12 +14,19 @@ use model::Script;
 const LATE: Duration = Duration::from_secs(600);
 
 impl Advice<'_> {
+    fn fate(&self) -> Fate {
+        Fate {
+            is_standfast: self.surroundings.keepalived.is_none(),
+            security: self.host.script_settings.security,
+        }
+    }
+
     pub(super) fn scripts(&self, findings: &mut Findings) {
         for (script, places) in self.host.scripts.iter().zip(self.scripts) {
             timeout(script, places, findings);
             notices(script, places, findings);
             if let Some(flaw) = self.surroundings.programs.get(&*script.name) {
-                program(flaw, places, self.host.script_settings.security, findings);
+                program(flaw, places, self.fate(), findings);
             }
         }
     }
@@ -61,26 +68,60 @@ fn notices(script: &Script, places: &ScriptPlaces, findings: &mut Findings) {
     });
 }
 
+/// What decides over a script that cannot be run.
+#[derive(Clone, Copy)]
+struct Fate {
+    is_standfast: bool,
+    /// `enable_script_security`.
+    security: bool,
+}
+
+impl Fate {
+    /// Of one that is looked at when the configuration is read.
+    const fn dropped(self) -> &'static str {
+        if self.is_standfast { "who tracks it has priority 1" } else { "keepalived drops it" }
+    }
+
+    /// Of one that only fails when it is run.
+    const fn missed(self) -> &'static str {
+        if self.is_standfast { "who tracks it has priority 1" } else { "keepalived takes that for a success" }
+    }
+
+    /// Of one that others may change.
+    const fn changeable(self) -> &'static str {
+        match (self.security, self.is_standfast) {
+            (true, true) => "it is not run (enable_script_security), and who tracks it has priority 1",
+            (true, false) => "keepalived drops it (enable_script_security)",
+            (false, _) => "they can become root here",
+        }
+    }
+
+    /// Of one without a `#!` line.
+    const fn bare(self) -> &'static str {
+        if self.is_standfast { "it is run by /bin/sh" } else { "keepalived takes that for a success" }
+    }
+}
+
 /// What is wrong with the program on this machine.
-fn program(flaw: &ProgramFlaw, places: &ScriptPlaces, security: bool, findings: &mut Findings) {
+fn program(flaw: &ProgramFlaw, places: &ScriptPlaces, fate: Fate, findings: &mut Findings) {
     let command = places.command.unwrap_or(places.name);
     let user = places.user.unwrap_or(command);
-    let unknown = "who tracks it has priority 1";
+    let (dropped, missed) = (fate.dropped(), fate.missed());
     let mode = |mode: u32| format!("{:04o}", mode & 0o7777);
     let (id, span, text, help) = match flaw {
         ProgramFlaw::Missing(path) => {
-            (Id::ScriptMissing, command, format!("`{path}` does not exist: {unknown}"), String::new())
+            (Id::ScriptMissing, command, format!("`{path}` does not exist: {dropped}"), String::new())
         }
         ProgramFlaw::NotAFile(path) => {
-            let text = format!("`{path}` is no file that can be run: {unknown}");
+            let text = format!("`{path}` is no file that can be run: {dropped}");
             (Id::ScriptNotExecutable, command, text, String::new())
         }
         ProgramFlaw::Forbidden { path, mode: bits, user } => {
-            let text = format!("user {user} may not run `{path}` (mode {}): {unknown}", mode(*bits));
+            let text = format!("user {user} may not run `{path}` (mode {}): {dropped}", mode(*bits));
             (Id::ScriptNotExecutable, command, text, format!("chmod a+x {path}"))
         }
         ProgramFlaw::Interpreter { path, interpreter: Some(interpreter) } => {
-            let text = format!("`{interpreter}`, which `{path}` names, cannot be run: {unknown}");
+            let text = format!("`{interpreter}`, which `{path}` names, cannot be run: {missed}");
             let help = if interpreter.ends_with("\\r") {
                 format!("its lines end as Windows has it: sed -i 's/\\r$//' {path}")
             } else {
@@ -89,30 +130,26 @@ fn program(flaw: &ProgramFlaw, places: &ScriptPlaces, security: bool, findings: 
             (Id::ScriptInterpreter, command, text, help)
         }
         ProgramFlaw::Interpreter { path, interpreter: None } => {
-            let text = format!("`{path}` is no program of this machine: {unknown}");
+            let text = format!("`{path}` is no program of this machine: {missed}");
             (Id::ScriptInterpreter, command, text, String::new())
         }
         ProgramFlaw::Unsafe { path, mode: bits, owner } => {
-            let so = if security {
-                "it is not run (enable_script_security), and who tracks it has priority 1"
-            } else {
-                "they can become root here"
-            };
+            let so = fate.changeable();
             let who = format!("(owner {owner}, mode {})", mode(*bits));
             let text = format!("root runs it, and others may change `{path}` {who}: {so}");
             let help = format!("chown root:root {path}; chmod go-w {path}");
             (Id::ScriptUnsafe, command, text, help)
         }
         ProgramFlaw::NoAccount(name) => {
-            let text = format!("there is no user or group `{name}`: {unknown}");
+            let text = format!("there is no user or group `{name}`: {dropped}");
             (Id::ScriptUser, user, text, String::new())
         }
         ProgramFlaw::NoSwitch(name) => {
-            let text = format!("only root can run a script as another user (`{name}`): {unknown}");
+            let text = format!("only root can run a script as another user (`{name}`): {missed}");
             (Id::ScriptUser, user, text, String::new())
         }
         ProgramFlaw::Bare(path) => {
-            let text = format!("`{path}` has no `#!` line: it is run by /bin/sh");
+            let text = format!("`{path}` has no `#!` line: {}", fate.bare());
             (Id::ScriptBare, command, text, "write `#!/bin/sh` as its first line".into())
         }
     };

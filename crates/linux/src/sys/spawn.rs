@@ -97,7 +97,8 @@ struct Order {
     environment: *const *const c_char,
     null: RawFd,
     rights: Option<(u32, u32, *const u32, usize)>,
-    descriptors: Option<libc::rlimit64>,
+    /// As the kernel's `struct rlimit64` has it.
+    descriptors: Option<[u64; 2]>,
     is_spared: bool,
     parent: libc::pid_t,
     failure: UnsafeCell<Option<(Step, c_int)>>,
@@ -114,9 +115,7 @@ pub(crate) fn start(program: &Program<'_>, stack: &mut Stack) -> Result<(Pid, Ow
         environment: environment.as_ptr(),
         null: program.null.as_raw_fd(),
         rights: program.rights.map(|(user, group, more)| (user, group, more.as_ptr(), more.len())),
-        descriptors: program
-            .descriptors
-            .map(|(soft, hard)| libc::rlimit64 { rlim_cur: soft, rlim_max: hard }),
+        descriptors: program.descriptors.map(|(soft, hard)| [soft, hard]),
         is_spared: program.is_spared,
         // SAFETY: always succeeds.
         parent: unsafe { libc::getpid() },
@@ -195,7 +194,7 @@ unsafe fn become_program(order: &Order) -> (Step, c_int) {
         // Ours close themselves. A kernel without this call (before 5.11) leaves open what our starter left open.
         libc::syscall(libc::SYS_close_range, FIRST, c_long::from(u32::MAX), CLOSE_RANGE_CLOEXEC);
         if let Some(limit) = &order.descriptors {
-            let none = ptr::null_mut::<libc::rlimit64>();
+            let none = ptr::null_mut::<[u64; 2]>();
             libc::syscall(libc::SYS_prlimit64, 0, c_long::from(libc::RLIMIT_NOFILE), &raw const *limit, none);
         }
         run_normally(order.is_spared);
