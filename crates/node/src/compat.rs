@@ -73,7 +73,14 @@ pub fn log_lines(event: &Event) -> Vec<String> {
     lines
 }
 
-fn reason(from: Standing, why: &Why, faults: &[Fault], disbelieved: Option<Disbelieved>) -> Option<String> {
+/// Why an instance moved, in the words of the log; `None` when there is nothing to say.
+#[must_use]
+pub fn reason(
+    from: Standing,
+    why: &Why,
+    faults: &[Fault],
+    disbelieved: Option<Disbelieved>,
+) -> Option<String> {
     Some(match why {
         Why::Started if from == Standing::Fault => "no fault is left".into(),
         Why::Started | Why::Stopped => return None,

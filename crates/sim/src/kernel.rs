@@ -6,7 +6,8 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use node::io::{
-    Act, Actor, Address, Errno, Fact, Hold, InterfaceIndex, Link, Outcome, Place, RouterId, Settled,
+    Act, Actor, Address, Announcement, Errno, Fact, Hold, InterfaceIndex, Link, Outcome, Place, RouterId,
+    Settled,
 };
 use timeline::{Duration, Instant};
 use wire::Mac;
@@ -24,7 +25,7 @@ pub(crate) struct Kernel {
     pub(crate) delay: Duration,
     queue: VecDeque<(Instant, Hold)>,
     last_remove: BTreeMap<RouterId, u64>,
-    /// What the hand announced after setting it and nobody fetched yet.
+    /// What the hand announced and nobody fetched yet.
     pub(crate) announced: Vec<(InterfaceIndex, IpAddr)>,
 }
 
@@ -199,7 +200,14 @@ impl Kernel {
                 let each = addresses.iter().map(|placed| placed.place());
                 each.map(|place| (place, self.unset(place, *all, notices))).collect()
             }
-            Act::Announce { .. } => Vec::new(),
+            Act::Announce { announcements, .. } => {
+                let is_here = |told: &&Announcement| {
+                    self.addresses.iter().any(|kept| kept.address.address == told.address)
+                };
+                let told: Vec<_> = announcements.iter().filter(|told| !stale && is_here(told)).collect();
+                self.announced.extend(told.iter().map(|told| (told.interface, told.address)));
+                Vec::new()
+            }
         };
         Some(Outcome { router: hold.router, epoch: hold.epoch, results })
     }

@@ -1,6 +1,7 @@
 //! One machine: a daemon (perhaps), its kernel, its clocks, and what is on its way between them.
 
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::kernel::Kernel;
 use crate::oracles::Violation;
 use crate::programs::Programs;
@@ -537,19 +538,29 @@ impl Daemon {
 #[derive(Debug, Default)]
 pub(crate) struct Spin {
     since: Instant,
-    turns: u32,
+    turns: u64,
+    limit: u64,
 }
 
 impl Spin {
-    const LIMIT: u32 = 2_000;
     const WINDOW: Duration = Duration::from_secs(1);
+
+    /// What a busy cluster may well need: each advert is a turn of every machine, and there may be a few at once.
+    pub(crate) fn new(cluster: &Cluster) -> Self {
+        let machines = u64::try_from(cluster.machines.len()).unwrap_or(u64::MAX);
+        let instances = cluster.machines.iter().flat_map(|machine| &machine.host.instances);
+        let rate =
+            |interval: Duration| 1 + 1_000 / u64::try_from(interval.as_millis()).unwrap_or(1_000).max(1);
+        let adverts: u64 = instances.map(|instance| rate(instance.settings.interval.duration())).sum();
+        Self { limit: 2_000 + adverts.saturating_mul(machines) * 2, ..Self::default() }
+    }
 
     pub(crate) fn note(&mut self, now: Instant) -> Result<(), Violation> {
         if now.since(self.since) > Self::WINDOW {
-            *self = Self { since: now, turns: 0 };
+            (self.since, self.turns) = (now, 0);
         }
         self.turns += 1;
-        if self.turns < Self::LIMIT {
+        if self.turns < self.limit {
             return Ok(());
         }
         Err(Violation::new(now, "spin", format!("{} turns within {:?}", self.turns, Self::WINDOW)))

@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::Host;
-use node::event::{Fault, Standing};
+use node::event::{Disbelieved, Fault, Standing};
 use node::io::{Errno, Unread};
 use timeline::{Duration, Instant};
 use vrrp::Why;
@@ -97,6 +97,7 @@ pub struct Moved {
     pub to: Standing,
     pub why: Why,
     pub faults: Vec<Fault>,
+    pub disbelieved: Option<Disbelieved>,
 }
 
 /// A machine answers for a virtual address from now on, or no longer.
@@ -112,7 +113,7 @@ pub struct Held {
     pub is_held: bool,
 }
 
-/// A machine told its network of an address: the first gratuitous ARP or Neighbor Advertisement after setting it.
+/// A machine told its network of an address: the first gratuitous ARP or Neighbor Advertisement of a burst.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // Fields are named for what they are.
 pub struct Announced {

@@ -83,7 +83,7 @@ impl World {
             steps: steps.into(),
             put_off: Vec::new(),
             record: Record { trace: Trace::new(names), ..Record::default() },
-            spin: Spin::default(),
+            spin: Spin::new(&scene.cluster),
             hand: HAND,
             ended: Vec::new(),
             turns: Vec::new(),
@@ -192,11 +192,20 @@ impl World {
             self.send(n, frame);
         }
         for effect in &turn.effects {
-            if let Effect::Report(Event::Moved { instance, from, to, why, faults, .. }) = effect {
+            if let Effect::Report(Event::Moved { instance, from, to, why, faults, disbelieved }) = effect {
                 self.moves += 1;
                 let (instance, faults) = (instance.clone(), faults.clone());
                 let (at, machine, from, to, why) = (self.now, n, *from, *to, *why);
-                self.record.moves.push(Moved { at, machine, instance, from, to, why, faults });
+                self.record.moves.push(Moved {
+                    at,
+                    machine,
+                    instance,
+                    from,
+                    to,
+                    why,
+                    faults,
+                    disbelieved: *disbelieved,
+                });
             }
             self.note(Happening::Effect(n, effect.clone()));
         }

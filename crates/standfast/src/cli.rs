@@ -2,7 +2,7 @@
 
 use crate::daemon::{Invocation, exit};
 use crate::log::Style;
-use crate::{check, demo, explain, supervisor};
+use crate::{check, demo, explain, simulate, supervisor};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write;
@@ -14,6 +14,7 @@ use std::path::PathBuf;
 #[command(after_help = "Called through a link named keepalived, it takes keepalived's command line.\n\
     First steps:\n  standfast demo                 see a failover on this machine, nothing is touched\n  \
     standfast check FILE           what is wrong with a configuration, and what to write instead\n  \
+    standfast simulate FILE FILE   what happens if a node loses power, a cable is cut, ...\n  \
     standfast run -f FILE          the daemon, in the foreground")]
 struct Cli {
     #[command(subcommand)]
@@ -28,6 +29,8 @@ enum Command {
     Check(check::Args),
     /// Show failover, return and no-preemption in a laboratory on this machine
     Demo(demo::Args),
+    /// Say what happens to the addresses of your configurations if ..., in a simulated world
+    Simulate(simulate::Args),
     /// Explain a diagnostic or a keyword
     Explain(explain::Args),
 }
@@ -75,6 +78,7 @@ pub fn main(arguments: &[OsString]) -> u8 {
         Command::Run(run) => supervisor::main(&run.invocation(), &[]),
         Command::Check(args) => check::run(&args, &mut std::io::stdout().lock()),
         Command::Demo(args) => demo::run(&args),
+        Command::Simulate(args) => simulate::run(&args, &mut std::io::stdout().lock()),
         Command::Explain(args) => explain::run(&args, &mut std::io::stdout().lock()),
     }
 }

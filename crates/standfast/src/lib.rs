@@ -13,6 +13,7 @@ pub mod explain;
 pub mod keepalived;
 pub mod log;
 pub mod report;
+pub mod simulate;
 pub mod sources;
 pub mod supervisor;
 pub mod worker;

@@ -10,7 +10,7 @@ use super::{Finding, list, text};
 
 /// Each crate and the crates of this workspace that it may use.
 const ARROWS: [(&str, &[&str]); 12] = [
-    ("standfast", &["config", "lab", "linux", "node", "model", "vrrp", "wire", "timeline"]),
+    ("standfast", &["config", "lab", "linux", "sim", "node", "model", "vrrp", "wire", "timeline"]),
     ("lab", &["linux", "node", "model", "vrrp", "wire", "timeline"]),
     ("trials", &["linux", "node", "model", "vrrp", "wire", "timeline"]),
     ("linux", &["node", "model", "vrrp", "wire", "timeline"]),

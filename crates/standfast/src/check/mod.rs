@@ -201,6 +201,28 @@ fn mend_each(files: &[PathBuf], surroundings: &Surroundings, args: &Args, out: &
     done
 }
 
+/// Shows, as `check` does, what is wrong with configurations that cannot run (as JSON and in colour, if so). False
+/// when all of them can.
+pub(crate) fn refuse(
+    reads: &[Read],
+    files: &[PathBuf],
+    surroundings: &Surroundings,
+    (as_json, colour): (bool, bool),
+    out: &mut dyn Write,
+) -> bool {
+    let cannot_run = |read: &Read| !matches!(read, Read::Done { host: Some(_), .. });
+    let wrong = reads.iter().zip(files).filter(|(read, _)| cannot_run(read));
+    let parts: Vec<Part<'_>> = wrong.map(|(read, file)| Part::of(read, file, surroundings)).collect();
+    let mut reporter = Reporter::new(reads.iter().map(Read::sources), colour);
+    // As elsewhere: who does not read it does not need it.
+    let _ = match (&parts[..], as_json) {
+        ([], _) => Ok(()),
+        (parts, true) => json(parts, 2, &mut reporter, out),
+        (parts, false) => text::full(parts, &mut reporter, out),
+    };
+    !parts.is_empty()
+}
+
 /// The files against each other, if there are at least two to compare.
 fn compared(reads: &[Read]) -> Option<Comparison> {
     let nodes: Vec<pair::Node<'_>> = reads.iter().filter_map(Read::node).collect();

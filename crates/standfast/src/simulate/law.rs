@@ -1,0 +1,151 @@
+//! What the protocol allows, from its own text and not from the code that is watched.
+
+use std::time::Duration;
+
+use model::Instance;
+use wire::Version;
+
+use super::cast::Cast;
+
+/// Who owns a service after something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heir {
+    /// This node, within so long.
+    Next(usize, Duration),
+    /// Who owned it before.
+    Stays,
+}
+
+/// The protocol's arithmetic about a cast.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Law<'a> {
+    cast: &'a Cast,
+}
+
+impl<'a> Law<'a> {
+    /// About this cast.
+    pub(crate) const fn new(cast: &'a Cast) -> Self {
+        Self { cast }
+    }
+
+    /// The priority of an instance when nothing is wrong: what is tracked and well adds to it.
+    fn priority(&self, service: usize, node: usize) -> u32 {
+        let Some(instance) = self.cast.instance(service, node) else { return 0 };
+        let base = i32::from(instance.settings.priority.0);
+        if base == 255 {
+            return 255;
+        }
+        let links = instance.track_interfaces.iter().map(|tracked| (tracked.weight, tracked.reverse));
+        let scripts =
+            instance.tracking.scripts.iter().map(|tracked| (tracked.weight.value, tracked.weight.reverse));
+        let well =
+            |(weight, reverse): (i16, bool)| i32::from(if reverse { weight.min(0) } else { weight.max(0) });
+        let sum = base + links.chain(scripts).map(well).sum::<i32>();
+        u32::try_from(sum.clamp(1, 254)).unwrap_or(1)
+    }
+
+    /// Who takes over when a node is gone: the highest priority, unless two have it.
+    pub(crate) fn next(&self, service: usize, gone: usize) -> Option<usize> {
+        let others: Vec<(u32, usize)> = self
+            .cast
+            .members(service)
+            .filter(|(node, _)| *node != gone)
+            .map(|(node, _)| (self.priority(service, node), node))
+            .collect();
+        let highest = others.iter().map(|(priority, _)| *priority).max()?;
+        let mut first = others.iter().filter(|(priority, _)| *priority == highest);
+        let (_, node) = first.next()?;
+        let is_steered = |node: usize| self.cast.instance(service, node).is_some_and(is_steered);
+        (first.next().is_none() && !others.iter().any(|(_, node)| is_steered(*node))).then_some(*node)
+    }
+
+    /// Who owns a service after a check failed on its owner, and how long after that was noticed; `None` when that is
+    /// not for the protocol to say.
+    pub(crate) fn after_check(&self, service: usize, owner: usize, script: &str) -> Option<Heir> {
+        let instance = self.cast.instance(service, owner)?;
+        let tracked = instance.tracking.scripts.iter().find(|tracked| &*tracked.name == script);
+        let Some(tracked) = tracked else { return Some(Heir::Stays) };
+        let next = self.next(service, owner)?;
+        let own = self.priority(service, owner);
+        if tracked.weight.reverse || own == 255 {
+            return None;
+        }
+        if tracked.weight.value == 0 {
+            // FAULT: it resigns.
+            return Some(Heir::Next(next, self.skew(service, next)));
+        }
+        let less = u32::from(tracked.weight.value.unsigned_abs());
+        let heir = self.cast.instance(service, next)?;
+        if own.saturating_sub(less).max(1) >= self.priority(service, next) || !heir.settings.preempt {
+            return Some(Heir::Stays);
+        }
+        Some(Heir::Next(next, self.down(service, next) + heir.settings.preempt_delay))
+    }
+
+    /// Skew_Time of a backup: RFC 3768 and RFC 9568, section 6.1.
+    pub(crate) fn skew(&self, service: usize, node: usize) -> Duration {
+        let Some(instance) = self.cast.instance(service, node) else { return Duration::ZERO };
+        let whole = match instance.settings.version {
+            Version::V2 => Duration::from_secs(1),
+            // A backup of version 3 follows the interval of whoever is Active.
+            Version::V3 => self.interval(service),
+        };
+        whole * (256 - self.priority(service, node)) / 256
+    }
+
+    /// The longest silence that a backup bears (Master_Down_Interval, Active_Down_Interval).
+    pub(crate) fn down(&self, service: usize, node: usize) -> Duration {
+        let Some(instance) = self.cast.instance(service, node) else { return Duration::ZERO };
+        let interval = match instance.settings.version {
+            Version::V2 => instance.settings.interval.duration(),
+            Version::V3 => self.interval(service),
+        };
+        interval * u32::from(instance.settings.down_adverts) + self.skew(service, node)
+    }
+
+    /// The longest interval of a service.
+    fn interval(&self, service: usize) -> Duration {
+        let intervals = self.cast.members(service).map(|(_, instance)| instance.settings.interval.duration());
+        intervals.max().unwrap_or_default()
+    }
+
+    /// Whether a node that comes back takes a service from those who serve it meanwhile.
+    pub(crate) fn takes_back(&self, service: usize, node: usize) -> bool {
+        let Some(instance) = self.cast.instance(service, node) else { return false };
+        let own = self.priority(service, node);
+        let others = self.cast.members(service).filter(|(other, _)| *other != node);
+        let is_higher = others.map(|(other, _)| self.priority(service, other)).all(|other| own > other);
+        own == 255 || (instance.settings.preempt && is_higher)
+    }
+
+    /// How long a node needs to take back what is its own, from its boot.
+    pub(crate) fn return_time(&self, service: usize, node: usize) -> Duration {
+        let delay = self.cast.instance(service, node).map(|instance| instance.settings.preempt_delay);
+        let startup = self.cast.nodes.get(node).map(|node| node.host.startup_delay);
+        self.down(service, node) + delay.unwrap_or_default() + startup.unwrap_or_default()
+    }
+
+    /// How long all need until they agree after they see each other again: two adverts of the slowest.
+    pub(crate) fn agree(&self) -> Duration {
+        let services = 0..self.cast.services.len();
+        services.map(|service| self.interval(service)).max().unwrap_or_default() * 2
+    }
+
+    /// When everything has settled after a start.
+    pub(crate) fn settled(&self) -> Duration {
+        let mut longest = Duration::ZERO;
+        for service in 0..self.cast.services.len() {
+            for (node, _) in self.cast.members(service) {
+                longest = longest.max(self.return_time(service, node));
+            }
+        }
+        Duration::from_secs((longest + self.agree()).as_secs() + 3).max(Duration::from_secs(10))
+    }
+}
+
+/// Whether something moves its priority of which it is not known how it stands when all is well.
+fn is_steered(instance: &Instance) -> bool {
+    let tracking = &instance.tracking;
+    let unknown = tracking.processes.iter().chain(&tracking.files).chain(&tracking.bfd);
+    unknown.into_iter().any(|tracked| tracked.weight.value != 0)
+}
