@@ -12,7 +12,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::Instance;
+use model::{Authentication, Instance};
 use node::event::{Event, Fault, Standing};
 use node::io::{Effect, Transmit};
 use node::status::InstanceStatus;
@@ -165,10 +165,12 @@ fn account(
     let altered = Instance { tracking, ..before.instance.clone() } != after.instance;
     // What was in force in between is not known any more.
     let is_configured = |effect: &&Effect| matches!(effect, Effect::Report(Event::Configured { .. }));
+    // Which sequence numbers were used before is not known here.
+    let is_sealed = matches!(before.instance.authentication, Authentication::Header(_));
     // What a group makes its members do is none of the protocol's.
     let is_grouped =
         machine.in_force().is_some_and(|host| host.groups.iter().any(|group| group.members.contains(&name)));
-    let hasty = is_grouped || turn.effects.iter().filter(is_configured).count() > 1;
+    let hasty = is_grouped || is_sealed || turn.effects.iter().filter(is_configured).count() > 1;
     let mut said = Said::default();
     let local = turn.local;
     let said = if is_outward {

@@ -86,9 +86,10 @@ impl Router {
             segment,
             settings,
             is_unicast: random.permille(350),
-            authentication: match has_password {
-                true => Authentication::Password(Secret::cut(b"storm")),
-                false => Authentication::None,
+            authentication: match (has_password, random.permille(500)) {
+                (true, true) => Authentication::Password(Secret::cut(b"storm")),
+                (true, false) => Authentication::Header(Secret::cut(b"storm")),
+                (false, _) => Authentication::None,
             },
             listed: u8::try_from(1 + random.below(3)).unwrap_or(1),
             elsewhere: (other != segment && random.permille(300)).then_some(other),

@@ -59,7 +59,8 @@ impl<'a, 'b> Trouble<'a, 'b> {
         let machines = storm.cluster.machines.len();
         let machine = random.index(machines);
         let other = (machine + 1 + random.index(machines - 1)) % machines;
-        let until = from + random.millis(1, 12_000);
+        let is_short = random.permille(250);
+        let until = from + if is_short { random.millis(0, 300) } else { random.millis(1, 12_000) };
         Self { storm, machine, other, from, until }
     }
 
@@ -190,7 +191,14 @@ impl<'a, 'b> Trouble<'a, 'b> {
 
     fn of_link(&mut self, random: &mut Random) {
         let (machine, interface) = (self.machine, self.an_interface(random));
-        if random.permille(500) {
+        if random.permille(200) {
+            // A loose plug.
+            let mut at = self.from;
+            for on in (0..2 + 2 * random.index(5)).map(|n| n % 2 == 1) {
+                self.storm.steps.push((at, Step::Carrier { machine, interface: interface.clone(), on }));
+                at += random.millis(0, 700);
+            }
+        } else if random.permille(500) {
             self.first(Step::Up { machine, interface: interface.clone(), up: false });
             self.then(Step::Up { machine, interface, up: true });
         } else {

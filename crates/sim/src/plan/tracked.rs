@@ -1,4 +1,5 @@
-//! What the machines of a plan track besides their links: a script, a file, processes; and instances that move together.
+//! What the machines of a plan track besides their links: a script, a file, processes; what they wait for; and instances
+//! that move together.
 
 use crate::cluster::Member;
 use crate::random::Random;
@@ -7,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use model::{Command, File, InitialNumber, Process, Script, SyncGroup, Tracked, Tracking, Weight};
+use model::{Command, File, InitialNumber, LinkDelay, Process, Script, SyncGroup, Tracked, Tracking, Weight};
 use timeline::Duration;
 
 /// The names of what is tracked in any plan.
@@ -46,6 +47,18 @@ pub(super) fn add(random: &mut Random, members: &mut [Member]) {
             host.processes.push(process.clone());
             tracking.processes.push(tracked(PROCESS, process.weight.value, can_weigh));
         });
+    }
+    if random.permille(200) {
+        let (down, up) = (random.millis(0, 1_500), random.millis(0, 1_500));
+        for member in &mut *members {
+            let ports = member.interfaces.first();
+            let delays = ports.map(|port| LinkDelay { interface: port.name.clone(), down, up });
+            member.host.link_delays.extend(delays);
+        }
+    }
+    if random.permille(150) {
+        let startup_delay = random.millis(1, 3_000);
+        members.iter_mut().for_each(|member| member.host.startup_delay = startup_delay);
     }
     if routers > 1 && random.permille(250) {
         members.iter_mut().for_each(|member| group(&mut member.host));
