@@ -132,7 +132,13 @@ impl Accounts {
                 return answer.clone();
             }
         }
-        let answer = resolve(user, group);
+        let mut answer = resolve(user, group);
+        // A database that cannot be asked now has not changed its mind.
+        if matches!(answer, Err(Reason::Switch { .. }))
+            && let Some((_, Ok(before))) = self.known.get(&key)
+        {
+            answer = Ok(before.clone());
+        }
         if self.known.len() >= Self::MOST {
             self.known.clear();
         }

@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel as line};
 use std::time::{Duration, Instant};
 
 /// So many programs run at once at most.
@@ -58,7 +58,8 @@ pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
 /// A thread that runs programs until the other end of its channel is closed, and then ends them.
 #[derive(Debug)]
 pub struct Spawner {
-    thread: JoinHandle<()>,
+    /// Closed when the thread ends.
+    over: Receiver<()>,
 }
 
 impl Spawner {
@@ -91,13 +92,19 @@ impl Spawner {
             closing: None,
         };
         let thread = std::thread::Builder::new().name("scripts".into());
-        let thread = thread.spawn(|| desk.serve()).map_err(|why| Error::refused(doing, Refusal::of(&why)))?;
-        Ok(Self { thread })
+        let (held, over) = line();
+        let serve = move || {
+            let _held = held;
+            desk.serve();
+        };
+        thread.spawn(serve).map_err(|why| Error::refused(doing, Refusal::of(&why)))?;
+        Ok(Self { over })
     }
 
-    /// Waits until everything has ended, which may take [`ABANDONED`] after the channel was closed.
+    /// Waits until everything has ended after the channel was closed; a little longer than [`ABANDONED`] at most,
+    /// because a file system or a user database that does not answer holds the thread up for ever.
     pub fn join(self) {
-        let _ = self.thread.join();
+        let _ = self.over.recv_timeout(ABANDONED + GRACE);
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
             "scripts::a_worker_that_dies_takes_its_scripts_along_and_the_next_one_runs_them",
             worker_dies,
         ),
+        Test::new("scripts::a_supervisor_that_dies_takes_its_scripts_along", supervisor_dies),
         Test::slow("scripts::five_hundred_scripts_a_second_delay_no_advert", five_hundred),
         Test::new("scripts::the_user_and_the_environment_are_what_keepalived_gives", user),
     ]
@@ -360,6 +361,30 @@ fn worker_dies() -> Outcome {
     running.enters_from(mark, "VI_1", "MASTER", ELECTION)?;
     running.wait_for_line_from(mark, "VRRP_Script(chk) succeeded", SOON)?;
     running.stop()
+}
+
+fn supervisor_dies() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let own = lb01.file("script.pid").display().to_string();
+    let left = lb01.file("left.pid").display().to_string();
+    // The first run is short, and leaves something behind.
+    let text = format!(
+        "#!/bin/sh\nif [ -e {own} ]; then\n    echo $$ >{own}.new; mv {own}.new {own}\n    exec sleep 100\nfi\n\
+         echo 0 >{own}\nsetsid sh -c 'echo $$ >{left}; exec sleep 100' &\n"
+    );
+    let check = script(lb01, "check", 0o755, &text)?;
+    let node = Node::ours(lb01, conf(LB01, &check, "interval 1\n    timeout 60"))?;
+    let running = node.start_active()?;
+    until("a long run", || number(lb01, "script.pid").is_some_and(|pid| pid > 0 && is_alive(pid)))?;
+    let (run, left) = (wait_for_number(lb01, "script.pid")?, wait_for_number(lb01, "left.pid")?);
+    running.signal(Signal::KILL)?;
+    until("the script is gone", || !is_alive(run))?;
+    lb01.wait_until_holds(ip("10.0.0.3"), false, SOON)?;
+    let lives = is_alive(left);
+    end_service(left);
+    assert!(lives, "what a script has left running is nobody's business");
+    Ok(())
 }
 
 fn user() -> Outcome {
