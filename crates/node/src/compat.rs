@@ -277,6 +277,9 @@ impl fmt::Display for Words<'_> {
             Event::File { file, value, unread: Some(Unread::Refused(errno)) } => {
                 write!(f, "tracked file {file} cannot be read: {errno}; {value} stays")
             }
+            Event::GroupMoved { group, to: Standing::Initialize, .. } => {
+                write!(f, "VRRP_Group({group}) Syncing instances to STOP state")
+            }
             Event::GroupMoved { group, to, .. } => {
                 write!(f, "VRRP_Group({group}) Syncing instances to {} state", word(*to))
             }

@@ -286,7 +286,7 @@ pub enum Event {
     Unsent { instance: Arc<str>, errno: Errno, suppressed: u32 },
     /// The health of a script is another, or known for the first time.
     Script { script: Arc<str>, health: Health, finish: Finish },
-    /// A script ended with another status than before, and counts as it did.
+    /// A script ended with another status than before; whether that counts is told apart.
     ScriptReturns { script: Arc<str>, status: u8 },
     /// The health of a tracked process is another.
     Process { process: Arc<str>, health: Health, count: Result<u32, Errno> },

@@ -239,13 +239,14 @@ impl Trackers {
         let Some(probe) = self.scripts.get_mut(name) else { return };
         let before = probe.last.as_ref().map(|(_, last)| last.clone());
         let script = name.clone();
+        if let Finish::Ended(Ending::Exited(status)) = finish
+            && before.is_some_and(|before| before != finish)
+        {
+            effects.push(Effect::Report(Event::ScriptReturns { script: script.clone(), status }));
+        }
         if probe.count(now, finish.clone()) {
             effects.push(Effect::Report(Event::Script { script, health: probe.health, finish }));
             self.news.insert(Key::Script(name.clone()));
-        } else if let Finish::Ended(Ending::Exited(status)) = finish
-            && before.is_some_and(|before| before != finish)
-        {
-            effects.push(Effect::Report(Event::ScriptReturns { script, status }));
         }
     }
 

@@ -219,9 +219,11 @@ fn another_status_is_told_though_it_counts_as_before() {
     3.609375 (VI_50) Entering MASTER STATE
     3.609375 (VI_50) because no advert came from an active router in time
     3.609375 (VI_50) 1 address in place
+    4.000000 Script `chk` now returning 2
     4.000000 VRRP_Script(chk) failed (exited with status 2)
     4.000000 (VI_50) Entering FAULT STATE
     4.000000 (VI_50) because script chk failed (exited with status 2)
+    5.000000 Script `chk` now returning 0
     5.000000 VRRP_Script(chk) succeeded
     5.000000 (VI_50) Entering BACKUP STATE
     5.000000 (VI_50) because no fault is left

@@ -172,6 +172,7 @@ fn tracked() -> Vec<Event> {
         file(-20, Some(Unread::Refused(Errno(13)))),
         moved(Standing::Active),
         moved(Standing::Fault),
+        moved(Standing::Initialize),
     ];
     scripts.chain(more).collect()
 }
