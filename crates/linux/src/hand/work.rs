@@ -271,6 +271,11 @@ impl Worker {
         let Some(placed) = one.addresses().get(at) else { return true };
         let (interface, prefix) = (placed.interface, placed.address.prefix);
         let place = placed.place();
+        // What a slice makes of an address is known after it, so one address is in it once.
+        let same = |item: &Item| (item.place.interface, item.place.address) == (interface, place.address);
+        if self.items.iter().any(same) {
+            return false;
+        }
         let ours = self.own.get(&place).copied();
         let request = if adding {
             Request::add_virtual(interface, &placed.address)
@@ -289,9 +294,6 @@ impl Worker {
             // Left by an earlier run, unless somebody has put his own in its place meanwhile.
             (false, None) if all && !self.is_foreign(place) => {}
             (false, None) => {
-                if self.items.iter().any(|item| item.adding && item.place == place) {
-                    return false; // it is being set by this very slice
-                }
                 self.jobs[job].results[at].1 = Settled::NotOurs;
                 return true;
             }
@@ -424,7 +426,10 @@ impl Worker {
                     && address.is_ipv4()
                     && !self.own.contains_key(&item.place) =>
             {
-                self.netlink.remove_marked(interface, address, prefix).map(drop)
+                match self.netlink.remove_marked(interface, address, prefix) {
+                    Ok(false) => Err(why),
+                    found => found.map(drop),
+                }
             }
             Err(why) => Err(why),
         };

@@ -22,6 +22,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("hand::sets_announces_and_removes", adds_and_removes),
         trial("hand::what_was_there_is_adopted_and_left_alone", adopts),
         trial("hand::a_later_removal_overtakes", overtakes),
+        trial("hand::what_one_router_lets_go_of_and_another_sets_at_once_is_there", handed_over),
         trial("hand::refusals_are_outcomes", refusals),
         trial("hand::removing_a_primary_address_takes_no_other_along", primary),
         trial("hand::announcements_go_round_by_round_and_keep_their_gap", rounds),
@@ -261,6 +262,26 @@ fn overtakes() {
     assert_eq!(outcomes[1].results[0].1, Settled::Superseded);
     bench.push(1, 8, bench.add(&vips[..1]));
     assert_eq!(bench.settled(), [Settled::Added]);
+}
+
+/// Orders that come together go to the kernel together; each must see what those before it made.
+fn handed_over() {
+    let mut bench = Bench::new();
+    let address = [VirtualAddress { prefix: 24, ..VirtualAddress::host("10.0.0.3".parse().unwrap()) }];
+    let orders = [
+        (1, bench.remove(&address, true)), // an earlier run might have left it
+        (2, bench.add(&address)),
+        (2, bench.add(&address)),
+        (2, bench.remove(&address, false)),
+        (1, bench.remove(&address, false)), // not ours any more
+        (1, bench.add(&address)),
+    ];
+    let holds = orders.into_iter().map(|(router, act)| Hold { router: RouterId(router), epoch: 1, act });
+    bench.hand().push_all(holds);
+    let results = bench.outcomes(6).into_iter().map(|outcome| outcome.results[0].1).collect::<Vec<_>>();
+    use Settled::{Added, NotOurs, Removed};
+    assert_eq!(results, [Removed, Added, Added, Removed, NotOurs, Added]);
+    assert_eq!(bench.marked(), [address[0].address]);
 }
 
 fn refusals() {

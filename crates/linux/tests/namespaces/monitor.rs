@@ -117,6 +117,15 @@ fn addresses() {
                 _ => None,
             })
         };
+        // Nothing is there, and nobody set it: no trace either.
+        let act = Act::Remove { addresses: Arc::clone(&placed), all: true };
+        hand.push(Hold { router: RouterId(1), epoch: 1, act });
+        add();
+        told(&mut monitor);
+        Netlink::open().unwrap().remove_address("lo", address, placed[0].address.prefix).unwrap();
+        assert!(matches!(gone(&mut monitor, address).1, Actor::Other(_)));
+        let act = Act::Remove { addresses: Arc::clone(&placed), all: true };
+        hand.push(Hold { router: RouterId(1), epoch: 1, act });
         add();
         let new = told(&mut monitor);
         assert!(new.marked && new.usable && !new.secondary && new.interface == 1, "{new:?}");
