@@ -151,6 +151,16 @@ impl Netlink {
         self.change(&format!("set the Ethernet address {mac} on {name}"), message)
     }
 
+    /// Sets the length of the longest packet that an interface carries.
+    ///
+    /// # Errors
+    /// No such interface, or a length that it cannot have.
+    pub fn set_mtu(&mut self, name: &str, mtu: u32) -> Result<()> {
+        let mut message = named(name);
+        message.attributes.push(LinkAttribute::Mtu(mtu));
+        self.change(&format!("set the MTU {mtu} on {name}"), message)
+    }
+
     /// Moves an interface into another network namespace; it is down there and has no addresses.
     ///
     /// # Errors

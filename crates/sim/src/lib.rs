@@ -7,7 +7,7 @@
 //! runs; only the loop around it is another.
 //!
 //! # What this is not
-//! It is no proof of anything that Linux does: the kernel here is as simple as the seam allows.
+//! It is no proof of anything that Linux does; but what its [`kernel`] does is compared with Linux, deed by deed.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ extern crate alloc;
 
 mod clock;
 mod cluster;
-mod kernel;
+pub mod kernel;
 mod lan;
 mod machine;
 pub mod oracles;

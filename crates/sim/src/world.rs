@@ -60,7 +60,7 @@ impl World {
         let members = || scene.cluster.machines.iter();
         let machine = |(n, member): (usize, &Member)| {
             let number = u8::try_from(n + 1).unwrap_or(u8::MAX);
-            let kernel = Kernel::new(number, &member.interfaces, HAND);
+            let kernel = Kernel::of(number, &member.interfaces, HAND);
             Machine::new(kernel, Clock::new(&mut random), member.host.clone())
         };
         let machines: Vec<Machine> = members().enumerate().map(machine).collect();
@@ -94,7 +94,7 @@ impl World {
     /// Hands that are this slow when all is well.
     pub(crate) fn set_hand(&mut self, hand: Duration) {
         self.hand = hand;
-        self.machines.iter_mut().for_each(|machine| machine.kernel.delay = hand);
+        self.machines.iter_mut().for_each(|machine| machine.kernel.set_delay(hand));
     }
 
     pub(crate) fn into_record(self) -> Record {
@@ -156,7 +156,7 @@ impl World {
     fn let_run(&mut self, n: usize) -> Result<(), Violation> {
         let Some(machine) = self.machines.get_mut(n) else { return Ok(()) };
         let woken = machine.work(self.now);
-        let announced = core::mem::take(&mut machine.kernel.announced);
+        let announced = machine.kernel.take_announced();
         match woken {
             Some(Woken::Machine) => {
                 self.note(Happening::Woke(n));
@@ -306,7 +306,7 @@ impl World {
             }
             Step::Stall { machine, time } => self.at(machine, |machine, now| machine.stall(now + time)),
             Step::Desk { machine, time } => self.at(machine, |machine, now| machine.block_desk(now + time)),
-            Step::Hand { machine, time } => self.at(machine, |machine, _| machine.kernel.delay = time),
+            Step::Hand { machine, time } => self.at(machine, |machine, _| machine.kernel.set_delay(time)),
             Step::Wall { machine, millis } => self.at(machine, |machine, _| machine.clock.set_wall(millis)),
             Step::Overrun(n) => self.at(n, |machine, _| machine.overrun()),
             Step::Path { segment, from, to, path } => self.set_path(segment, from, to, path),
@@ -325,11 +325,7 @@ impl World {
                 machine.overrun();
             }),
             Step::Refuse { machine, address, refused } => self.at(machine, |machine, _| {
-                if refused {
-                    machine.kernel.refuses.insert(address);
-                } else {
-                    machine.kernel.refuses.remove(&address);
-                }
+                machine.kernel.refuse(address, refused);
             }),
             Step::Check { machine, script, course } => {
                 self.at(machine, |machine, _| machine.programs.set_course(script, course));
@@ -380,11 +376,9 @@ impl World {
             let hand = self.hand;
             self.at(n, |machine, now| {
                 machine.wake(now);
-                machine.kernel.delay = hand;
-                machine.kernel.refuses.clear();
+                machine.kernel.heal(hand);
+                let names = machine.kernel.names();
                 machine.programs.heal();
-                let names: Vec<Arc<str>> =
-                    machine.kernel.links.iter().map(|link| link.name.clone()).collect();
                 machine.change(|kernel, notices| {
                     for name in &names {
                         kernel.set_up(name, true, notices);

@@ -153,7 +153,7 @@ fn shortest(account: &Account, heard: &Heard) -> Duration {
 fn faultless(account: &Account, world: &World) -> Result<(), &'static str> {
     let Some(machine) = world.machines.get(account.machine) else { return Ok(()) };
     let instance = &account.after.instance;
-    let link = machine.kernel.links.iter().find(|link| link.name == instance.interface);
+    let link = machine.kernel.link_named(&instance.interface);
     let works = link.is_some_and(|link| link.up && link.carrier);
     // What the kernel has not told yet nobody can know.
     if works || instance.ignore_own_link || machine.is_called() || is_damped(machine, &instance.interface) {
@@ -171,7 +171,7 @@ fn is_damped(machine: &Machine, interface: &Arc<str>) -> bool {
 /// Whether a fault is there, as far as the machine's kernel shows it.
 fn is_so(fault: &Fault, account: &Account, world: &World) -> bool {
     let Some(machine) = world.machines.get(account.machine) else { return true };
-    let link = |name: &Arc<str>| machine.kernel.links.iter().find(|link| link.name == *name);
+    let link = |name: &Arc<str>| machine.kernel.link_named(name);
     let is_ours =
         |address: &IpAddr| account.before.instance.held_addresses().any(|wanted| wanted.address == *address);
     match fault {
