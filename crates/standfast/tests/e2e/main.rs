@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test says that it failed")]
 #![expect(clippy::print_stdout, reason = "measurements are for the reader of the test's output")]
 
+mod agreement;
 mod bad_files;
 mod bad_packets;
 mod command_line;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let groups = [
+        agreement::tests(),
         scenario::tests(),
         takeover::tests(),
         protocol::tests(),
