@@ -23,12 +23,13 @@ mod tell;
 mod words;
 mod world;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::{Diagnostic, Id, Severity, Sources, Span, Surroundings, nearest, pair};
+use config::{Id, Severity, Sources, Span, Surroundings, nearest, pair};
 use model::Host;
 use timeline::Instant;
 
@@ -469,10 +470,12 @@ fn hints(reads: &[Read], files: &[PathBuf]) -> Vec<String> {
             hints.push(format!("{name} has {count}, which may matter: standfast check {name}"));
         }
     }
-    let is_early =
-        |d: &Diagnostic| d.id == Id::NotBuilt && d.keyword.is_some_and(|keyword| STEERING.contains(&keyword));
-    if reads.iter().flat_map(Read::diagnostics).any(is_early) {
-        hints.push("what is tracked (scripts, processes, files, groups) is played here, but `run` does not watch it yet".to_owned());
+    let unbuilt = reads.iter().flat_map(Read::diagnostics).filter(|d| d.id == Id::NotBuilt);
+    let early: BTreeSet<&str> =
+        unbuilt.filter_map(|d| d.keyword).filter(|keyword| STEERING.contains(keyword)).collect();
+    if !early.is_empty() {
+        let names = early.into_iter().collect::<Vec<_>>().join(", ");
+        hints.push(format!("played here as if it were well, but not watched by `run` yet: {names}"));
     }
     let nodes: Vec<pair::Node<'_>> = reads.iter().filter_map(Read::node).collect();
     if nodes.len() > 1 {
