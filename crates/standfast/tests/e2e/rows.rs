@@ -36,6 +36,14 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("rows::nd_14_no_route_but_its_own", routes),
         Test::new("rows::ck_8_wrong_sums_over_ipv6_reach_the_daemon", wrong_sums),
         Test::new("rows::garp_4_garp_5_hosts_take_every_form_of_gratuitous_arp", hosts_take_arp),
+        Test::new(
+            "rows::vec_v2_pass_eth_vec_v2_none_ip_vec_v3_4_pseudo_ip_vec_v3_6_two_eth_as_tshark_reads_them",
+            vectors_by_tshark,
+        ),
+        Test::new(
+            "rows::garp_req_vmac_garp_reply_arp_probe_una_global_as_tshark_reads_them",
+            frames_by_tshark,
+        ),
         Test::new("rows::na_5_na_9_hosts_take_unasked_advertisements", hosts_take_advertisements),
     ]
 }
@@ -429,5 +437,100 @@ fn hosts_take_advertisements() -> Outcome {
     see::wait_for_neighbour(&lab, address.into(), new)?;
     let entry = shown()?;
     assert!(entry.contains("STALE") && !entry.contains("REACHABLE"), "{entry}");
+    Ok(())
+}
+
+/// What tshark reads out of frames that lb01 sends.
+fn read_by_tshark(frames: &[&str], fields: &[&str]) -> Result<Vec<String>, Stop> {
+    let tshark = program("tshark")?;
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let capture = Capture::start(lb01, "eth0")?;
+    for frame in frames {
+        let byte = |at: usize| u8::from_str_radix(&frame[at..at + 2], 16);
+        let bytes = (0..frame.len()).step_by(2).map(byte).collect::<Result<Vec<_>, _>>()?;
+        let mark = capture.tape().mark();
+        lb01.send_frame("eth0", &bytes)?;
+        capture.wait_from(mark, "the frame itself", SOON, |record| record.frame.starts_with(&bytes))?;
+    }
+    let file = lab.directory().join("vectors.pcap");
+    capture.write_pcap(&file)?;
+    let mut command = std::process::Command::new(tshark);
+    // Nobody's own settings.
+    command.env("HOME", lab.directory()).env_remove("XDG_CONFIG_HOME").stdin(std::process::Stdio::null());
+    command
+        .args(["-n", "-o", "ip.check_checksum:TRUE", "-T", "fields", "-E", "separator= ", "-r"])
+        .arg(&file);
+    // The vectors' own addresses: nothing else on this network has them.
+    command.args(["-Y", "vrrp || arp.src.hw_mac == 00:00:5e:00:01:33 || arp.src.hw_mac == 02:00:00:00:00:05 || icmpv6.opt.linkaddr == 00:00:5e:00:02:34"]);
+    command.args(fields.iter().flat_map(|field| ["-e", *field]));
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect())
+}
+
+fn vectors_by_tshark() -> Outcome {
+    let frames = [
+        "01005e00001200005e000132080045c0002800000000ff70d08e0a000005e0000012213296010101db650a0000033131313100000000",
+        "01005e00001200005e000132080045c0002800000000ff70d08e0a000005e00000122132960100013ec80a0000030000000000000000",
+        "01005e00001200005e000133080045c0002000000000ff701899c0000202e000001231336401006405d4c0000201",
+        "33330000001200005e00023486dd6c000000002870fffe800000000000000000000000000002ff0200000000000000000000000000123134c802000adc52fe80000000000000000000000000000120010db8000000000000000000000001",
+    ];
+    let fields = [
+        "ip.checksum.status",
+        "vrrp.checksum.status",
+        "vrrp.version",
+        "vrrp.virt_rtr_id",
+        "vrrp.prio",
+        "vrrp.addr_count",
+        "vrrp.auth_type",
+        "vrrp.adver_int",
+        "vrrp.auth_string",
+        "vrrp.short_adver_int",
+        "vrrp.ip_addr",
+        "vrrp.ipv6_addr",
+    ];
+    assert_eq!(
+        read_by_tshark(&frames, &fields)?,
+        [
+            "1 1 2 50 150 1 1 1 1111 10.0.0.3",
+            "1 1 2 50 150 1 0 1 10.0.0.3",
+            "1 1 3 51 100 1 100 192.0.2.1",
+            "1 3 52 200 2 10 fe80::1,2001:db8::1",
+        ]
+    );
+    Ok(())
+}
+
+fn frames_by_tshark() -> Outcome {
+    let frames = [
+        "ffffffffffff00005e0001330806000108000604000100005e000133c000020100005e000133c0000201",
+        "ffffffffffff00005e0001330806000108000604000200005e000133c000020100005e000133c0000201",
+        "ffffffffffff0200000000050806000108000604000102000000000500000000000000000000c0000201",
+        "33330000000100005e00023486dd6000000000203afffe800000000000000000000000000001ff02000000000000000000000000000188004a2fa000000020010db8000000000000000000000001020100005e000234",
+    ];
+    let fields = [
+        "arp.opcode",
+        "arp.isgratuitous",
+        "arp.isprobe",
+        "arp.src.hw_mac",
+        "arp.src.proto_ipv4",
+        "arp.dst.proto_ipv4",
+        "icmpv6.checksum.status",
+        "icmpv6.nd.na.flag.r",
+        "icmpv6.nd.na.flag.s",
+        "icmpv6.nd.na.flag.o",
+        "icmpv6.nd.na.target_address",
+        "icmpv6.opt.linkaddr",
+    ];
+    assert_eq!(
+        read_by_tshark(&frames, &fields)?,
+        [
+            "1 1 00:00:5e:00:01:33 192.0.2.1 192.0.2.1",
+            "2 1 00:00:5e:00:01:33 192.0.2.1 192.0.2.1",
+            "1 1 02:00:00:00:00:05 0.0.0.0 192.0.2.1",
+            "1 1 0 1 2001:db8::1 00:00:5e:00:02:34",
+        ]
+    );
     Ok(())
 }
