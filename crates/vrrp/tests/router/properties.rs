@@ -140,11 +140,13 @@ proptest! {
         let mut bench = Bench::new(settings);
         for (wait, (input, _)) in life {
             bench.wait(wait);
-            let stops = matches!(input, Input::Shutdown(_));
+            let (stops, stands_back) = (matches!(input, Input::Shutdown(_)), input == Input::StandBack);
             let before = bench.role();
             let sent = adverts(&bench.give(input));
             let after = bench.role();
-            let leaves = before == Role::Active && after == Role::Initialize && stops;
+            // A member of a sync group resigns to Backup when the group does.
+            let leaves = before == Role::Active
+                && (after == Role::Initialize && stops || after == Role::Backup && stands_back);
             prop_assert!(sent.is_empty() || before == Role::Active || after == Role::Active, "{:?}", sent);
             prop_assert_eq!(sent.contains(&0), leaves && !sent.is_empty(), "{:?}", sent);
             prop_assert!(sent.iter().filter(|priority| **priority == 0).count() <= 1);
