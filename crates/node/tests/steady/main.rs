@@ -168,3 +168,26 @@ fn unicast_to_a_peer() {
     };
     steady("unicast", make(150, "10.0.0.6"), make(100, "10.0.0.5"));
 }
+
+#[test]
+fn in_a_group_that_tracks_something() {
+    let make = |priority| {
+        let mut host = host(priority, Version::V2, "10.0.0.N", |_| {});
+        let (name, weight) = (std::sync::Arc::from("drain"), model::Weight { value: -1, reverse: false });
+        let path = "/run/drain".into();
+        host.files = vec![model::File { name: std::sync::Arc::clone(&name), path, weight, initial: None }];
+        host.groups = vec![model::SyncGroup {
+            name: "G".into(),
+            members: host.instances.iter().map(|instance| instance.name.clone()).collect(),
+            weights: false,
+            track_interfaces: Vec::new(),
+            tracking: model::Tracking {
+                files: vec![model::Tracked { name, weight }],
+                ..model::Tracking::default()
+            },
+            notify: model::Notify::default(),
+        }];
+        host
+    };
+    steady("a group", make(150), make(100));
+}
