@@ -398,6 +398,8 @@ impl Machine {
         if turn.ended {
             self.daemon = None;
             self.programs.forget_runs();
+            // The next one has a hand of its own, which has taken nothing back yet.
+            self.kernel.bury(false);
         }
         Some(turn)
     }

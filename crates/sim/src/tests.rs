@@ -221,6 +221,18 @@ fn an_orderly_end_gives_the_address_over_at_once() {
 }
 
 #[test]
+fn a_new_daemon_is_not_bound_by_what_the_last_one_took_back() {
+    let cable = |at, on| (at, Step::Carrier { machine: 0, interface: "eth0".into(), on });
+    let mut steps: Vec<_> = (10..20).map(|at| cable(at, at % 2 == 1)).collect();
+    let slow = Step::Hand { machine: 0, time: Duration::from_millis(100) };
+    steps.extend([(25, Step::Stop(0)), (26, slow), (27, Step::Start(0))]);
+    let record = of(pair(), steps);
+    let moved = record.moves.iter().rfind(|moved| moved.to == Standing::Active).unwrap();
+    let held = record.held.iter().rfind(|held| held.machine == 0 && held.is_held).unwrap();
+    assert!(held.at.since(moved.at) < Duration::from_millis(110), "{}", record.trace.story());
+}
+
+#[test]
 fn who_is_frozen_goes_on_holding_and_who_sleeps_or_is_paused_does_not() {
     let (machine, time) = (0, secs(20));
     let frozen = of(pair(), vec![(10, Step::Freeze { machine, time })]);

@@ -170,7 +170,10 @@ fn account(
     // What a group makes its members do is none of the protocol's.
     let is_grouped =
         machine.in_force().is_some_and(|host| host.groups.iter().any(|group| group.members.contains(&name)));
-    let hasty = is_grouped || is_sealed || turn.effects.iter().filter(is_configured).count() > 1;
+    // What a daemon that ends has read last cannot be asked any more.
+    let configured = turn.effects.iter().filter(is_configured).count();
+    let is_unread = turn.ended && configured > 0;
+    let hasty = is_grouped || is_sealed || is_unread || configured > 1;
     let mut said = Said::default();
     let local = turn.local;
     let said = if is_outward {
