@@ -87,7 +87,9 @@ fn write_tree(tree: &Path, left_out: &BTreeSet<usize>) -> Result<Vec<Mutation>> 
     let mut mutator = Mutator::new(left_out.clone());
     for name in CRATES {
         let from = root().join("crates").join(name);
-        copy(&from, &tree.join("crates").join(name), &mut mutator)?;
+        let to = tree.join("crates").join(name);
+        copy(&from, &to, &mut mutator)?;
+        forget(&from, &to)?;
     }
     let manifest = std::fs::read_to_string(root().join("Cargo.toml"))?;
     let manifest = manifest
@@ -134,6 +136,21 @@ fn copy(from: &Path, to: &Path, mutator: &mut Mutator) -> Result<()> {
         } else {
             let bytes = std::fs::read(&path)?;
             put_bytes(&target, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an earlier run copied and is no more.
+fn forget(from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(to)? {
+        let entry = entry?;
+        let (path, source) = (entry.path(), from.join(entry.file_name()));
+        match (path.is_dir(), source.exists()) {
+            (true, true) => forget(&source, &path)?,
+            (true, false) => std::fs::remove_dir_all(&path)?,
+            (false, true) => {}
+            (false, false) => std::fs::remove_file(&path)?,
         }
     }
     Ok(())
