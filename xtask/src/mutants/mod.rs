@@ -7,6 +7,7 @@ mod run;
 mod table;
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -70,9 +71,14 @@ fn target() -> PathBuf {
 
 /// Writes the mutated sources and builds the judges; a mutation that does not build is left out.
 fn build(tree: &Path) -> Result<(Vec<Mutation>, run::Tools)> {
-    let mut left_out = BTreeSet::new();
+    // What is known of the same sources need not be found out once more.
+    let (known, print) = (tree.join("left_out.json"), fingerprint()?);
+    let noted = std::fs::read(&known).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let noted: (u64, BTreeSet<usize>) = noted.unwrap_or_default();
+    let mut left_out = if noted.0 == print { noted.1 } else { BTreeSet::new() };
     loop {
         let mutations = write_tree(tree, &left_out)?;
+        put(&known, &serde_json::to_string(&(print, &left_out))?)?;
         match run::build(tree)? {
             run::Built::Tools(tools) => return Ok((mutations, tools)),
             run::Built::Broken(numbers) => {
@@ -81,6 +87,24 @@ fn build(tree: &Path) -> Result<(Vec<Mutation>, run::Tools)> {
             }
         }
     }
+}
+
+/// Of the sources that are broken.
+fn fingerprint() -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    for target in TARGETS {
+        let path = root().join(target);
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            let entries: Vec<_> = std::fs::read_dir(&path)?.collect::<std::io::Result<_>>()?;
+            files = entries.into_iter().map(|entry| entry.path()).collect();
+            files.sort();
+        }
+        for file in files {
+            std::fs::read_to_string(&file).with_context(|| file.display().to_string())?.hash(&mut hasher);
+        }
+    }
+    Ok(hasher.finish())
 }
 
 fn write_tree(tree: &Path, left_out: &BTreeSet<usize>) -> Result<Vec<Mutation>> {
