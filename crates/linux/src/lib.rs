@@ -20,6 +20,7 @@ pub mod netlink;
 pub mod notify;
 pub mod packet;
 pub mod pidfile;
+pub mod pipes;
 pub mod place;
 pub mod privileges;
 pub mod script;

@@ -13,6 +13,7 @@ use crate::hand::Hand;
 use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::monitor::Monitor;
+use crate::pipes::{Pipes, Readers, Ready};
 use crate::privileges;
 use crate::script::Runner;
 use crate::script::message::{Answer, Request};
@@ -129,8 +130,10 @@ impl Reactor {
         let hand = Hand::start(outcomes.clone(), ledger)?;
         let monitor = Monitor::open(hand.port(), hand.traces())?;
         let mut remarks = vec![format!("hand: {}", hand.scheduling())];
+        let aside = Teller { reports: reports.clone(), waiting: waiting.clone(), lost: 0 };
+        let pipes = Pipes::start(Box::new(move |level, text| aside.put(Report::Problem(level, text))))?;
         let teller = Teller { reports, waiting, lost: 0 };
-        let turner = Turner::new(commands, outcomes, hand, monitor, runner, teller)?;
+        let turner = Turner::new(commands, outcomes, hand, monitor, runner, pipes, teller)?;
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("packet".into())
@@ -271,6 +274,9 @@ struct Turner {
     monitor: Monitor,
     hand: Hand,
     runner: Runner,
+    pipes: Pipes,
+    readers: Readers,
+    opened: Vec<Ready>,
     timer: Timer,
     clock: Clock,
     epoll: std::os::fd::OwnedFd,
@@ -313,6 +319,7 @@ impl Turner {
         hand: Hand,
         monitor: Monitor,
         runner: Runner,
+        pipes: Pipes,
         teller: Teller,
     ) -> Result<Self> {
         let epoll =
@@ -324,6 +331,9 @@ impl Turner {
             monitor,
             hand,
             runner,
+            pipes,
+            readers: Readers::default(),
+            opened: Vec::new(),
             timer,
             clock: Clock::new(),
             epoll,
@@ -350,10 +360,11 @@ impl Turner {
             answers: Vec::new(),
             untaken_at: None,
         };
-        let Self { timer, monitor, outcomes, commands, runner, .. } = &turner;
+        let Self { timer, monitor, outcomes, commands, runner, pipes, .. } = &turner;
         for fd in [timer.as_fd(), monitor.as_fd(), outcomes.as_fd(), commands.as_fd(), runner.as_fd()] {
             turner.watch(fd)?;
         }
+        turner.watch(pipes.ready().as_fd())?;
         let everything = turner.monitor.everything()?;
         turner.node.handle(turner.clock.turn().now, Input::Fact(everything), &mut turner.effects);
         Ok(turner)
@@ -384,6 +395,7 @@ impl Turner {
                 Some(text.unwrap_or_else(|| "a panic without words".into()))
             }
         };
+        self.pipes.end();
         // The desk need not wait for the hand to hear that the worst has happened.
         if let Some(what) = broken {
             self.teller.put(Report::Broken(what));
@@ -447,6 +459,7 @@ impl Turner {
             self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
         }
         self.take_answers(now);
+        self.start_readers(now);
         self.take_orders(now);
         if self.again_at.is_some_and(|at| now >= at) {
             self.open_ears(now);
@@ -470,7 +483,7 @@ impl Turner {
             self.pulse_at = now + PULSE;
         }
         let stale = self.monitor.is_stale().then(|| now + STALE);
-        let own = [self.again_at, Some(self.pulse_at), stale, self.untaken_at];
+        let own = [self.again_at, Some(self.pulse_at), stale, self.untaken_at, self.readers.deadline()];
         let deadline = own.into_iter().chain([self.node.deadline()]).flatten().min();
         if let Err(why) = self.timer.set(deadline) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
@@ -489,10 +502,24 @@ impl Turner {
         }
         for answer in self.answers.drain(..) {
             match answer {
+                Answer::Ended(ended) if Readers::is_ours(ended.id) => {
+                    let (text, next) = self.readers.ended(&ended);
+                    text.into_iter().for_each(|text| self.teller.tell(Report::Problem(Level::Alarm, text)));
+                    self.effects.extend(next);
+                }
                 Answer::Ended(ended) => self.node.handle(now, Input::Ended(ended), &mut self.effects),
                 Answer::Remark(text) => self.teller.tell(Report::Problem(Level::Warning, text)),
             }
         }
+    }
+
+    /// Programs that read pipes: a pipe is open, or one of them did not end in time.
+    fn start_readers(&mut self, now: Instant) {
+        self.pipes.ready().take(&mut self.opened);
+        for ready in self.opened.drain(..) {
+            self.effects.extend(self.readers.start(ready));
+        }
+        self.effects.extend(self.readers.fire(now));
     }
 
     fn take_orders(&mut self, now: Instant) {
@@ -506,6 +533,8 @@ impl Turner {
                     // Ears first: a router that starts must not miss the advert that is on its way.
                     self.need = need(&host);
                     self.open_ears(now);
+                    self.effects.extend(self.readers.end(now));
+                    self.pipes.configure(&host);
                     self.node.handle(now, Input::Configure(host), &mut self.effects);
                 }
                 Command::Order(order) => {
@@ -531,6 +560,7 @@ impl Turner {
                     Effect::Hold(hold) => self.holds.push(hold),
                     Effect::Run(run) => self.runner.ask(&Request::Run(run)),
                     Effect::Kill(kill) => self.runner.ask(&Request::Kill(kill)),
+                    Effect::Tell(line) => self.pipes.tell(line),
                     Effect::Report(event) => self.teller.tell(Report::Event(event)),
                 }
             }

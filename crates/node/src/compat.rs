@@ -1,8 +1,9 @@
 //! keepalived's words, in one place: the lines that scripts grep for, the state names that scripts are given,
 //! the statistics file that monitoring reads. Nothing outside this file says MASTER.
 
-use crate::event::{Contrast, Disbelieved, Event, Fault, Health, Standing};
-use crate::io::{Errno, Unread};
+use crate::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard};
+use crate::io::{Ending, Errno, Unread};
+use crate::notify::Subject;
 use crate::status::{AddressState, InstanceStatus, Status};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,6 +21,74 @@ pub const fn word(standing: Standing) -> &'static str {
         Standing::Backup => "BACKUP",
         Standing::Active => "MASTER",
         Standing::Fault => "FAULT",
+    }
+}
+
+/// What notify scripts and FIFO lines say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Active.
+    Active,
+    /// Backup.
+    Backup,
+    /// It cannot take part.
+    Fault,
+    /// The daemon ends.
+    Stop,
+    /// A reload removed it.
+    Deleted,
+    /// An advert of a lower priority was heard. FIFOs only.
+    LowerAdvert,
+    /// Another priority while Active. FIFOs only.
+    ActivePriority,
+    /// Another priority while not Active. FIFOs only.
+    BackupPriority,
+}
+
+impl Word {
+    /// The word for a standing. One that has not begun is never told.
+    #[must_use]
+    pub const fn of(standing: Standing) -> Self {
+        match standing {
+            Standing::Active => Self::Active,
+            Standing::Backup => Self::Backup,
+            Standing::Fault => Self::Fault,
+            Standing::Initialize => Self::Stop,
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Active => "MASTER",
+            Self::Backup => "BACKUP",
+            Self::Fault => "FAULT",
+            Self::Stop => "STOP",
+            Self::Deleted => "DELETED",
+            Self::LowerAdvert => "MASTER_RX_LOWER_PRI",
+            Self::ActivePriority => "MASTER_PRIORITY",
+            Self::BackupPriority => "BACKUP_PRIORITY",
+        }
+    }
+}
+
+/// The four arguments that `notify` adds to those of the configuration. A group's priority is always 0.
+#[must_use]
+pub fn notify_arguments(subject: &Subject, word: Word, priority: Priority) -> [String; 4] {
+    let kind = kind(subject);
+    [kind.into(), String::from(&**subject.name()), word.text().into(), alloc::format!("{priority}")]
+}
+
+/// The line of a FIFO.
+#[must_use]
+pub fn fifo_line(subject: &Subject, word: Word, priority: Priority) -> String {
+    let (kind, name, word) = (kind(subject), subject.name(), word.text());
+    alloc::format!("{kind} \"{name}\" {word} {priority}\n")
+}
+
+const fn kind(subject: &Subject) -> &'static str {
+    match subject {
+        Subject::Instance(_) => "INSTANCE",
+        Subject::Group(_) => "GROUP",
     }
 }
 
@@ -68,6 +137,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::Process { .. }
         | Event::File { .. }
         | Event::GroupMoved { .. }
+        | Event::Unheard { .. }
         | Event::Configured { .. } => say(format_args!("{}", Words(event))),
     }
     lines
@@ -282,6 +352,19 @@ impl fmt::Display for Words<'_> {
             }
             Event::GroupMoved { group, to, .. } => {
                 write!(f, "VRRP_Group({group}) Syncing instances to {} state", word(*to))
+            }
+            Event::Unheard { script, why: Unheard::Ended { how: Ending::NotRun(reason), suppressed } } => {
+                write!(f, "script {script} cannot be run: {reason}{}", More(*suppressed))
+            }
+            Event::Unheard { script, why: Unheard::Ended { how, suppressed } } => {
+                write!(f, "script {script} {}{}", Finish::Ended(how.clone()), More(*suppressed))
+            }
+            Event::Unheard { script, why: Unheard::Slow { waiting } } => {
+                write!(f, "script {script} takes too long: it is not waited for any longer")?;
+                if *waiting > 0 { write!(f, " ({waiting} more to be run)") } else { Ok(()) }
+            }
+            Event::Unheard { script, why: Unheard::Lost { count } } => {
+                write!(f, "({script}) {count} notify scripts were not run: those before them take too long")
             }
             Event::Configured { instances, added, removed, altered } => {
                 let s = if *instances == 1 { "" } else { "s" };

@@ -218,6 +218,28 @@ pub enum Contrast {
     Authentication { theirs: u8, ours: u8 },
 }
 
+/// Why a program that is told of changes did not do so in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// It ended otherwise than well.
+    Ended {
+        /// How.
+        how: Ending,
+        /// So many like it were not told.
+        suppressed: u32,
+    },
+    /// It takes too long and is waited for no longer.
+    Slow {
+        /// So many more are to be run for the same instance or group.
+        waiting: usize,
+    },
+    /// So many were not run at all.
+    Lost {
+        /// How many.
+        count: u32,
+    },
+}
+
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // Fields are named for what they are; the variants say the rest.
@@ -294,6 +316,8 @@ pub enum Event {
     File { file: Arc<str>, value: i32, unread: Option<Unread> },
     /// The members of a group stand elsewhere now, all of them.
     GroupMoved { group: Arc<str>, from: Standing, to: Standing },
+    /// A program that is told of changes (or, if some were not run, the instance or group).
+    Unheard { script: Arc<str>, why: Unheard },
     /// A configuration is in force.
     Configured { instances: usize, added: usize, removed: usize, altered: usize },
 }
@@ -312,7 +336,11 @@ impl Event {
             | Self::AddressRefused { .. }
             | Self::AddressStays { .. }
             | Self::Script { health: Health::Unknown, .. }
-            | Self::Process { health: Health::Unknown, .. } => Level::Alarm,
+            | Self::Process { health: Health::Unknown, .. }
+            | Self::Unheard {
+                why: Unheard::Lost { .. } | Unheard::Ended { how: Ending::NotRun(_), .. },
+                ..
+            } => Level::Alarm,
             Self::Faults { .. }
             | Self::Rival { .. }
             | Self::SilenceExcused { .. }
@@ -323,6 +351,7 @@ impl Event {
             | Self::AddressLost { .. }
             | Self::LeftoverRemoved { .. }
             | Self::Script { health: Health::Failed, .. }
+            | Self::Unheard { .. }
             | Self::Process { health: Health::Failed, .. }
             | Self::File { unread: Some(Unread::Garbage | Unread::Refused(_)), .. } => Level::Warning,
             Self::Moved { .. }

@@ -242,6 +242,8 @@ pub enum Effect {
     Run(Run),
     /// End a program that runs.
     Kill(Kill),
+    /// Write a line to the pipes of the configuration ([`model::HostNotify`]).
+    Tell(Arc<str>),
     /// Tell whoever listens.
     Report(Event),
 }

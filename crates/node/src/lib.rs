@@ -19,6 +19,7 @@ mod facts;
 mod held;
 pub mod io;
 mod node;
+pub mod notify;
 mod run;
 mod schedule;
 mod slot;

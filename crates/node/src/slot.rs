@@ -11,6 +11,7 @@ use core::net::IpAddr;
 use model::{Authentication, Instance};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{Discard, Router, Seen};
+use wire::Priority;
 use wire::ah;
 use wire::message::Auth;
 
@@ -55,6 +56,8 @@ pub(crate) struct Slot {
     pub(crate) heard_at: Instant,
     /// Who advertises with less while we are Active.
     pub(crate) rival: Option<Rival>,
+    /// The priority that was told last.
+    pub(crate) told_priority: Priority,
     /// Virtual addresses that somebody else set while we are Backup, already told.
     pub(crate) squatters: BTreeSet<IpAddr>,
 }
@@ -243,6 +246,7 @@ impl Slot {
             disbelieved: None,
             heard_at: now,
             rival: None,
+            told_priority: instance.settings.priority,
             squatters: BTreeSet::new(),
             instance,
         };

@@ -390,6 +390,8 @@ impl Machine {
                 }
                 Effect::Run(run) => self.programs.run(now, &run),
                 Effect::Kill(kill) => self.programs.kill(now, kill),
+                // Who reads the pipes is not in this world.
+                Effect::Tell(_) => {}
                 Effect::Report(event) => daemon.note(&event, now < self.desk_until),
             }
         }

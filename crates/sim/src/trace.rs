@@ -88,9 +88,10 @@ impl Trace {
                 let lines = compat::log_lines(event);
                 lines.iter().map(|line| format!("{}: {line}", self.name(*n))).collect()
             }
-            Happening::Effect(_, Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_)) => {
-                Vec::new()
-            }
+            Happening::Effect(
+                _,
+                Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_),
+            ) => Vec::new(),
         }
     }
 

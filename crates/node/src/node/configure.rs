@@ -36,7 +36,7 @@ impl Node {
                 Change::Removed(instance) => {
                     removed += 1;
                     if let Some(id) = ids.get(&instance.identity()) {
-                        self.retire(now, *id, effects);
+                        self.retire(now, *id, &host, effects);
                     }
                 }
                 Change::Kept(instance) => {
@@ -68,6 +68,7 @@ impl Node {
         }
         let instances = host.instances.len();
         self.host = host;
+        self.herald.configure(&self.host);
         self.index();
         self.form_groups(now);
         self.dirty_devices.extend(self.trackers.links.keys().cloned());
@@ -77,12 +78,18 @@ impl Node {
         effects.push(report(Event::Configured { instances, added, removed, altered }));
         self.judge_dirty(now, effects);
         self.unite_groups(now, effects);
+        if !first && self.host.notify.states_on_reload {
+            self.repeat_states(effects);
+        }
     }
 
     /// An instance is no longer configured: it resigns, and its addresses go.
-    fn retire(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
+    fn retire(&mut self, now: Instant, id: RouterId, host: &Host, effects: &mut Vec<Effect>) {
+        let standing = self.slots.get(&id).map(|slot| slot.standing);
         self.shut(now, id, effects);
         if let Some(mut slot) = self.slots.remove(&id) {
+            let standing = standing.unwrap_or(slot.standing);
+            self.herald.deleted(now, host, &slot, standing, effects);
             let gone = core::mem::take(&mut slot.spots);
             self.drop_spots(id, gone, slot.asked, effects);
         }

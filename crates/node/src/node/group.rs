@@ -193,6 +193,7 @@ impl Node {
             }
             let from = core::mem::replace(&mut group.standing, to);
             group.since = now;
+            self.herald.group_stands(group, at, from);
             let group = group.group.name.clone();
             effects.push(report(Event::GroupMoved { group, from, to }));
         }

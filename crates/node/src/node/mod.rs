@@ -9,6 +9,7 @@ mod departing;
 mod derive;
 mod group;
 mod learn;
+mod news;
 mod steer;
 
 use self::departing::Departing;
@@ -20,6 +21,7 @@ use crate::event::{Contrast, Event, Standing};
 use crate::facts::Facts;
 use crate::held::Spot;
 use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
+use crate::notify::{Herald, News, is_ours};
 use crate::schedule::Schedule;
 use crate::slot::{Cause, Quiet, Slot};
 use crate::track::{Key, Trackers};
@@ -77,6 +79,7 @@ pub struct Node {
     departing: Departing,
     pub(crate) strays: Strays,
     scratch: Vec<Decision>,
+    pub(crate) herald: Herald,
 }
 
 /// Adverts that no instance here is meant by.
@@ -105,6 +108,7 @@ impl Machine for Node {
         match input {
             Input::Fact(fact) => return self.learn(now, fact, effects),
             Input::Frame(_) | Input::Outcome(_) | Input::Unsent { .. } | Input::Configure(_) => {}
+            Input::Ended(ended) if is_ours(ended.id) => return self.herald.post.ended(now, ended, effects),
             Input::Ended(ended) => return self.trackers.ended(now, ended, effects),
             Input::Order(_) | Input::Elapsed => {}
         }
@@ -124,7 +128,8 @@ impl Machine for Node {
                 self.mourn(now, effects);
                 self.note_squatters(now, effects);
                 self.tell_groups(now, effects);
-                return self.derive(now, effects);
+                self.derive(now, effects);
+                return self.tell_news(now, effects);
             }
         }
         self.follow(now, effects);
@@ -134,7 +139,10 @@ impl Machine for Node {
         if self.stopping == Some(Order::Abandon) {
             return None;
         }
-        [self.schedule.next(), self.ready_at, self.trackers.deadline()].into_iter().flatten().min()
+        [self.schedule.next(), self.ready_at, self.trackers.deadline(), self.herald.post.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -151,13 +159,17 @@ impl Node {
         &self.host
     }
 
-    /// Whether nothing of ours is held or under way any more: after [`Order::Stop`], the daemon may end. After
+    /// Whether nothing of ours is held or under way any more, and who is to be told has been: after [`Order::Stop`],
+    /// the daemon may end. After
     /// [`Order::Abandon`] there is nothing to wait for.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.stopping == Some(Order::Abandon)
-            || self.departing.is_empty()
-                && self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest))
+        self.stopping == Some(Order::Abandon) || self.holds_nothing() && self.herald.is_done()
+    }
+
+    /// Whether nothing of ours is held or under way any more.
+    fn holds_nothing(&self) -> bool {
+        self.departing.is_empty() && self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest))
     }
 
     /// The virtual routers that listen for adverts: interface (if it exists), VRID, family, multicast group.
@@ -327,6 +339,7 @@ impl Node {
                 Decision::Transition(transition) => {
                     self.touched.insert(id);
                     moved(now, slot, transition, effects);
+                    self.herald.stands(slot);
                     if let Some(group) = slot.group {
                         self.stirred.push(Stir::new(id, group, transition));
                         self.moved_groups.insert(group);
@@ -336,6 +349,9 @@ impl Node {
                     // Somebody else is Active: no virtual address is to be here.
                     if matches!(notice, Notice::NewLeader(_)) {
                         self.touched.insert(id);
+                    }
+                    if matches!(notice, Notice::Rival(_)) {
+                        self.herald.owe_instance(slot, News::LowerAdvert, slot.verdict.priority);
                     }
                     tell_notice(now, slot, notice, effects);
                 }

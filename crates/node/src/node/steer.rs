@@ -111,6 +111,7 @@ impl Node {
         let verdict = Verdict::of(&slot.instance, &slot.own, slot.place, group);
         let before = core::mem::replace(&mut slot.verdict, verdict);
         self.touched.insert(id);
+        self.note_priority(id);
         if self.stopping.is_some() || waiting {
             return;
         }
@@ -149,6 +150,7 @@ impl Node {
                     let (from, to, why) = (Standing::Initialize, Standing::Fault, vrrp::Why::Fault);
                     let disbelieved = None;
                     effects.push(report(Event::Moved { instance, from, to, why, faults, disbelieved }));
+                    self.herald.stands(slot);
                 } else if changed {
                     effects.push(report(Event::Faults { instance, faults }));
                 }

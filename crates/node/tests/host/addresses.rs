@@ -686,7 +686,12 @@ fn no_epoch_is_used_for_two_minds() {
         .iter()
         .filter_map(|(_, effect)| match effect {
             Effect::Hold(hold) if !matches!(hold.act, Act::Announce { .. }) => Some(hold.epoch),
-            Effect::Hold(_) | Effect::Send(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => None,
+            Effect::Hold(_)
+            | Effect::Send(_)
+            | Effect::Report(_)
+            | Effect::Run(_)
+            | Effect::Kill(_)
+            | Effect::Tell(_) => None,
         })
         .collect();
     assert!(changes.len() > 5 && changes.is_sorted_by(|a, b| a < b), "{changes:?}");

@@ -8,6 +8,7 @@ mod discards;
 mod election;
 mod groups;
 mod interfaces;
+mod notify;
 mod random;
 mod reload;
 mod rows;

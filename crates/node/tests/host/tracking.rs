@@ -877,7 +877,11 @@ fn a_turn_of_one_script_looks_at_no_other() {
         .drain(..)
         .filter_map(|effect| match effect {
             Effect::Run(run) => Some(run),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Kill(Kill { .. }) | Effect::Report(_) => None,
+            Effect::Send(_)
+            | Effect::Hold(_)
+            | Effect::Kill(Kill { .. })
+            | Effect::Report(_)
+            | Effect::Tell(_) => None,
         })
         .collect();
     assert_eq!(runs.len(), 200);
@@ -890,7 +894,7 @@ fn a_turn_of_one_script_looks_at_no_other() {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Report(event) => Some(node::compat::log_lines(event).concat()),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) | Effect::Run(_) => None,
+            Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) | Effect::Run(_) | Effect::Tell(_) => None,
         })
         .collect();
     assert_eq!(

@@ -6,7 +6,7 @@ use crate::election::settled;
 use crate::world::{World, ip, ms};
 use model::{Authentication, Secret};
 use node::compat;
-use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing};
+use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard};
 use node::io::{Ending, Errno, Order, Reason, Unread};
 use std::sync::Arc;
 use timeline::Duration;
@@ -161,6 +161,7 @@ fn tracked() -> Vec<Event> {
     let process = |health, count| Event::Process { process: "nginx".into(), health, count };
     let file = |value, unread| Event::File { file: "drain".into(), value, unread };
     let moved = |to| Event::GroupMoved { group: "G".into(), from: Standing::Backup, to };
+    let unheard = |why| Event::Unheard { script: "VI_50 notify_master".into(), why };
     let more = [
         Event::ScriptReturns { script: "chk".into(), status: 2 },
         process(Health::Well, Ok(2)),
@@ -173,6 +174,16 @@ fn tracked() -> Vec<Event> {
         moved(Standing::Active),
         moved(Standing::Fault),
         moved(Standing::Initialize),
+        unheard(Unheard::Ended { how: Ending::Exited(2), suppressed: 0 }),
+        unheard(Unheard::Ended { how: Ending::Exited(127), suppressed: 3 }),
+        unheard(Unheard::Ended { how: Ending::Signalled(9), suppressed: 0 }),
+        unheard(Unheard::Ended {
+            how: Ending::NotRun(node::io::Reason::Missing("/x".into())),
+            suppressed: 0,
+        }),
+        unheard(Unheard::Slow { waiting: 0 }),
+        unheard(Unheard::Slow { waiting: 2 }),
+        unheard(Unheard::Lost { count: 7 }),
     ];
     scripts.chain(more).collect()
 }
@@ -205,6 +216,7 @@ const fn name(event: &Event) -> &'static str {
         Event::Process { .. } => "Process",
         Event::File { .. } => "File",
         Event::GroupMoved { .. } => "GroupMoved",
+        Event::Unheard { .. } => "Unheard",
         Event::Configured { .. } => "Configured",
     }
 }

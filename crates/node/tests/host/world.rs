@@ -350,7 +350,7 @@ impl Machine {
     pub(crate) fn events(&self) -> Vec<(Instant, Event)> {
         let events = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Report(event) => Some((*at, event.clone())),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) => None,
+            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => None,
         });
         events.collect()
     }
@@ -358,7 +358,7 @@ impl Machine {
     pub(crate) fn sent(&self) -> Vec<(Instant, Transmit)> {
         let sent = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Send(transmit) => Some((*at, transmit.clone())),
-            Effect::Report(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) => None,
+            Effect::Report(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => None,
         });
         sent.collect()
     }
@@ -366,7 +366,7 @@ impl Machine {
     pub(crate) fn holds(&self) -> Vec<Hold> {
         let holds = self.log.iter().filter_map(|(_, effect)| match effect {
             Effect::Hold(hold) => Some(hold.clone()),
-            Effect::Report(_) | Effect::Send(_) | Effect::Run(_) | Effect::Kill(_) => None,
+            Effect::Report(_) | Effect::Send(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => None,
         });
         holds.collect()
     }
@@ -439,7 +439,7 @@ impl Machine {
     pub(crate) fn runs(&self) -> Vec<(Instant, Run)> {
         let runs = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Run(run) => Some((*at, run.clone())),
-            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) => None,
+            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) | Effect::Tell(_) => None,
         });
         runs.collect()
     }
@@ -448,7 +448,7 @@ impl Machine {
     pub(crate) fn kills(&self) -> Vec<(Instant, Kill)> {
         let kills = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Kill(kill) => Some((*at, *kill)),
-            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) => None,
+            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Tell(_) => None,
         });
         kills.collect()
     }
@@ -525,7 +525,7 @@ impl Machine {
                 Effect::Hold(hold) => self.kernel.ask(now, hold.clone()),
                 Effect::Run(run) => self.start_program(now, run.id),
                 Effect::Kill(kill) => self.signal(now, *kill),
-                Effect::Report(_) => {}
+                Effect::Report(_) | Effect::Tell(_) => {}
             }
         }
         sent
@@ -575,7 +575,7 @@ impl Machine {
                     let is_active = active.iter().any(|i| i.vrid.get() == message.vrid());
                     assert!(started || is_known && !(leaves && is_active), "{transmit:?} at {now:?}");
                 }
-                Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => {}
+                Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => {}
             }
         }
         self.was_active = routers;

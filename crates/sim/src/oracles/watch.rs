@@ -92,7 +92,7 @@ impl Watch {
                 event,
                 Event::Moved { .. } | Event::PriorityChanged { .. } | Event::Configured { .. }
             ),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) => false,
+            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => false,
         };
         // A daemon that has just ended cannot be asked: its routers are as they were.
         let mut routers: BTreeMap<Arc<str>, Watched> = BTreeMap::new();
@@ -148,7 +148,12 @@ fn account(
     };
     let sent = turn.effects.iter().filter_map(|effect| match effect {
         Effect::Send(frame) if is_of(frame) => Some((read(frame, turn.local)?.priority, frame.destination)),
-        Effect::Send(_) | Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => None,
+        Effect::Send(_)
+        | Effect::Hold(_)
+        | Effect::Report(_)
+        | Effect::Run(_)
+        | Effect::Kill(_)
+        | Effect::Tell(_) => None,
     });
     let sent = sent.collect();
     let heard = turn.heard.iter().filter(|(_, frame)| is_of(frame));
@@ -156,7 +161,12 @@ fn account(
     let heard: Vec<Advert> = heard.filter(|advert| before.rules.believes(advert)).collect();
     let told = turn.effects.iter().any(|effect| match effect {
         Effect::Report(Event::PriorityChanged { instance, .. }) => *instance == name,
-        Effect::Send(_) | Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => false,
+        Effect::Send(_)
+        | Effect::Hold(_)
+        | Effect::Report(_)
+        | Effect::Run(_)
+        | Effect::Kill(_)
+        | Effect::Tell(_) => false,
     });
     let is_outside = |standing| matches!(standing, Standing::Initialize | Standing::Fault);
     let is_outward = moves.iter().any(|step| is_outside(step.from) || is_outside(step.to));
@@ -250,7 +260,12 @@ fn moves(turn: &Turn, name: &Arc<str>) -> Vec<Move> {
         Effect::Report(Event::Moved { instance, from, to, why, faults, .. }) if instance == name => {
             Some(Move { from: *from, to: *to, why: *why, faults: faults.clone() })
         }
-        Effect::Send(_) | Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) => None,
+        Effect::Send(_)
+        | Effect::Hold(_)
+        | Effect::Report(_)
+        | Effect::Run(_)
+        | Effect::Kill(_)
+        | Effect::Tell(_) => None,
     });
     moves.collect()
 }
