@@ -145,13 +145,20 @@ impl Facts {
 
     /// Replaces all interfaces and addresses.
     pub(crate) fn replace(&mut self, links: Vec<Link>, addresses: Vec<Address>) {
-        self.links.clear();
+        let before = core::mem::take(&mut self.links);
         self.names.clear();
         for link in links {
             self.set_link(link);
         }
         for address in addresses {
             self.set_address(address);
+        }
+        // Linux lists newer IPv6 addresses first: what was the first one of those that were known stays it, else
+        // a router would speak from another address than before.
+        for (index, known) in &mut self.links {
+            let Some(old) = before.get(index) else { continue };
+            let place = |a: &Address| old.own.iter().position(|b| a.place() == b.place());
+            known.own.sort_by_key(|address| place(address).unwrap_or(usize::MAX));
         }
     }
 

@@ -25,6 +25,8 @@ pub enum State {
         hold: Option<Instant>,
         /// Who was heard last.
         leader: Option<Leader>,
+        /// Its last advert has not armed the timer (SM-BKP-7): it has less than ours, and we take over from it.
+        preempting: bool,
     },
     /// Answering for the addresses.
     Active {
@@ -382,14 +384,15 @@ impl Router {
         }
         let interval = self.settings.interval;
         let down_at = now + self.down(interval);
-        self.turn(State::Backup { down_at, interval, hold: None, leader: None }, Why::Started, effects);
+        let state = State::Backup { down_at, interval, hold: None, leader: None, preempting: false };
+        self.turn(state, Why::Started, effects);
     }
 
     // ---- Backup ----
 
     fn backup_hears(&mut self, now: Instant, heard: Advertisement, effects: &mut Vec<Effect>) {
         let preempts = self.preempts();
-        let State::Backup { down_at, interval, hold, leader } = &mut self.state else { return };
+        let State::Backup { down_at, interval, hold, leader, preempting } = &mut self.state else { return };
         let news = Leader { source: heard.source, priority: heard.priority };
         if heard.priority != Priority::LEAVING && leader.map(|l| l.source) != Some(heard.source) {
             effects.push(Effect::Notice(Notice::NewLeader(news)));
@@ -398,7 +401,7 @@ impl Router {
         if heard.priority == Priority::LEAVING {
             // Somebody else may leave than whom we follow: TRAP-16.
             if leader.is_none_or(|followed| followed.source == heard.source) {
-                *leader = Some(news);
+                (*leader, *preempting) = (Some(news), false);
             }
             *down_at = heard.at + timers::skew(self.settings.version, *interval, self.priority);
             return;
@@ -408,6 +411,7 @@ impl Router {
         // still held back (SM-BKP-15): then follow the inferior router for now.
         if heard.priority < self.priority && preempts {
             let delay = self.settings.preempt_delay;
+            *preempting = true;
             if delay.is_zero() {
                 return;
             }
@@ -421,6 +425,7 @@ impl Router {
             // SM-BKP-15: a router that may lead ends the hold.
             *hold = None;
         }
+        *preempting = false;
         // SM-BKP-5, SM-BKP-6, SM-BKP-8 (version 3 learns the interval, TM-6), SM-BKP-14 (version 2 does not).
         if self.settings.version == Version::V3 {
             *interval = heard.interval;
@@ -452,17 +457,24 @@ impl Router {
     }
 
     fn why_taking_over(&self) -> Why {
-        let State::Backup { down_at, hold, leader: Some(leader), .. } = self.state else {
-            return Why::NoResponse;
-        };
-        // While preemption is off or held back, every advert arms the timer anew: it runs out in silence only.
-        let preempts = self.preempts() && hold.is_none_or(|until| down_at >= until);
-        if leader.priority == Priority::LEAVING {
-            Why::LeaderLeft(leader.source)
-        } else if leader.priority < self.priority && preempts {
-            Why::Preempting(leader)
-        } else {
-            Why::NoResponse
+        match self.state {
+            State::Backup { leader: Some(leader), .. } if leader.priority == Priority::LEAVING => {
+                Why::LeaderLeft(leader.source)
+            }
+            // An advert that arms the timer is not taken for silence, whatever we may do since.
+            State::Backup { leader: Some(leader), preempting: true, .. } => Why::Preempting(leader),
+            State::Initialize | State::Backup { .. } | State::Active { .. } => Why::NoResponse,
+        }
+    }
+
+    /// Who may no longer take over from a leader that speaks counts anew: its adverts were let pass till now.
+    fn spare_leader(&mut self, now: Instant) {
+        let (preempts, down) = (self.preempts(), self.down_interval());
+        if let State::Backup { down_at, leader: Some(leader), preempting, .. } = &mut self.state
+            && *preempting
+            && !(preempts && leader.priority < self.priority)
+        {
+            (*down_at, *preempting) = (now + down, false);
         }
     }
 
@@ -546,6 +558,7 @@ impl Router {
             interval,
             hold: None,
             leader: Some(Leader { source: heard.source, priority: heard.priority }),
+            preempting: false,
         };
         self.turn(state, why, effects);
     }
@@ -553,7 +566,8 @@ impl Router {
     fn stand_back(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         effects.push(Effect::Advertise(Priority::LEAVING));
         let interval = self.settings.interval;
-        let state = State::Backup { down_at: now + self.down(interval), interval, hold: None, leader: None };
+        let down_at = now + self.down(interval);
+        let state = State::Backup { down_at, interval, hold: None, leader: None, preempting: false };
         self.turn(state, Why::Group, effects);
     }
 
@@ -600,7 +614,8 @@ impl Router {
         match &self.state {
             // SM-BKP-17.
             State::Backup { .. } if priority.is_owner() => self.become_active(now, Why::Owner, effects),
-            State::Initialize | State::Backup { .. } => {}
+            State::Initialize => {}
+            State::Backup { .. } => self.spare_leader(now),
             // SM-ACT-19: a better backup can start counting at once.
             State::Active { .. } => effects.push(Effect::Advertise(priority)),
         }
@@ -644,6 +659,7 @@ impl Router {
                 if hold_again {
                     *hold = None;
                 }
+                self.spare_leader(now);
             }
             // Tell the others what changed, and keep the new rhythm from here.
             State::Active { advertise_at, announcing, .. } => {

@@ -264,6 +264,36 @@ fn tx_3_a_secondary_address_is_better_than_none() {
 }
 
 #[test]
+fn the_whole_truth_changes_no_source_address_that_can_be_used() {
+    let peers = vec![Peer { address: ip("2001:db8::6"), min_ttl: None, max_ttl: None }];
+    let beyond = Transport::Unicast { source: None, peers, ttl: 255 };
+    let multicast = instance(52, 150, &["2001:db8::3"]);
+    let unicast = model::Instance { transport: beyond, ..instance(53, 150, &["2001:db8::4"]) };
+    let mut world = World::new(1);
+    world.machines[0].set_address(address(ETH0, "2001:db8::5/64"));
+    world.boot(0, host(vec![multicast, unicast]));
+    world.run(ms(10));
+    let sources = |world: &World| ["VI_52", "VI_53"].map(|name| world.status(0, name).source.unwrap());
+    let before = sources(&world);
+    assert_eq!(before[1], ip("2001:db8::5"));
+    world.machines[0].set_address(address(ETH0, "fe80::99/64"));
+    world.machines[0].set_address(address(ETH0, "2001:db8::99/64"));
+    world.run(ms(10));
+    assert_eq!(sources(&world), before, "told one by one");
+    // Linux lists newer IPv6 addresses first.
+    let Fact::Everything { links, mut addresses } = world.machines[0].kernel.everything() else { panic!() };
+    addresses.reverse();
+    world.machines[0].tell(Fact::Everything { links, addresses });
+    world.run(ms(10));
+    assert_eq!(sources(&world), before, "told all at once");
+    for gone in before {
+        world.machines[0].steal(&gone.to_string(), "ip");
+    }
+    world.run(ms(10));
+    assert_eq!(sources(&world), [ip("fe80::99"), ip("2001:db8::99")]);
+}
+
+#[test]
 fn without_sockets_nobody_becomes_active() {
     let no_socket =
         |family, sealed, errno: Option<i32>| Fact::NoSocket { family, sealed, why: errno.map(Errno) };

@@ -53,6 +53,8 @@ pub(crate) enum Naive {
         hold: Option<Instant>,
         /// Its silence was excused.
         excused: bool,
+        /// Who leads with less than it has, and how much less: it takes over from that one and waits for no silence.
+        ousts: Option<(IpAddr, u8)>,
     },
     /// It leads, and advertises then.
     Active {
@@ -136,8 +138,8 @@ impl Naive {
     pub(crate) fn forgotten(self) -> Self {
         match self {
             Self::Out => Self::Out,
-            Self::Backup { interval, hold, excused, .. } => {
-                Self::Backup { due: None, interval, hold, excused }
+            Self::Backup { interval, hold, excused, ousts, .. } => {
+                Self::Backup { due: None, interval, hold, excused, ousts }
             }
             Self::Active { answered, .. } => Self::Active { next: None, answered },
         }
@@ -146,7 +148,8 @@ impl Naive {
     /// Startup.
     pub(crate) fn start(rules: &Rules, now: Instant) -> Self {
         let interval = rules.interval;
-        Self::Backup { due: Some(now + rules.down(interval)), interval, hold: None, excused: false }
+        let due = Some(now + rules.down(interval));
+        Self::Backup { due, interval, hold: None, excused: false, ousts: None }
     }
 
     fn lead(rules: &Rules, now: Instant) -> Self {
@@ -158,12 +161,14 @@ impl Naive {
         let learnt = if rules.v3 { advert.interval } else { rules.interval };
         match self {
             Self::Out => {}
-            Self::Backup { due, interval, excused, .. } if advert.priority == 0 => {
+            Self::Backup { due, interval, excused, ousts, .. } if advert.priority == 0 => {
+                *ousts = ousts.filter(|(source, _)| *source != advert.source);
                 *due = due.map(|_| advert.at + rules.skew(*interval));
                 *excused = false;
             }
-            Self::Backup { due, interval, hold, excused } => {
+            Self::Backup { due, interval, hold, excused, ousts } => {
                 *excused = false;
+                *ousts = Some((advert.source, advert.priority));
                 if advert.priority < rules.priority && rules.preempts() {
                     // It may hold back already: since when is not known.
                     let is_unknown = due.is_none() && hold.is_none();
@@ -176,6 +181,7 @@ impl Naive {
                 } else {
                     *hold = None;
                 }
+                *ousts = None;
                 *interval = learnt;
                 let armed = advert.at + rules.down(learnt);
                 // An advert that lay about for long takes nothing away from what was granted after it.
@@ -192,7 +198,7 @@ impl Naive {
                 }
                 said.moves.push(false);
                 let due = Some(advert.at + rules.down(learnt));
-                *self = Self::Backup { due, interval: learnt, hold: None, excused: false };
+                *self = Self::Backup { due, interval: learnt, hold: None, excused: false, ousts: None };
             }
             Self::Active { answered, .. } => {
                 // One that loses: answered at once, but not more often than a flood would make bearable.
@@ -219,13 +225,17 @@ impl Naive {
     pub(crate) fn alter(&mut self, old: &Rules, new: &Rules, now: Instant, by_hand: bool) {
         match self {
             Self::Out => {}
-            Self::Backup { due, interval, hold, .. } => {
+            Self::Backup { due, interval, hold, ousts, .. } => {
                 *due = due.map(|due| due + new.skew(*interval) - old.skew(*interval));
                 if !new.v3 {
                     *interval = new.interval;
                 }
                 if new.preempt_delay != old.preempt_delay {
                     *hold = None;
+                }
+                // Whom it may no longer push aside it has to hear as any other from now on.
+                if ousts.take_if(|(_, priority)| *priority >= new.priority || !new.preempts()).is_some() {
+                    *due = due.map(|_| now + new.down(*interval));
                 }
             }
             Self::Active { next, .. } if by_hand => *next = Some(now + new.interval),

@@ -25,8 +25,6 @@ pub(crate) struct Heard {
     last: BTreeMap<IpAddr, Advert>,
     /// The first of the adverts with less than its own since the last with as much or more.
     lesser_since: Option<Instant>,
-    /// It has heard some of it under other rules, which may have made less of it.
-    altered: bool,
 }
 
 pub(crate) fn look(memory: &mut Memory, world: &World, accounts: &[Account]) -> Result<(), Violation> {
@@ -47,8 +45,8 @@ pub(crate) fn look(memory: &mut Memory, world: &World, accounts: &[Account]) -> 
                 *heard = Heard { last, ..Heard::default() };
             }
         }
-        if account.before.rules != account.after.rules {
-            (heard.lesser_since, heard.altered) = (None, true);
+        if account.before.rules.preempt_delay != account.after.rules.preempt_delay {
+            heard.lesser_since = None;
         }
     }
     Ok(())
@@ -74,7 +72,6 @@ fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Resu
     let order = (step.from, step.to);
     // Which sequence numbers were used before is not known here: of sealed adverts some were not believed.
     let is_sealed = matches!(account.before.instance.authentication, Authentication::Header(_));
-    let is_vague = heard.altered || is_sealed;
     match step.why {
         Why::Started => {
             demand(is_out(step.from) && step.to == Standing::Backup, "it was taking part")?;
@@ -99,7 +96,7 @@ fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Resu
                 silence >= rules.down(interval)
                     || leaving.is_some_and(|at| at >= advert.at && silence >= rules.skew(interval))
             };
-            demand(is_vague || missed.all(is_silent), "an advert came not long ago")
+            demand(is_sealed || missed.all(is_silent), "an advert came not long ago")
         }
         Why::LeaderLeft(source) => {
             demand(order == (Standing::Backup, Standing::Active), "it was not Backup")?;
@@ -117,7 +114,7 @@ fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Resu
             let has_less = last.priority == leader.priority.0 && last.priority < rules.priority;
             demand(is_sealed || has_less, "it has no less")?;
             let held = heard.lesser_since.is_none_or(|at| account.local.since(at) >= rules.preempt_delay);
-            demand(is_vague || held, "preemption is held back")
+            demand(is_sealed || held, "preemption is held back")
         }
         Why::HigherPriority(leader) => {
             demand(order == (Standing::Active, Standing::Backup), "it was not Active")?;

@@ -249,7 +249,7 @@ fn begun(moves: &[Move], rules: &Rules, local: Instant, heard: bool) -> Naive {
             Naive::Active { next: (!heard).then(|| local + interval), answered: None }
         }
         Some(Move { to: Standing::Backup, .. }) => {
-            Naive::Backup { due: None, interval, hold: None, excused: true }
+            Naive::Backup { due: None, interval, hold: None, excused: true, ousts: None }
         }
         Some(_) | None => Naive::Out,
     }

@@ -141,11 +141,12 @@ fn show_state(bench: &Bench) -> String {
     let priority = router.priority();
     match router.state() {
         State::Initialize => format!("Initialize {priority}"),
-        State::Backup { down_at, interval, hold, leader } => format!(
-            "Backup {priority} down {} interval {interval}{}{}",
+        State::Backup { down_at, interval, hold, leader, preempting } => format!(
+            "Backup {priority} down {} interval {interval}{}{}{}",
             rel(*down_at),
             some("hold", *hold),
             leader.as_ref().map(who).unwrap_or_default(),
+            if *preempting { " preempting" } else { "" },
         ),
         State::Active { advertise_at, announcing: a, answers: _ } => format!(
             "Active {priority} advert {}{}{}{}",

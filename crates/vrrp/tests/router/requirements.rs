@@ -376,6 +376,40 @@ fn sm_bkp_16_tm_14_a_priority_by_settings_moves_the_timer_as_one_by_trackers_doe
 }
 
 #[test]
+fn sm_bkp_16_who_may_no_longer_preempt_lets_a_leader_that_speaks_lead() {
+    let lesser = |bench: &mut Bench| bench.give(Input::Priority(Priority(50)));
+    let reloaded =
+        |bench: &mut Bench| bench.give(Input::Reconfigure { settings: settings(V3), priority: Priority(50) });
+    let polite = |bench: &mut Bench| {
+        let settings = without_preemption(V3);
+        bench.give(Input::Reconfigure { settings, priority: Priority(100) })
+    };
+    let changes: [&dyn Fn(&mut Bench) -> Vec<Effect>; 3] = [&lesser, &reloaded, &polite];
+    for change in changes {
+        let mut bench = Bench::started(settings(V3));
+        for _ in 0..3 {
+            bench.wait(SECOND).hear(HIGHER, 80);
+        }
+        bench.wait(millis(500));
+        // It was to take over soon. The advert of half a second ago was no silence.
+        assert_eq!(change(&mut bench), []);
+        let down = bench.router.down_interval();
+        assert_eq!(bench.left(), down);
+        bench.wait(millis(500)).hear(HIGHER, 80);
+        assert_eq!(bench.left(), down);
+        assert!(bench.run_out().contains(&turn(Role::Backup, Role::Active, Why::NoResponse)));
+    }
+}
+
+#[test]
+fn sm_bkp_16_silence_is_silence_whoever_might_preempt_by_now() {
+    let mut bench = Bench::started(settings(V3));
+    bench.hear(HIGHER, 200);
+    bench.wait(SECOND).give(Input::Priority(Priority(254)));
+    assert!(bench.run_out().contains(&turn(Role::Backup, Role::Active, Why::NoResponse)));
+}
+
+#[test]
 fn sm_bkp_16_settings_that_change_nothing_change_nothing() {
     let same = with_hold(V3);
     let mut bench = Bench::started(same.clone());

@@ -217,6 +217,7 @@ struct Relative {
     others: Vec<Option<Duration>>,
     interval: Interval,
     leader: Option<Leader>,
+    preempting: bool,
 }
 
 fn relative(bench: &Bench) -> Relative {
@@ -245,6 +246,7 @@ fn relative(bench: &Bench) -> Relative {
         others,
         interval: router.active_interval(),
         leader: router.leader(),
+        preempting: matches!(router.state(), State::Backup { preempting: true, .. }),
     }
 }
 
