@@ -236,6 +236,79 @@ fn a_check_that_fails_moves_the_address_as_its_weight_says() {
 }
 
 #[test]
+fn a_check_moves_the_whole_group_of_its_instance() {
+    let member = |name: &str, vrid: u8, track: &str| {
+        format!(
+            "vrrp_instance {name} {{\ninterface eth{vrid}\nvirtual_router_id {vrid}\npriority PRIORITY\n\
+             virtual_ipaddress {{ 10.{vrid}.0.3 }}\n{track}}}\n"
+        )
+    };
+    let text = format!(
+        "vrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n}}\nvrrp_script chk {{\nscript \"/bin/true\"\n}}\n{}{}",
+        member("A", 1, "track_script { chk }\n"),
+        member("B", 2, "")
+    );
+    let files = ["150", "100"]
+        .map(|priority| Scratch::new(&format!("group{priority}"), &text.replace("PRIORITY", priority)));
+    let names = [files[0].name(), files[1].name()];
+    let names = [names[0].as_str(), names[1].as_str()];
+    let (code, value) = json(Args { scenarios: vec!["check-fails".into()], ..args(&names) });
+    assert_eq!(code, 0, "{value:#}");
+    for instance in value["scenarios"][0]["instances"].as_array().unwrap() {
+        assert_eq!(instance["sequence"].as_array().unwrap().len(), 3, "{instance:#}");
+    }
+    assert_eq!(value["scenarios"][0]["remarks"].as_array().unwrap().len(), 0, "{value:#}");
+}
+
+#[test]
+fn with_nopreempt_a_weight_moves_nothing_and_the_reason_is_said() {
+    let files = checked("weight -60  \n").map(|file| {
+        let text = fs::read_to_string(&file.0).unwrap();
+        fs::write(
+            &file.0,
+            text.replace("state MASTER", "state BACKUP")
+                .replace("    priority", "    nopreempt\n    priority"),
+        )
+        .unwrap();
+        file
+    });
+    let names = [files[0].name(), files[1].name()];
+    let names = [names[0].as_str(), names[1].as_str()];
+    let (code, value) = json(Args { scenarios: vec!["check-fails".into()], ..args(&names) });
+    assert_eq!((code, sequence(&value, "check-fails").as_str()), (0, "lb01"), "{value:#}");
+    let remarks = value["scenarios"][0]["remarks"].to_string();
+    assert!(remarks.contains("nopreempt") && !remarks.contains("its weight"), "{remarks}");
+}
+
+#[test]
+fn a_scenario_that_expects_nothing_keeps_nothing() {
+    let (code, shown) = own(&PAIR, "silent.scenario", "at 10s power off lb01\n");
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.ends_with("none\n") && !shown.contains("\n + "), "{shown}");
+}
+
+#[test]
+fn what_is_no_scenario_is_refused_at_once() {
+    let many = "at 1s dance\n".repeat(50_000);
+    let (code, shown) = own(&PAIR, "many.scenario", &many);
+    assert_eq!(code, 2);
+    assert!(shown.ends_with("own: 50000 errors; the first of them are shown\n"), "{}", shown.len());
+    for (name, text) in [("empty", ""), ("comments", "# at 1s stop lb01\n\n"), ("binary", "at\0")] {
+        let (code, shown) = own(&PAIR, name, text);
+        assert_eq!((code, shown.as_str()), (2, ""), "{name}");
+    }
+    let large = "#\n".repeat(2_200_000);
+    assert_eq!(own(&PAIR, "large", &large).0, 2);
+}
+
+#[test]
+fn a_node_that_can_take_over_nothing_is_no_node() {
+    let empty = Scratch::new("no-instance.conf", "global_defs {\n}\n");
+    assert_eq!(played(&args(&[PAIR[0], &empty.name()])).0, 2);
+    assert_eq!(played(&args(&["-", "-"])).0, 2);
+}
+
+#[test]
 fn a_reload_is_played_with_its_file() {
     let reload = Scratch::new("reload.conf", &fs::read_to_string(PAIR[0]).unwrap().replace("150", "50"));
     let args = Args {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::cast::Cast;
-use super::law::{Heir, Law};
+use super::law::{Heir, Law, Reason};
 use super::scenario::Remark;
 
 /// A built-in scenario.
@@ -335,13 +335,13 @@ fn check_fails(stage: &Stage<'_>) -> Result<Play, &'static str> {
                 play.expect(&format!("{} owns {name} within {}", stage.cast.name(node), seconds(time)));
                 longest = longest.max(time);
             }
-            Some(Heir::Stays) => stays.push(name),
+            Some(Heir::Stays(why)) => stays.push((name, why)),
             None => {}
         }
     }
     play.wait((noticed(script.fall).max(longest) + Duration::from_secs(5)).max(Duration::from_secs(20)));
     let moment = play.at;
-    for name in &stays {
+    for (name, _) in &stays {
         play.expect(&format!("{victim} owns {name} at {}", seconds(moment)));
     }
     play.at(&format!("script {} on {victim} succeeds", script.name));
@@ -349,9 +349,13 @@ fn check_fails(stage: &Stage<'_>) -> Result<Play, &'static str> {
     let back = play.owned().iter().map(|service| stage.law.return_time(*service, stage.victim)).max();
     play.wait(noticed(script.rise) + back.unwrap_or_default() + TROUBLE);
     let mut play = play.end(&[]);
-    if !stays.is_empty() {
-        let text = "its weight does not bring the priority below that of the next node: the address stays";
-        play.remarks.push(Remark { about_two: false, text });
+    let light = "its weight does not bring the priority below that of the next node: the address stays";
+    let nopreempt = "the next node has `nopreempt`: it takes no address from a node that lives, however low its priority; \
+                     a script without a weight (FAULT) moves it";
+    for (reason, text) in [(Reason::Light, light), (Reason::Nopreempt, nopreempt)] {
+        if stays.iter().any(|(_, why)| *why == reason) {
+            play.remarks.push(Remark { about_two: false, text });
+        }
     }
     Ok(play)
 }

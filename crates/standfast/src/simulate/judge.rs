@@ -95,7 +95,11 @@ impl Court<'_> {
             }
             Claim::Owners(want) => {
                 let sequence = life.sequence();
-                let seen = if sequence.is_empty() { "nobody".to_owned() } else { self.names(&sequence, " ") };
+                let seen = if sequence.is_empty() {
+                    "nobody ever owned it".to_owned()
+                } else {
+                    format!("they were {}", self.names(&sequence, ", "))
+                };
                 Judged { kept: sequence == *want, seen, size: Duration::ZERO }
             }
         }

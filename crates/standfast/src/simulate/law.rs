@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::Instance;
+use model::{Instance, SyncGroup, Weight};
 use wire::Version;
 
 use super::cast::Cast;
@@ -13,7 +13,18 @@ pub(crate) enum Heir {
     /// This node, within so long.
     Next(usize, Duration),
     /// Who owned it before.
-    Stays,
+    Stays(Reason),
+}
+
+/// Why a failed check leaves a service where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Neither it nor its group tracks that script.
+    Untracked,
+    /// What the failure takes away is too little.
+    Light,
+    /// The next node takes nothing from one that lives.
+    Nopreempt,
 }
 
 /// The protocol's arithmetic about a cast.
@@ -63,23 +74,58 @@ impl<'a> Law<'a> {
     /// not for the protocol to say.
     pub(crate) fn after_check(&self, service: usize, owner: usize, script: &str) -> Option<Heir> {
         let instance = self.cast.instance(service, owner)?;
-        let tracked = instance.tracking.scripts.iter().find(|tracked| &*tracked.name == script);
-        let Some(tracked) = tracked else { return Some(Heir::Stays) };
+        let members = self.group(service, owner);
+        let weights = |service: usize| self.weights(service, owner, script);
+        if members.iter().any(|member| weights(*member).iter().any(|weight| weight.value == 0)) {
+            // FAULT: it resigns, and its whole group.
+            let next = self.next(service, owner)?;
+            let alike = members.iter().all(|member| self.next(*member, owner) == Some(next));
+            let slowest = members.iter().map(|member| self.skew(*member, next)).max()?;
+            return (alike && instance.settings.priority.0 != 255).then_some(Heir::Next(next, slowest));
+        }
+        if members.iter().all(|member| weights(*member).is_empty()) {
+            return Some(Heir::Stays(Reason::Untracked));
+        }
+        // Where one member may draw the others along, the order decides.
+        let [_] = &members[..] else { return None };
         let next = self.next(service, owner)?;
         let own = self.priority(service, owner);
-        if tracked.weight.reverse || own == 255 {
+        let [weight] = weights(service)[..] else { return None };
+        if weight.reverse || own == 255 {
             return None;
         }
-        if tracked.weight.value == 0 {
-            // FAULT: it resigns.
-            return Some(Heir::Next(next, self.skew(service, next)));
-        }
-        let less = u32::from(tracked.weight.value.unsigned_abs());
+        let less = u32::from(weight.value.unsigned_abs());
         let heir = self.cast.instance(service, next)?;
-        if own.saturating_sub(less).max(1) >= self.priority(service, next) || !heir.settings.preempt {
-            return Some(Heir::Stays);
+        if own.saturating_sub(less).max(1) >= self.priority(service, next) {
+            return Some(Heir::Stays(Reason::Light));
+        }
+        if !heir.settings.preempt {
+            return Some(Heir::Stays(Reason::Nopreempt));
         }
         Some(Heir::Next(next, self.down(service, next) + heir.settings.preempt_delay))
+    }
+
+    /// What moves with a service on a node: the members of its group, itself among them.
+    fn group(&self, service: usize, node: usize) -> Vec<usize> {
+        let Some(group) = self.sync_group(service, node) else { return vec![service] };
+        let is_member = |other: &usize| {
+            self.cast.instance(*other, node).is_some_and(|instance| group.members.contains(&instance.name))
+        };
+        (0..self.cast.services.len()).filter(is_member).collect()
+    }
+
+    fn sync_group(&self, service: usize, node: usize) -> Option<&'a SyncGroup> {
+        let cast = self.cast;
+        let name = &cast.instance(service, node)?.name;
+        cast.nodes.get(node)?.host.groups.iter().find(|group| group.members.contains(name))
+    }
+
+    /// The weights with which a service and its group track a script.
+    fn weights(&self, service: usize, node: usize, script: &str) -> Vec<Weight> {
+        let own = self.cast.instance(service, node).map(|instance| &instance.tracking);
+        let of_group = self.sync_group(service, node).map(|group| &group.tracking);
+        let tracked = own.into_iter().chain(of_group).flat_map(|tracking| &tracking.scripts);
+        tracked.filter(|tracked| &*tracked.name == script).map(|tracked| tracked.weight).collect()
     }
 
     /// Skew_Time of a backup: RFC 3768 and RFC 9568, section 6.1.

@@ -25,7 +25,8 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,6 +56,10 @@ const BROKEN: u8 = 1;
 const WRONG: u8 = 2;
 /// So many hints about the files are shown.
 const HINTS: usize = 4;
+/// So many mistakes of a scenario are shown.
+const MISTAKES: usize = 30;
+/// No scenario is larger, in bytes.
+const LARGEST: u64 = 4 << 20;
 
 /// Keywords of what steers an address besides the protocol.
 const STEERING: [&str; 7] = [
@@ -160,6 +165,9 @@ impl Company {
                 "name the keepalived.conf of each node: standfast simulate lb01.conf lb02.conf",
             ));
         }
+        if args.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
+            return Err(complain("the standard input can be one node only: - is named twice"));
+        }
         let surroundings = here::surroundings(args.config_id.clone(), false);
         let reads = sources::read_each(&args.files, &surroundings);
         if check::refuse(&reads, &args.files, &surroundings, (args.json, args.color.wanted()), out) {
@@ -170,7 +178,9 @@ impl Company {
             Read::Done { host: Some(host), .. } => Some((path.as_path(), host)),
             Read::Done { .. } | Read::Absent { .. } => None,
         });
-        let cast = Cast::new(hosts.collect());
+        let hosts: Vec<(&Path, Host)> = hosts.collect();
+        let idle = hosts.iter().find(|(_, host)| host.instances.is_empty()).map(|(path, _)| *path);
+        let cast = Cast::new(hosts);
         if let [node] = &cast.nodes[..] {
             hints.insert(
                 0,
@@ -179,6 +189,12 @@ impl Company {
         }
         if cast.services.is_empty() {
             return Err(complain("there is no vrrp_instance in these files: nothing can move"));
+        }
+        if let Some(path) = idle {
+            let name = sources::shown(path);
+            return Err(complain(&format!(
+                "there is no vrrp_instance in {name}: that node can take over nothing"
+            )));
         }
         Ok(Self { cast, hints, surroundings })
     }
@@ -283,8 +299,7 @@ impl Company {
         stage: &Stage<'_>,
         out: &mut dyn Write,
     ) -> Result<Outcome, u8> {
-        let bytes = std::fs::read(path).map_err(|why| complain(&self.unreadable(path, &why)))?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = self.text(path)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let configuration = |file: &str| self.configuration(&directory.join(file));
         let name = path.display().to_string();
@@ -301,6 +316,31 @@ impl Company {
                 Err(WRONG)
             }
         }
+    }
+
+    /// The text of a scenario.
+    fn text(&self, path: &Path) -> Result<String, u8> {
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+        let name = path.display();
+        match read {
+            Err(why) => return Err(complain(&self.unreadable(path, &why))),
+            Ok(_) if bytes.len() as u64 > LARGEST => {
+                return Err(complain(&format!("{name} is no scenario: it is larger than 4 MB")));
+            }
+            Ok(_) if bytes.contains(&0) => {
+                return Err(complain(&format!("{name} is no scenario: it is not text")));
+            }
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let is_blank = |line: &str| line.trim().is_empty() || line.trim().starts_with('#');
+        if text.lines().all(is_blank) {
+            return Err(complain(&format!(
+                "nothing happens in {name} and nothing is expected; --print power-lost writes one as a start"
+            )));
+        }
+        Ok(text)
     }
 
     fn unreadable(&self, path: &Path, why: &io::Error) -> String {
@@ -505,11 +545,15 @@ fn mistaken(name: &str, text: &str, mistakes: &[Mistake], colour: bool) -> Strin
     let file = sources.add_root(name, text.as_bytes().to_vec());
     let mut reporter = Reporter::new([&sources], colour);
     let mut shown = String::new();
-    for mistake in mistakes {
+    for mistake in mistakes.iter().take(MISTAKES) {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         let span = Span { file, start: place(mistake.place.0), end: place(mistake.place.1) };
         shown.push_str(&reporter.mistake(&mistake.message, span, mistake.help.as_deref()));
     }
-    let _ = writeln!(shown, "{name}: {}", crate::report::counted(mistakes.len(), "error"));
+    let more = match mistakes.len().saturating_sub(MISTAKES) {
+        0 => "",
+        _ => "; the first of them are shown",
+    };
+    let _ = writeln!(shown, "{name}: {}{more}", crate::report::counted(mistakes.len(), "error"));
     shown
 }

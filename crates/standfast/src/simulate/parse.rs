@@ -1,6 +1,7 @@
 //! The text of a scenario: one statement a line, understood word by word; what is not, is said with its place and
 //! with what to write instead.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -303,7 +304,22 @@ fn remove(line: &mut Line<'_>) -> Result<Vec<Act>> {
             .help("`at 30s remove 10.0.0.3 on lb01`"));
     };
     line.one_of(&["on", "from"])?;
-    Ok(line.nodes(&[])?.into_iter().map(|node| Act::Remove(node, address)).collect())
+    let nodes = line.nodes(&[])?;
+    for node in &nodes {
+        let known = virtual_addresses(line.cast(), *node);
+        if !known.contains(&address) {
+            let names: Vec<String> = known.iter().map(IpAddr::to_string).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let what = format!("a virtual address of {}", line.cast().name(*node));
+            return Err(line.unknown(word, &what, &names));
+        }
+    }
+    Ok(nodes.into_iter().map(|node| Act::Remove(node, address)).collect())
+}
+
+fn virtual_addresses(cast: &Cast, node: usize) -> BTreeSet<IpAddr> {
+    let instances = cast.nodes.get(node).into_iter().flat_map(|node| &node.host.instances);
+    instances.flat_map(|instance| instance.held_addresses()).map(|held| held.address).collect()
 }
 
 /// What is expected, after `expect`.

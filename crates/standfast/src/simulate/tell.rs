@@ -63,7 +63,9 @@ impl Outcome {
             lines.extend([Line::default().add(Ink::Dim, text), Line::default()]);
         }
         lines.extend(self.story(cast));
-        lines.push(Line::default());
+        if !self.scenario.expectations.is_empty() {
+            lines.push(Line::default());
+        }
         for (expectation, verdict) in self.scenario.expectations.iter().zip(&self.verdicts) {
             lines.extend(judged(expectation, verdict));
         }
@@ -158,7 +160,13 @@ impl Outcome {
     /// The one line of it in the list of all.
     pub(crate) fn row(&self, width: usize) -> Line {
         let broken = self.broken();
-        let (sign, ink_) = if self.is_well() { ("✓", Ink::Good) } else { ("✗", Ink::Bad) };
+        let count = self.verdicts.len();
+        let (sign, ink_) = match (self.is_well(), count) {
+            // Nothing was expected: nothing was kept.
+            (true, 0) => ("-", Ink::Plain),
+            (true, _) => ("✓", Ink::Good),
+            (false, _) => ("✗", Ink::Bad),
+        };
         let line =
             Line::plain(" ").add(ink_, sign).add(Ink::Plain, format!(" {:<width$}", self.scenario.name));
         let lives = &self.history.lives;
@@ -169,12 +177,7 @@ impl Outcome {
         let line = line.add(Ink::Plain, format!("{:>11}{:>13}", time(gap), time(silent)));
         let ink_two = if two.is_zero() { Ink::Plain } else { Ink::Bad };
         let line = line.add(ink_two, format!("{:>13}", time(two)));
-        let count = self.verdicts.len();
-        let text = if broken == 0 {
-            format!("{count} of {count}")
-        } else {
-            format!("{} of {count}", count - broken)
-        };
+        let text = if count == 0 { "none".to_owned() } else { format!("{} of {count}", count - broken) };
         line.add(ink_, format!("{text:>14}"))
     }
 }
