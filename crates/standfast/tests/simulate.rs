@@ -281,6 +281,19 @@ fn with_nopreempt_a_weight_moves_nothing_and_the_reason_is_said() {
 }
 
 #[test]
+fn a_reload_with_a_file_that_cannot_be_read_is_no_success() {
+    let (code, shown) = played(&Args { reload_with: Some("nothing.conf".into()), ..args(&PAIR) });
+    assert_eq!((code, shown.as_str()), (2, ""));
+}
+
+#[test]
+fn owners_without_a_name_are_those_of_all() {
+    let (code, shown) = own(&PAIR, "owners.scenario", "at 10s power off lb01\nexpect owners: lb01 lb02\n");
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains(" + owners: lb01 lb02: they were lb01, lb02\n"), "{shown}");
+}
+
+#[test]
 fn a_scenario_that_expects_nothing_keeps_nothing() {
     let (code, shown) = own(&PAIR, "silent.scenario", "at 10s power off lb01\n");
     assert_eq!(code, 0, "{shown}");

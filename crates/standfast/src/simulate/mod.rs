@@ -244,11 +244,15 @@ impl Company {
     /// The node and the file of the scenario `reload`.
     fn reload(&self, args: &Args) -> Result<Option<(Option<usize>, String)>, String> {
         let Some(text) = &args.reload_with else { return Ok(None) };
-        let Some((name, file)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) else {
-            return Ok(Some((None, text.clone())));
+        let named = text.split_once('=').filter(|(name, _)| !name.contains('/'));
+        let file = named.map_or(text.as_str(), |(_, file)| file);
+        let played = |node| match self.configuration(Path::new(file)) {
+            Ok(_) => Ok(Some((node, file.to_owned()))),
+            Err(why) => Err(format!("--reload-with: {why}; standfast check {file}")),
         };
+        let Some((name, _)) = named else { return played(None) };
         match self.cast.node(name) {
-            Some(node) => Ok(Some((Some(node), file.to_owned()))),
+            Some(node) => played(Some(node)),
             None => {
                 let names: Vec<&str> = self.cast.nodes.iter().map(|node| &*node.name).collect();
                 Err(format!("--reload-with: `{name}` is not a node; there are: {}", names.join(", ")))

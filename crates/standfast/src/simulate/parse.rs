@@ -353,7 +353,7 @@ fn claim(line: &mut Line<'_>, at: Option<Duration>) -> Result<(Vec<usize>, Claim
             let services = line.services_of(&["for"])?;
             Ok((services, Claim::Silence(line.at_most()?)))
         }
-        "owners" => {
+        "owners" | "owners:" => {
             line.skip();
             let services = line.services_of(&[":", "are"])?;
             if !line.after_colon() {
