@@ -287,6 +287,15 @@ fn a_reload_with_a_file_that_cannot_be_read_is_no_success() {
 }
 
 #[test]
+fn what_nobody_ever_owned_was_never_there() {
+    let text = fs::read_to_string(PAIR[0]).unwrap().replace("        10.0.0.3\n", "");
+    let none = Scratch::new("none.conf", &text);
+    let (_, shown) = played(&Args { scenarios: vec!["power-lost".into()], ..args(&[&none.name()]) });
+    assert!(shown.contains("nobody ever owned it"), "{shown}");
+    assert!(shown.contains("power-lost          always       always        never"), "{shown}");
+}
+
+#[test]
 fn owners_without_a_name_are_those_of_all() {
     let (code, shown) = own(&PAIR, "owners.scenario", "at 10s power off lb01\nexpect owners: lb01 lb02\n");
     assert_eq!(code, 0, "{shown}");

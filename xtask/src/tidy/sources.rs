@@ -43,7 +43,8 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             if !["target", ".git", "data", "corpus"].iter().any(|skipped| name == *skipped) {
                 collect(&entry.path(), files)?;
             }
-        } else if entry.file_type()?.is_file() {
+        // In a worktree git's own is a file.
+        } else if entry.file_type()?.is_file() && name != ".git" {
             files.push(entry.path());
         }
     }

@@ -1,3 +1,5 @@
+//! Pipes that somebody reads, that nobody reads, that are none; and the scripts that read them.
+
 use super::*;
 use model::Account;
 use node::io::{Effect, Ended, Ending, Kill, Reason, RunId};

@@ -6,6 +6,7 @@ mod addresses;
 mod config;
 mod discards;
 mod election;
+mod facts;
 mod groups;
 mod interfaces;
 mod notify;

@@ -174,7 +174,11 @@ impl Outcome {
         let two = lives.iter().map(|life| longest(&life.doubles())).max().unwrap_or_default();
         let silent = lives.iter().map(|life| longest(&noticed(life.silences()))).max().unwrap_or_default();
         let time = |time: Duration| if time.is_zero() { "never".to_owned() } else { span(time) };
-        let line = line.add(Ink::Plain, format!("{:>11}{:>13}", time(gap), time(silent)));
+        let line = if lives.iter().any(|life| life.begun().is_none()) {
+            line.add(Ink::Bad, format!("{:>11}{:>13}", "always", "always"))
+        } else {
+            line.add(Ink::Plain, format!("{:>11}{:>13}", time(gap), time(silent)))
+        };
         let ink_two = if two.is_zero() { Ink::Plain } else { Ink::Bad };
         let line = line.add(ink_two, format!("{:>13}", time(two)));
         let text = if count == 0 { "none".to_owned() } else { format!("{} of {count}", count - broken) };
