@@ -503,7 +503,7 @@ impl Turner {
         for answer in self.answers.drain(..) {
             match answer {
                 Answer::Ended(ended) if Readers::is_ours(ended.id) => {
-                    let (text, next) = self.readers.ended(&ended);
+                    let (text, next) = self.readers.ended(now, &ended);
                     text.into_iter().for_each(|text| self.teller.tell(Report::Problem(Level::Alarm, text)));
                     self.effects.extend(next);
                 }
@@ -517,7 +517,7 @@ impl Turner {
     fn start_readers(&mut self, now: Instant) {
         self.pipes.ready().take(&mut self.opened);
         for ready in self.opened.drain(..) {
-            self.effects.extend(self.readers.start(ready));
+            self.effects.extend(self.readers.start(now, ready));
         }
         self.effects.extend(self.readers.fire(now));
     }
@@ -533,8 +533,8 @@ impl Turner {
                     // Ears first: a router that starts must not miss the advert that is on its way.
                     self.need = need(&host);
                     self.open_ears(now);
-                    self.effects.extend(self.readers.end(now));
-                    self.pipes.configure(&host);
+                    let readers = self.pipes.configure(&host);
+                    self.effects.extend(self.readers.configure(now, &readers));
                     self.node.handle(now, Input::Configure(host), &mut self.effects);
                 }
                 Command::Order(order) => {

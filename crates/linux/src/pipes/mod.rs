@@ -22,7 +22,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// So long the daemon waits for the thread when it ends.
-const LAST: Duration = Duration::from_secs(1);
+const LAST: Duration = Duration::from_millis(1500);
+/// At the end, so long our own readers may take to read the last lines.
+const UNREAD: Duration = Duration::from_millis(700);
+/// And to do something with what they have read.
+const DIGEST: Duration = Duration::from_millis(200);
 
 /// How the thread tells what is the matter.
 pub type Say = Box<dyn Fn(Level, String) + Send>;
@@ -38,7 +42,7 @@ enum Order {
 struct Wanted {
     fifo: Fifo,
     /// What reads it.
-    reader: Option<(Arc<str>, Program)>,
+    reader: Option<Ready>,
 }
 
 /// The thread and the way to it.
@@ -81,8 +85,8 @@ impl Pipes {
         Ok(Self { orders, ready, over })
     }
 
-    /// From now on the pipes of this configuration are written to.
-    pub fn configure(&self, host: &Host) {
+    /// From now on the pipes of this configuration are written to. Returns the programs that shall read them.
+    pub fn configure(&self, host: &Host) -> Vec<Ready> {
         let mut wanted: Vec<Wanted> = Vec::new();
         let both = [(&host.notify.fifo, "notify_fifo"), (&host.notify.vrrp_fifo, "vrrp_notify_fifo")];
         for (fifo, name) in both.into_iter().filter_map(|(fifo, name)| Some((fifo.as_ref()?, name))) {
@@ -97,12 +101,15 @@ impl Pipes {
                 }
                 let settings = &host.script_settings;
                 let account = hook.account.clone().or_else(|| settings.account.clone());
+                let program = Program { command, account, security: settings.security };
                 let script = Arc::from(format!("{name}_script"));
-                (script, Program { command, account, security: settings.security })
+                Ready { script, program: Arc::new(program), anew: false }
             });
             wanted.push(Wanted { fifo: fifo.clone(), reader });
         }
+        let readers = wanted.iter().filter_map(|wanted| wanted.reader.clone()).collect();
         self.orders.push(Order::Hold(wanted));
+        readers
     }
 
     /// Writes a line.
@@ -159,12 +166,12 @@ impl Writer {
         // Those that are not wanted any more go first: one of them may be in the way.
         before.into_iter().for_each(|pipe| pipe.close(&self.say));
         for (fifo, reader, kept) in keep {
+            let anew = kept.is_none();
             match kept.map_or_else(|| Pipe::open(&fifo), Ok) {
-                Ok(pipe) => {
+                Ok(mut pipe) => {
+                    pipe.has_reader = reader.is_some();
                     self.pipes.push(pipe);
-                    if let Some((script, program)) = reader {
-                        self.ready.push(Ready { script, program: Arc::new(program) });
-                    }
+                    self.ready.push_all(reader.map(|reader| Ready { anew, ..reader }));
                 }
                 Err(why) => {
                     (self.say)(Level::Alarm, format!("FIFO {}: {why}; nothing is written to it", fifo.path));
@@ -175,6 +182,15 @@ impl Writer {
 
     fn end(&mut self) {
         self.over = true;
+        self.pipes.iter_mut().for_each(|pipe| pipe.flush(&self.say));
+        // Our own readers end with the daemon: they shall have read the last lines.
+        let until = std::time::Instant::now() + UNREAD;
+        while std::time::Instant::now() < until && self.pipes.iter().any(Pipe::is_unread) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if self.pipes.iter().any(|pipe| pipe.has_reader) {
+            std::thread::sleep(DIGEST);
+        }
         for mut pipe in self.pipes.drain(..) {
             pipe.flush(&self.say);
             pipe.close(&self.say);

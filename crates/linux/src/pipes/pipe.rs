@@ -28,6 +28,8 @@ pub(super) struct Pipe {
     /// Lines that did not fit.
     lost: u64,
     is_full: bool,
+    /// A program of ours reads it.
+    pub(super) has_reader: bool,
 }
 
 impl Pipe {
@@ -66,6 +68,7 @@ impl Pipe {
                 written: 0,
                 lost: 0,
                 is_full: false,
+                has_reader: false,
             }),
             Err(why) => {
                 if is_made {
@@ -88,6 +91,11 @@ impl Pipe {
     /// Lines wait for room.
     pub(super) fn waits(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// A program of ours reads it, and has not read everything.
+    pub(super) fn is_unread(&self) -> bool {
+        self.has_reader && rustix::io::ioctl_fionread(&self.file).is_ok_and(|count| count > 0)
     }
 
     /// Takes a line.

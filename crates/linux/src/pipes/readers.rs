@@ -1,5 +1,6 @@
-//! The programs that read the pipes (`notify_fifo_script`): started when a pipe is open, started anew at a reload,
-//! ended with the daemon.
+//! The programs that read the pipes (`notify_fifo_script`): started when a pipe is open, started anew at a reload if
+//! they have ended or something about them is new, ended with the daemon. One that could read on is left to: ended
+//! in the middle of a line, it would lose it.
 
 use node::io::{Effect, Ended, Ending, Kill, Program, Run, RunId};
 use std::sync::Arc;
@@ -17,14 +18,28 @@ pub struct Ready {
     pub script: Arc<str>,
     /// The program.
     pub program: Arc<Program>,
+    /// The pipe is another one than before: a reader of that one waits in vain.
+    pub anew: bool,
 }
 
 #[derive(Debug)]
 struct Reader {
     id: RunId,
     script: Arc<str>,
+    program: Arc<Program>,
     /// It was told to end, and is killed then.
     ends_at: Option<Instant>,
+}
+
+impl Reader {
+    /// Tells it to end, once.
+    fn end(&mut self, now: Instant) -> Option<Effect> {
+        if self.ends_at.is_some() {
+            return None;
+        }
+        self.ends_at = Some(now + GRACE);
+        Some(Effect::Kill(Kill { id: self.id, hard: false }))
+    }
 }
 
 /// The programs that read.
@@ -43,32 +58,35 @@ impl Readers {
         id.0 >> 62 == 1
     }
 
-    /// A configuration comes: all of them end, and are started anew when their pipes are open.
-    pub fn end(&mut self, now: Instant) -> Vec<Effect> {
-        self.next.clear();
-        let free = self.running.iter_mut().filter(|reader| reader.ends_at.is_none());
-        free.map(|reader| {
-            reader.ends_at = Some(now + GRACE);
-            Effect::Kill(Kill { id: reader.id, hard: false })
-        })
-        .collect()
+    /// A configuration comes: those that it does not ask for end, the others go on.
+    pub fn configure(&mut self, now: Instant, wanted: &[Ready]) -> Vec<Effect> {
+        let is_wanted = |script: &str, program: &Program| {
+            wanted.iter().any(|ready| *ready.script == *script && *ready.program == *program)
+        };
+        self.next.retain(|ready| is_wanted(&ready.script, &ready.program));
+        let others = self.running.iter_mut().filter(|reader| !is_wanted(&reader.script, &reader.program));
+        others.filter_map(|reader| reader.end(now)).collect()
     }
 
-    /// A pipe is open.
-    pub fn start(&mut self, ready: Ready) -> Option<Effect> {
-        if self.running.iter().any(|reader| reader.script == ready.script) {
+    /// A pipe is open, perhaps since before.
+    pub fn start(&mut self, now: Instant, ready: Ready) -> Option<Effect> {
+        if let Some(reader) = self.running.iter_mut().find(|reader| reader.script == ready.script) {
+            if !ready.anew && reader.ends_at.is_none() && reader.program == ready.program {
+                return None;
+            }
             self.next.retain(|waiting| waiting.script != ready.script);
             self.next.push(ready);
-            return None;
+            return reader.end(now);
         }
         self.last += 1;
         let id = RunId(OURS | self.last);
-        self.running.push(Reader { id, script: ready.script.clone(), ends_at: None });
+        let (script, program) = (ready.script.clone(), ready.program.clone());
+        self.running.push(Reader { id, script, program, ends_at: None });
         Some(Effect::Run(Run { id, script: ready.script, program: ready.program }))
     }
 
     /// One has ended: what to say about it, and what is started in its place.
-    pub fn ended(&mut self, ended: &Ended) -> (Option<String>, Option<Effect>) {
+    pub fn ended(&mut self, now: Instant, ended: &Ended) -> (Option<String>, Option<Effect>) {
         let Some(at) = self.running.iter().position(|reader| reader.id == ended.id) else {
             return (None, None);
         };
@@ -81,7 +99,7 @@ impl Readers {
         };
         let text = text.map(|text| format!("{text}: nobody reads its FIFO until the next reload"));
         let next = self.next.iter().position(|ready| ready.script == script);
-        let next = next.map(|at| self.next.swap_remove(at)).and_then(|ready| self.start(ready));
+        let next = next.map(|at| self.next.swap_remove(at)).and_then(|ready| self.start(now, ready));
         (text.filter(|_| next.is_none()), next)
     }
 

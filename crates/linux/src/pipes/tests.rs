@@ -202,10 +202,10 @@ fn one_path_for_both_is_one_pipe() {
     pipes.end();
 }
 
-fn ready(script: &str) -> Ready {
-    let command = Command::Run { path: "/bin/x".into(), arguments: vec!["/run/fifo".into()] };
+fn ready(path: &str) -> Ready {
+    let command = Command::Run { path: path.into(), arguments: vec!["/run/fifo".into()] };
     let program = Program { command, account: None, security: false };
-    Ready { script: script.into(), program: program.into() }
+    Ready { script: "notify_fifo_script".into(), program: program.into(), anew: false }
 }
 
 fn id(effect: Option<Effect>) -> RunId {
@@ -216,28 +216,32 @@ fn id(effect: Option<Effect>) -> RunId {
 }
 
 #[test]
-fn a_reload_starts_a_reader_anew_when_the_one_before_has_ended() {
+fn a_reader_goes_on_over_a_reload_and_a_new_one_waits_for_the_end_of_the_old() {
     let at = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
     let mut readers = Readers::default();
-    let first = id(readers.start(ready("notify_fifo_script")));
+    let first = id(readers.start(at(0), ready("/bin/x")));
     assert!(Readers::is_ours(first));
-    assert_eq!(readers.deadline(), None);
-    assert_eq!(readers.end(at(1)), [Effect::Kill(Kill { id: first, hard: false })]);
-    assert_eq!(readers.start(ready("notify_fifo_script")), None);
-    // It ignores SIGTERM.
+    assert_eq!(readers.configure(at(1), &[ready("/bin/x")]), []);
+    assert_eq!((readers.start(at(1), ready("/bin/x")), readers.deadline()), (None, None));
+    // Another program, and the one before ignores SIGTERM.
+    assert_eq!(readers.configure(at(1), &[ready("/bin/y")]), [Effect::Kill(Kill { id: first, hard: false })]);
+    assert_eq!(readers.start(at(1), ready("/bin/y")), None);
     assert_eq!(readers.deadline(), Some(at(3)));
     assert_eq!(readers.fire(at(2)), []);
     assert_eq!(readers.fire(at(3)), [Effect::Kill(Kill { id: first, hard: true })]);
-    let (text, next) = readers.ended(&Ended { id: first, how: Ending::Signalled(9) });
+    let (text, next) = readers.ended(at(3), &Ended { id: first, how: Ending::Signalled(9) });
     assert_eq!(text, None);
     let second = id(next);
     assert_ne!(first, second);
-    let (text, next) = readers.ended(&Ended { id: second, how: Ending::Exited(3) });
-    let text = text.unwrap();
-    assert_eq!(text, "notify_fifo_script has ended (status 3): nobody reads its FIFO until the next reload");
-    assert_eq!(next, None);
-    let third = id(readers.start(ready("notify_fifo_script")));
+    // Its pipe is another one now.
+    let anew = Ready { anew: true, ..ready("/bin/y") };
+    assert_eq!(readers.start(at(4), anew), Some(Effect::Kill(Kill { id: second, hard: false })));
+    let third = id(readers.ended(at(4), &Ended { id: second, how: Ending::Exited(0) }).1);
+    let (text, next) = readers.ended(at(5), &Ended { id: third, how: Ending::Exited(3) });
+    let said = "notify_fifo_script has ended (status 3): nobody reads its FIFO until the next reload";
+    assert_eq!((text.as_deref(), next), (Some(said), None));
+    let fourth = id(readers.start(at(6), ready("/bin/x")));
     let how = Ending::NotRun(Reason::Missing("/bin/x".into()));
-    let (text, _) = readers.ended(&Ended { id: third, how });
+    let (text, _) = readers.ended(at(6), &Ended { id: fourth, how });
     assert!(text.unwrap().starts_with("notify_fifo_script cannot be run: /bin/x does not exist: nobody"));
 }

@@ -6,7 +6,7 @@ use crate::world::{ETH0, Programs, World, address, link, ms};
 use model::{Account, Command, Host, Script, Tracked, TrackedInterface, Weight};
 use node::Node;
 use node::event::{Event, Fault, Finish, Health, Level, Standing};
-use node::io::{Effect, Ended, Ending, Fact, Input, Kill, Order, Reason, Run, RunId};
+use node::io::{Effect, Ended, Ending, Fact, Input, Order, Reason, Run, RunId};
 use node::status::Counts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -590,14 +590,7 @@ fn a_turn_of_one_script_looks_at_no_other() {
     node.handle(now + ms(500), Input::Elapsed, &mut effects);
     let runs: Vec<Run> = effects
         .drain(..)
-        .filter_map(|effect| match effect {
-            Effect::Run(run) => Some(run),
-            Effect::Send(_)
-            | Effect::Hold(_)
-            | Effect::Kill(Kill { .. })
-            | Effect::Report(_)
-            | Effect::Tell(_) => None,
-        })
+        .filter_map(|effect| if let Effect::Run(run) = effect { Some(run) } else { None })
         .collect();
     assert_eq!(runs.len(), 200);
     let names: Vec<&Arc<str>> = runs.iter().map(|run| &run.script).collect();

@@ -15,6 +15,7 @@ mod crash;
 mod figures;
 mod frr;
 mod interface;
+mod notify;
 mod pair;
 mod protocol;
 mod refusals;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         refusals::tests(),
         rows::tests(),
         frr::tests(),
+        notify::tests(),
         scripts::tests(),
         user::tests(),
     ];
