@@ -219,17 +219,19 @@ fn process(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
     counted(crowd.health, weight, || Fault::Process(name.clone(), crowd.judged))
 }
 
+/// `reverse` swaps well and failed where there is no weight; a weight it turns over: what would be added is
+/// subtracted, at the same times.
 fn counted(health: Health, weight: Weight, fault: impl Fn() -> Fault) -> Count {
-    let failed = health.is_failed(weight.reverse);
+    let turned = |value: i16| Count::Weight(i32::from(value) * if weight.reverse { -1 } else { 1 });
     match (health, weight.value) {
         (Health::Unknown, _) => Count::Unknown,
         // One that counts by its weight holds nobody up.
         (Health::Waiting, 0) => Count::Waits,
         (Health::Waiting, _) => Count::Nothing,
-        (_, 0) if failed => Count::Fault(fault()),
-        (_, more @ 1..) if !failed => Count::Weight(more.into()),
-        (_, less @ ..0) if failed => Count::Weight(less.into()),
-        _ => Count::Nothing,
+        (_, 0) if health.is_failed(weight.reverse) => Count::Fault(fault()),
+        (Health::Well, more @ 1..) => turned(more),
+        (Health::Failed, less @ ..0) => turned(less),
+        (Health::Well | Health::Failed, _) => Count::Nothing,
     }
 }
 

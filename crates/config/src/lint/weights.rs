@@ -22,7 +22,7 @@ struct Part {
 impl Part {
     fn new(name: Arc<str>, weight: i16, reverse: bool, span: Span) -> Self {
         let (well, failed) = (i32::from(weight.max(0)), i32::from(weight.min(0)));
-        let (well, failed) = if reverse { (failed, well) } else { (well, failed) };
+        let (well, failed) = if reverse { (-well, -failed) } else { (well, failed) };
         Self { name, span, well, failed, weight }
     }
 }

@@ -266,8 +266,8 @@ fn weight(tracked: &TrackedInterface) -> String {
 
 /// When it counts.
 fn state(tracked: &TrackedInterface) -> String {
-    let bad = tracked.weight <= 0;
-    let when = if bad != tracked.reverse { "down" } else { "up" };
+    let is_down = if tracked.weight == 0 { !tracked.reverse } else { tracked.weight < 0 };
+    let when = if is_down { "down" } else { "up" };
     format!("if {} is {when}", tracked.interface)
 }
 
@@ -275,6 +275,7 @@ fn state(tracked: &TrackedInterface) -> String {
 fn effect(tracked: &TrackedInterface) -> String {
     match tracked.weight {
         0 => "a fault".into(),
+        weight if tracked.reverse => format!("{:+} for the priority", -i32::from(weight)),
         weight => format!("{weight:+} for the priority"),
     }
 }

@@ -126,7 +126,7 @@ fn what_a_group_tracks_counts_for_each_member() {
     let mut host = grouped(2, 150);
     host.scripts = vec![script("chk", 1_000)];
     host.groups[0].tracking.scripts = vec![tracked("chk", -60)];
-    let (interface, weight, reverse) = ("eth1".into(), -7, true);
+    let (interface, weight, reverse) = ("eth1".into(), 7, true);
     host.groups[0].track_interfaces = vec![TrackedInterface { interface, weight, reverse }];
     let mut world = world();
     world.boot(0, host);

@@ -422,9 +422,9 @@ fn weights_add_up_and_are_clamped() {
     // Base, weight, reverse, and the priority while it is well and while it failed; 0 is FAULT.
     let table = [
         (100, 20, false, 120, 100),
-        (100, 20, true, 100, 120),
+        (100, 20, true, 80, 100),
         (100, -20, false, 100, 80),
-        (100, -20, true, 80, 100),
+        (100, -20, true, 100, 120),
         (250, 20, false, 254, 250),
         (10, -20, false, 10, 1),
         (100, 0, false, 100, 0),

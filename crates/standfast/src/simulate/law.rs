@@ -49,8 +49,7 @@ impl<'a> Law<'a> {
         let links = instance.track_interfaces.iter().map(|tracked| (tracked.weight, tracked.reverse));
         let scripts =
             instance.tracking.scripts.iter().map(|tracked| (tracked.weight.value, tracked.weight.reverse));
-        let well =
-            |(weight, reverse): (i16, bool)| i32::from(if reverse { weight.min(0) } else { weight.max(0) });
+        let well = |(weight, reverse): (i16, bool)| i32::from(weight.max(0)) * if reverse { -1 } else { 1 };
         let sum = base + links.chain(scripts).map(well).sum::<i32>();
         u32::try_from(sum.clamp(1, 254)).unwrap_or(1)
     }
