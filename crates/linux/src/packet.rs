@@ -502,6 +502,7 @@ impl Turner {
         }
         for answer in self.answers.drain(..) {
             match answer {
+                Answer::Begun(id) => self.node.handle(now, Input::Begun(id), &mut self.effects),
                 Answer::Ended(ended) if Readers::is_ours(ended.id) => {
                     let (text, next) = self.readers.ended(now, &ended);
                     text.into_iter().for_each(|text| self.teller.tell(Report::Problem(Level::Alarm, text)));

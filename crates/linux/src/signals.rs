@@ -63,6 +63,8 @@ impl Signals {
     /// When there are no descriptors left.
     pub fn block() -> Result<Self> {
         let doing = "take over the signals";
+        // Whoever started us may have ignored it, and that is inherited.
+        process::keep_endings();
         let numbers = ALL.map(|(_, number)| number);
         let set = SignalSet::of(&numbers);
         // A process that was started with them blocked reads them as well; its own children shall not have to.

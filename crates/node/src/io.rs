@@ -40,6 +40,8 @@ pub enum Input<'a> {
         /// What the kernel said.
         errno: Errno,
     },
+    /// A program that was to be run runs now: its time begins.
+    Begun(RunId),
     /// A program that was run has ended, or could not be run.
     Ended(Ended),
     /// The administrator's (new) configuration. It must pass [`Host::check`].

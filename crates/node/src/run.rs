@@ -106,6 +106,8 @@ pub enum Reason {
     Refused(Errno),
     /// Whoever runs programs for this process is gone.
     NoRunner,
+    /// Whoever runs programs for this process has not begun it for too long: held up by something else.
+    NotBegun,
 }
 
 impl fmt::Display for Reason {
@@ -129,6 +131,9 @@ impl fmt::Display for Reason {
             Self::Switch { user, errno } => write!(f, "cannot become user {user}: {errno}"),
             Self::Refused(errno) => write!(f, "the system refused to start it: {errno}"),
             Self::NoRunner => f.write_str("the process that runs scripts is gone"),
+            Self::NotBegun => f.write_str(
+                "the process that runs scripts does not get to it (overloaded, or held up by a file system)",
+            ),
         }
     }
 }

@@ -388,7 +388,10 @@ impl Machine {
                     daemon.changed = true;
                     self.kernel.ask(now, hold);
                 }
-                Effect::Run(run) => self.programs.run(now, &run),
+                Effect::Run(run) => {
+                    self.programs.run(now, &run);
+                    daemon.node.handle(local, Input::Begun(run.id), &mut effects);
+                }
                 Effect::Kill(kill) => self.programs.kill(now, kill),
                 // Who reads the pipes is not in this world.
                 Effect::Tell(_) => {}

@@ -22,6 +22,8 @@ pub enum Request {
 /// What the supervisor answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
+    /// A run has begun.
+    Begun(RunId),
     /// A run is over.
     Ended(Ended),
     /// Something that the administrator should know about a script that was run all the same.
@@ -40,6 +42,7 @@ impl Request {
                 to.option(account.map(|account| &*account.user));
                 to.option(account.and_then(|account| account.group.as_deref()));
                 match &program.command {
+                    Command::Run { arguments, .. } if arguments.len() > WORDS => return None,
                     Command::Run { path, arguments } => {
                         to.byte(1).text(path).number(u64::try_from(arguments.len()).ok()?);
                         arguments.iter().for_each(|word| {
@@ -101,6 +104,9 @@ impl Answer {
             Self::Remark(text) => {
                 to.byte(1).text(cut(text));
             }
+            Self::Begun(id) => {
+                to.byte(3).number(id.0);
+            }
             Self::Ended(Ended { id, how }) => {
                 to.byte(2).number(id.0);
                 match how {
@@ -129,6 +135,7 @@ impl Answer {
                 };
                 Self::Ended(Ended { id, how })
             }
+            3 => Self::Begun(RunId(from.number()?)),
             _ => return None,
         };
         from.bytes.is_empty().then_some(answer)
@@ -198,6 +205,7 @@ impl Writer {
             Reason::Switch { user, errno } => self.byte(7).text(cut(user)).signed(errno.0),
             Reason::Refused(errno) => self.byte(8).signed(errno.0),
             Reason::NoRunner => self.byte(9),
+            Reason::NotBegun => self.byte(10),
         }
     }
 }
@@ -260,6 +268,7 @@ impl Reader<'_> {
             7 => Reason::Switch { user: self.text()?, errno: Errno(self.signed()?) },
             8 => Reason::Refused(Errno(self.signed()?)),
             9 => Reason::NoRunner,
+            10 => Reason::NotBegun,
             _ => return None,
         })
     }
@@ -302,11 +311,12 @@ mod tests {
             Reason::Switch { user: "x".into(), errno: Errno(1) },
             Reason::Refused(Errno(11)),
             Reason::NoRunner,
+            Reason::NotBegun,
         ];
         let endings = reasons.into_iter().map(Ending::NotRun);
         let endings = endings.chain([Ending::Exited(255), Ending::Signalled(9)]);
         let ended = endings.map(|how| Answer::Ended(Ended { id: RunId(1), how }));
-        ended.chain([Answer::Remark("x".into())]).collect()
+        ended.chain([Answer::Remark("x".into()), Answer::Begun(RunId(7))]).collect()
     }
 
     #[test]
@@ -341,6 +351,11 @@ mod tests {
         assert_eq!(run(command(&["/bin/x", "a\0b"]), None).encode(), None);
         let long = "x".repeat(LONGEST);
         assert_eq!(run(command(&["/bin/x", &long]), None).encode(), None);
+        let many = vec!["x"; WORDS + 2];
+        assert_eq!(run(command(&many), None).encode(), None);
+        assert!(
+            run(command(&many[1..]), None).encode().is_some_and(|bytes| Request::decode(&bytes).is_some())
+        );
         let remark = Answer::Remark("ä".repeat(LONGEST)).encode();
         assert!(remark.len() < LONGEST && Answer::decode(&remark).is_some());
     }

@@ -134,7 +134,8 @@ impl Walk {
     fn note(&mut self) {
         let mode = mode(&self.stat);
         let is_sticky = kind(&self.stat) == FileType::Directory && mode & 0o1000 != 0;
-        let by_group = self.stat.st_gid != 0 && mode & 0o020 != 0;
+        // With an access list these bits are the most that anybody on it may do.
+        let by_group = mode & 0o020 != 0 && (self.stat.st_gid != 0 || has_list(&self.real));
         let by_others = mode & 0o002 != 0;
         if self.stat.st_uid != 0 || !is_sticky && (by_group || by_others) {
             self.unsafety.get_or_insert(unsafe_part(&self.real, &self.stat));
@@ -172,8 +173,11 @@ fn allows(path: &Path, stat: &Stat, who: &Identity) -> bool {
     } else {
         0o001
     };
-    let listed = || rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0u8; 0][..]).is_ok();
-    mode & bit != 0 || listed()
+    mode & bit != 0 || has_list(path)
+}
+
+fn has_list(path: &Path) -> bool {
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0u8; 0][..]).is_ok()
 }
 
 /// Whether a file is a text without a `#!` line. `Err`: nothing on this machine runs it.

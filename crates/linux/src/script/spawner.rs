@@ -26,8 +26,10 @@ use std::time::{Duration, Instant};
 const MOST: usize = 4096;
 /// Descriptors for them and for the rest of the process.
 const DESCRIPTORS: u64 = 4096 + 256;
-/// Requests that are taken before looking after those that run.
-const AT_ONCE: usize = 32;
+/// Programs that are started before looking after those that run, and at what else is asked.
+const AT_ONCE: usize = 8;
+/// Requests that are taken before that.
+const REQUESTS: usize = 256;
 /// What has been ended and was left by its leader is killed after this.
 const LINGER: Duration = Duration::from_secs(2);
 /// When the worker is gone: how long scripts may take to end before they are killed.
@@ -39,8 +41,19 @@ const BUSY: (Duration, u32) = (Duration::from_millis(20), 10);
 /// Remarks are made once for each script; for more than so many, not at all.
 const REMARKS: usize = 1024;
 
-/// Not passed on: with these a daemon is started, and whoever may set them for it shall not steer shells.
-const LEFT_OUT: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
+/// Not passed on: with these a daemon is started, and whoever may set them for it shall not steer shells; and what the
+/// service manager says is for the daemon alone: a service that a script starts must not answer in its name.
+const LEFT_OUT: [&str; 9] = [
+    "IFS",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
 
 /// The limit of descriptors with which this process was started.
 static STARTED_WITH: OnceLock<Option<(u64, u64)>> = OnceLock::new();
@@ -85,6 +98,7 @@ impl Spawner {
             is_spared: is_spared(),
             accounts: Accounts::default(),
             runs: BTreeMap::new(),
+            asked: VecDeque::new(),
             busy: Vec::new(),
             outbox: VecDeque::new(),
             remarked: BTreeSet::new(),
@@ -197,6 +211,8 @@ struct Desk {
     is_spared: bool,
     accounts: Accounts,
     runs: BTreeMap<RunId, Running>,
+    /// Asked for and not started. Each start takes a while, and nobody shall be told to end behind all of them.
+    asked: VecDeque<Run>,
     busy: Vec<Retry>,
     /// What the worker has not yet taken.
     outbox: VecDeque<Vec<u8>>,
@@ -216,6 +232,10 @@ impl Desk {
             }
             if self.closing.is_none() {
                 self.take_requests();
+            }
+            for _ in 0..AT_ONCE {
+                let Some(run) = self.asked.pop_front() else { break };
+                self.run(run, 0);
             }
             self.keep_time(Instant::now());
             self.send();
@@ -238,6 +258,9 @@ impl Desk {
     }
 
     fn deadline(&self) -> Option<Instant> {
+        if !self.asked.is_empty() {
+            return Some(Instant::now());
+        }
         let lingering = self.runs.values().filter(|run| run.is_over).filter_map(|run| run.ended_at);
         let lingering = lingering.map(|at| at + LINGER);
         let busy = self.busy.iter().map(|retry| retry.at);
@@ -250,11 +273,11 @@ impl Desk {
     }
 
     fn take_requests(&mut self) {
-        for _ in 0..AT_ONCE {
+        for _ in 0..REQUESTS {
             match recv(&self.channel, &mut self.buffer[..], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return self.close(),
                 Ok((length, _)) => match self.buffer.get(..length).and_then(Request::decode) {
-                    Some(Request::Run(run)) => self.run(run, 0),
+                    Some(Request::Run(run)) => self.asked.push_back(run),
                     Some(Request::Kill(kill)) => self.kill(kill),
                     None => self.remark("a request for a script was garbled and is ignored".into()),
                 },
@@ -269,6 +292,7 @@ impl Desk {
     fn close(&mut self) {
         let _ = epoll::delete(&self.epoll, &self.channel);
         self.closing = Some(Instant::now());
+        self.asked.clear();
         self.busy.clear();
         self.outbox.clear();
         for run in self.runs.values().filter(|run| !run.is_over) {
@@ -292,6 +316,7 @@ impl Desk {
                     return self.tell(run.id, Ending::NotRun(Reason::Refused(Errno(why.raw_os_error()))));
                 }
                 self.runs.insert(run.id, running);
+                self.outbox.push_back(Answer::Begun(run.id).encode());
             }
             Err(Trouble::Busy) if times < BUSY.1 => {
                 self.busy.push(Retry { at: Instant::now() + BUSY.0, times: times + 1, run });
@@ -371,6 +396,9 @@ impl Desk {
         if let Some(run) = self.runs.get_mut(&id).filter(|run| !run.is_over) {
             run.ended_at.get_or_insert_with(Instant::now);
             run.signal(if hard { Signal::KILL } else { Signal::TERM });
+        } else if let Some(at) = self.asked.iter().position(|run| run.id == id) {
+            self.asked.remove(at);
+            self.tell(id, Ending::NotRun(Reason::NotBegun));
         } else if let Some(at) = self.busy.iter().position(|retry| retry.run.id == id) {
             self.busy.remove(at);
             self.tell(id, Ending::NotRun(Reason::Refused(Errno(libc::ETXTBSY))));

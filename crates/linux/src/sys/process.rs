@@ -110,6 +110,12 @@ pub(crate) fn with_mask(command: &mut std::process::Command, mask: SignalSet, re
     }
 }
 
+/// Gives SIGCHLD its default action: while a process ignores it, the kernel throws the endings of its children away.
+pub(crate) fn keep_endings() {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// Asks for `SCHED_FIFO` at `priority` (1..=99) for the calling thread. Children fall back to normal.
 pub(crate) fn real_time(priority: c_int) -> Result<(), Refusal> {
     const SCHED_RESET_ON_FORK: c_int = 0x4000_0000;

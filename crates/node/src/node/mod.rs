@@ -108,13 +108,14 @@ impl Machine for Node {
         match input {
             Input::Fact(fact) => return self.learn(now, fact, effects),
             Input::Frame(_) | Input::Outcome(_) | Input::Unsent { .. } | Input::Configure(_) => {}
+            Input::Begun(id) => return self.trackers.begun(now, id),
             Input::Ended(ended) if is_ours(ended.id) => return self.herald.post.ended(now, ended, effects),
             Input::Ended(ended) => return self.trackers.ended(now, ended, effects),
             Input::Order(_) | Input::Elapsed => {}
         }
         self.judge_dirty(now, effects);
         match input {
-            Input::Fact(_) | Input::Ended(_) => {}
+            Input::Fact(_) | Input::Begun(_) | Input::Ended(_) => {}
             Input::Frame(frame) => self.hear(now, &frame, effects),
             Input::Outcome(outcome) => self.settle(now, &outcome, effects),
             Input::Unsent { router, errno } => self.note_unsent(now, router, errno, effects),

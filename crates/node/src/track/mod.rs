@@ -14,7 +14,7 @@ pub(crate) use self::probe::Probe;
 
 use self::runs::{Runs, Stage};
 use crate::event::{Event, Fault, Finish, Health};
-use crate::io::{Effect, Ended, Ending, Errno, Kill, Program, Run, RunId, Unread};
+use crate::io::{Effect, Ended, Ending, Errno, Kill, Program, Reason, Run, RunId, Unread};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -176,11 +176,15 @@ impl Trackers {
 
     fn start(&mut self, now: Instant, name: &Arc<str>, effects: &mut Vec<Effect>) {
         let Some(probe) = self.scripts.get_mut(name) else { return };
+        // After a long standstill all are due at once: each waits for its own turn, which is nearer than an interval.
+        let is_missed = probe.runs > 0 && now.since(probe.due_at) >= probe.script.interval;
         probe.due_at = next_on_schedule(probe.due_at, probe.script.interval, now);
         self.due.insert((probe.due_at, Due::Start(name.clone())));
         let Some(running) = probe.run else {
-            let ends_at = now + probe.script.limit();
-            let id = self.runs.begin(Some(name.clone()), ends_at);
+            if is_missed {
+                return;
+            }
+            let (id, ends_at) = self.runs.ask(now, name.clone(), probe.script.limit());
             self.due.insert((ends_at, Due::End(id)));
             probe.begin(id);
             let (script, program) = (name.clone(), probe.program.clone());
@@ -188,17 +192,26 @@ impl Trackers {
         };
         probe.skipped += 1;
         // One that cannot even be killed says nothing good, again and again: it must not stay well for ever.
-        if self.runs.stage(running) != Some(Stage::Free) {
+        if matches!(self.runs.stage(running), None | Some(Stage::Told | Stage::Killed)) {
             self.count(now, name, Finish::TimedOut, effects);
         }
     }
 
     fn lose_patience(&mut self, now: Instant, id: RunId, effects: &mut Vec<Effect>) {
-        let Some(late) = self.runs.escalate(now, id) else { return };
-        self.due.insert((late.ends_at, Due::End(id)));
-        effects.push(Effect::Kill(Kill { id, hard: late.stage == Stage::Killed }));
-        if let (Stage::Told, Some(script)) = (late.stage, late.script) {
-            self.count(now, &script, Finish::TimedOut, effects);
+        let Some((ends_at, late)) = self.runs.escalate(now, id) else { return };
+        self.due.insert((ends_at, Due::End(id)));
+        let Some(late) = late else { return };
+        if matches!(late.stage, Stage::Told | Stage::Killed) {
+            effects.push(Effect::Kill(Kill { id, hard: late.stage == Stage::Killed }));
+        }
+        let finish = match late.stage {
+            // That says nothing about what is checked; what it says when it has begun counts.
+            Stage::Asked => Finish::Ended(Ending::NotRun(Reason::NotBegun)),
+            Stage::Told => Finish::TimedOut,
+            Stage::Free | Stage::Killed => return,
+        };
+        if let Some(script) = late.script {
+            self.count(now, &script, finish, effects);
         }
     }
 
@@ -221,6 +234,14 @@ impl Trackers {
 
     // ---- news ----
 
+    /// A run has begun.
+    pub(crate) fn begun(&mut self, now: Instant, id: RunId) {
+        if let Some((before, ends_at)) = self.runs.begun(now, id).filter(|_| !self.stopping) {
+            self.forget(Some(before), Due::End(id));
+            self.due.insert((ends_at, Due::End(id)));
+        }
+    }
+
     /// A run has ended. One that nobody knows is none of ours any more.
     pub(crate) fn ended(&mut self, now: Instant, ended: Ended, effects: &mut Vec<Effect>) {
         let Some(run) = self.runs.take(ended.id) else { return };
@@ -230,7 +251,7 @@ impl Trackers {
             probe.run = None;
         }
         // Of one that was too late it is known already that it failed.
-        if run.stage == Stage::Free && !self.stopping {
+        if matches!(run.stage, Stage::Asked | Stage::Free) && !self.stopping {
             self.count(now, &name, Finish::Ended(ended.how), effects);
         }
     }

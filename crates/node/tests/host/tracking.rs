@@ -242,7 +242,7 @@ fn a_script_runs_on_an_absolute_schedule_fractions_too() {
     world.run(ms(2_000));
     world.machines[0].frozen = false;
     world.run(ms(600));
-    assert_eq!(runs(&world), [3100.0, 3250.0, 3500.0]);
+    assert_eq!(runs(&world), [3250.0, 3500.0]);
 }
 
 #[test]
@@ -272,6 +272,59 @@ fn many_scripts_do_not_begin_at_the_same_moment() {
     let status = world.machines[0].node.status(world.now);
     assert!(status.scripts.iter().all(|script| script.runs == 10 && script.skipped == 0));
     assert_eq!(world.standing(0), Standing::Active, "all have been heard of within the first second");
+    // Nor do they after the machine has slept.
+    world.machines[0].frozen = true;
+    world.run(ms(3_600_000));
+    world.machines[0].frozen = false;
+    world.machines[0].log.clear();
+    world.run(ms(2_000));
+    let mut beats: BTreeMap<Instant, usize> = BTreeMap::new();
+    for (at, _) in world.machines[0].runs() {
+        *beats.entry(at).or_default() += 1;
+    }
+    assert!(beats.len() == 1_000 && beats.values().all(|runs| *runs == 1), "{beats:?}");
+}
+
+#[test]
+fn a_run_that_slept_with_the_machine_is_not_late() {
+    let sleeps = |programs| {
+        let mut world = alone(checked(100, script("chk", 1_000), 0), programs);
+        world.run(ms(200));
+        world.machines[0].frozen = true;
+        world.run(ms(3_600_000));
+        world.machines[0].frozen = false;
+        world
+    };
+    let mut world = sleeps(slow(Ending::Exited(0), 3_600_400));
+    world.machines[0].programs = OK;
+    world.run(ms(10_000));
+    assert_eq!((world.standing(0), kills(&world)), (Standing::Active, vec![]));
+    // Once: one that hangs is ended all the same.
+    let mut world = sleeps(hangs(true, true));
+    world.run(ms(1_100));
+    assert_eq!((world.standing(0), kills(&world)), (Standing::Fault, vec![(3_601_200.0, false)]));
+}
+
+#[test]
+fn one_that_nobody_gets_to_is_unknown_and_its_time_has_not_begun() {
+    let mut world = World::new(1);
+    world.machines[0].programs_wait = true;
+    world.boot(0, checked(100, script("chk", 1_000), 0));
+    world.run(ms(4_999));
+    let status = world.status(0, "VI_50");
+    assert_eq!((status.standing, status.waits), (Standing::Initialize, true), "patience with a busy machine");
+    world.run(ms(5_000));
+    assert_eq!((world.standing(0), priority(&world)), (Standing::Active, 1), "a node that is alone serves");
+    // Nobody tells it to end: it has done nothing wrong, and may still begin.
+    assert_eq!((kills(&world), runs(&world)), (vec![], vec![0.0]));
+    let id = world.machines[0].runs()[0].1.id;
+    let late = Instant::from_nanos(world.now.as_nanos());
+    let node = &mut world.machines[0].node;
+    node.handle(late, Input::Begun(id), &mut Vec::new());
+    node.handle(late + ms(999), Input::Elapsed, &mut Vec::new());
+    node.handle(late + ms(999), Input::Ended(Ended { id, how: Ending::Exited(0) }), &mut Vec::new());
+    node.handle(late + ms(999), Input::Elapsed, &mut Vec::new());
+    assert_eq!(priority(&world), 100);
 }
 
 #[test]

@@ -145,6 +145,7 @@ fn tracked() -> Vec<Event> {
         Reason::Switch { user, errno },
         Reason::Refused(Errno(11)),
         Reason::NoRunner,
+        Reason::NotBegun,
     ];
     let endings = [
         Ending::Exited(0),

@@ -54,6 +54,8 @@ pub(crate) struct Machine {
     was_active: BTreeSet<(Arc<str>, u8)>,
     /// What scripts do when they are run.
     pub(crate) programs: Programs,
+    /// Nobody gets to running them.
+    pub(crate) programs_wait: bool,
     running: BTreeMap<RunId, Running>,
 }
 
@@ -334,6 +336,7 @@ impl Machine {
             orders: Vec::new(),
             was_active: BTreeSet::new(),
             programs: Programs::ending(Ending::Exited(0)),
+            programs_wait: false,
             running: BTreeMap::new(),
         }
     }
@@ -523,7 +526,12 @@ impl Machine {
                     self.log.extend(more.into_iter().map(|effect| (now, effect)));
                 }
                 Effect::Hold(hold) => self.kernel.ask(now, hold.clone()),
-                Effect::Run(run) => self.start_program(now, run.id),
+                Effect::Run(run) => {
+                    if !self.programs_wait {
+                        self.start_program(now, run.id);
+                        self.node.handle(now, Input::Begun(run.id), &mut Vec::new());
+                    }
+                }
                 Effect::Kill(kill) => self.signal(now, *kill),
                 Effect::Report(_) | Effect::Tell(_) => {}
             }

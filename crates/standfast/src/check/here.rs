@@ -74,7 +74,7 @@ fn said(reason: Reason) -> Option<ProgramFlaw> {
         Reason::Unsafe { path, mode, owner } => ProgramFlaw::Unsafe { path, mode, owner },
         Reason::NoAccount(name) => ProgramFlaw::NoAccount(name),
         Reason::Switch { user, .. } => ProgramFlaw::NoSwitch(user),
-        Reason::Refused(_) | Reason::NoRunner => return None,
+        Reason::Refused(_) | Reason::NoRunner | Reason::NotBegun => return None,
     })
 }
 

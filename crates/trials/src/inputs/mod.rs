@@ -268,6 +268,10 @@ impl World {
         } else {
             self.runs.remove(u.choose_index(self.runs.len())?)
         };
+        // Of some nothing was heard before.
+        if !id.0.is_multiple_of(4) {
+            self.handle(Input::Begun(id));
+        }
         self.handle(Input::Ended(Ended { id, how }));
         Ok(())
     }

@@ -18,6 +18,7 @@ struct Bench {
     directory: PathBuf,
     next: u64,
     remarks: Vec<String>,
+    begun: Vec<RunId>,
     ended: BTreeMap<u64, Ending>,
 }
 
@@ -38,7 +39,15 @@ impl Bench {
         let (ours, theirs) = channel().unwrap();
         let spawner = Some(Spawner::start(theirs, &["SECRET_OF_STAGE"]).unwrap());
         let runner = Some(Runner::new(ours));
-        Self { spawner, runner, directory, next: 0, remarks: Vec::new(), ended: BTreeMap::new() }
+        Self {
+            spawner,
+            runner,
+            directory,
+            next: 0,
+            remarks: Vec::new(),
+            begun: Vec::new(),
+            ended: BTreeMap::new(),
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -82,12 +91,13 @@ impl Bench {
                 return how;
             }
             assert!(since.elapsed() < Duration::from_secs(20), "{id:?} does not end");
-            let Self { runner: Some(runner), remarks, ended, .. } = self else { panic!("closed") };
+            let Self { runner: Some(runner), remarks, begun, ended, .. } = self else { panic!("closed") };
             let limit = Timespec { tv_sec: 1, tv_nsec: 0 };
             let _ = poll(&mut [PollFd::new(runner, PollFlags::IN)], Some(&limit));
             runner.flush();
             runner.receive(|answer| match answer {
                 Answer::Ended(Ended { id, how }) => assert_eq!(ended.insert(id.0, how), None),
+                Answer::Begun(id) => begun.push(id),
                 Answer::Remark(text) => remarks.push(text),
             });
         }
@@ -290,6 +300,32 @@ fn what_others_may_change_is_not_run_as_root() {
 }
 
 #[test]
+fn what_an_access_list_lets_others_change_is_not_run_as_root() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new();
+    let path = bench.file("listed", "#!/bin/sh\nexit 0\n", 0o775);
+    assert_eq!(bench.run(&[&path]), Ending::Exited(0), "root's own group may change it");
+    // acl(5): owner rwx, user 1000 rwx, group r-x, mask rwx, others r-x.
+    let entries =
+        [(1u16, 7u16, u32::MAX), (2, 7, 1000), (4, 5, u32::MAX), (0x10, 7, u32::MAX), (0x20, 5, u32::MAX)];
+    let mut list = 2u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(rights.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let name = "system.posix_acl_access";
+    match rustix::fs::setxattr(path.as_str(), name, &list, rustix::fs::XattrFlags::empty()) {
+        Err(rustix::io::Errno::OPNOTSUPP) => return,
+        other => other.unwrap(),
+    }
+    let reason = Reason::Unsafe { path: path.clone(), mode: 0o775, owner: 0 };
+    assert_eq!(bench.run(&[&path]), Ending::NotRun(reason));
+}
+
+#[test]
 fn a_text_without_an_interpreter_is_for_the_shell() {
     let mut bench = Bench::new();
     let path = bench.file("bare", "# no first line\n[ \"$1\" = x ] && exit 3\n", 0o755);
@@ -328,6 +364,34 @@ fn a_kill_ends_the_whole_group_but_not_who_left_it() {
     assert!(is_alive(&left));
     let pid = Pid::from_raw(left.parse().unwrap()).unwrap();
     rustix::process::kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[test]
+fn what_runs_is_told_and_what_is_called_off_before_its_turn_never_runs() {
+    let mut bench = Bench::new();
+    let first = bench.words(&["/bin/sh", "-c", "exit 3"], Some("root"), true);
+    assert_eq!(bench.end(first), Ending::Exited(3));
+    let missing = bench.words(&["/no/such"], Some("root"), true);
+    assert!(matches!(bench.end(missing), Ending::NotRun(_)));
+    assert_eq!(bench.begun, [first]);
+    let runner = bench.runner.as_mut().unwrap();
+    let words = vec!["-c".to_owned(), "sleep 1000".to_owned()];
+    let command = Command::Run { path: "/bin/sh".into(), arguments: words };
+    let account = Some(Account { user: "root".into(), group: None });
+    let program = Arc::new(Asked { command, account, security: true });
+    let ids = 100..300;
+    for id in ids.clone().map(RunId) {
+        runner.ask(&Request::Run(Run { id, script: "chk".into(), program: program.clone() }));
+    }
+    for id in ids.clone().map(RunId) {
+        runner.ask(&Request::Kill(Kill { id, hard: false }));
+    }
+    let endings: Vec<Ending> = ids.map(|id| bench.end(RunId(id))).collect();
+    let called_off = Ending::NotRun(Reason::NotBegun);
+    assert!(endings.iter().all(|how| *how == called_off || *how == Ending::Signalled(15)), "{endings:?}");
+    assert_eq!(endings.last(), Some(&called_off));
+    let begun = endings.iter().filter(|how| **how != called_off).count();
+    assert_eq!(bench.begun.len(), begun + 1);
 }
 
 #[test]
