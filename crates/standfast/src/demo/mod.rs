@@ -5,7 +5,7 @@
 //! beside what the protocol allows. It needs no other program and touches nothing outside: see [`lab`].
 //!
 //! `measure` and `judge` decide from recorded facts alone and can be tested without a laboratory; `world` and
-//! `story` make the facts; `report`, `chart`, `screen` and [`crate::draw`] show them.
+//! `story` make the facts; `report`, `chart`, `screen` and `draw` show them.
 //!
 //! # What this is not
 //! It is no benchmark: it shares this machine with whatever else runs, and says by how much that was felt.

@@ -317,6 +317,7 @@ fn reload_to_nothing() -> Outcome {
     let lb01 = lab.machine(LB01)?;
     let node = Node::ours(lb01, Flavour::V3.instance(LB01).every("0.3").file())?;
     let running = node.start_active()?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
     node.write("global_defs {\n    router_id lb01\n}\n")?;
     running.signal(Signal::HUP)?;
     running.wait_for_line("reload refused", SOON)?;
