@@ -77,6 +77,9 @@ fn interfaces(host: &Host) -> Vec<Arc<str>> {
         instance.held_addresses().for_each(|held| add(instance.device_of(held)));
         instance.track_interfaces.iter().for_each(|tracked| add(&tracked.interface));
     }
+    for group in &host.groups {
+        group.track_interfaces.iter().for_each(|tracked| add(&tracked.interface));
+    }
     names
 }
 

@@ -296,6 +296,20 @@ fn what_nobody_ever_owned_was_never_there() {
 }
 
 #[test]
+fn what_a_group_tracks_is_there() {
+    let files = PAIR.map(|file| {
+        let text = fs::read_to_string(file).unwrap();
+        let group = "vrrp_sync_group G {\ngroup {\nVI_1\n}\ntrack_interface {\neth2\n}\n}\n";
+        Scratch::new(&format!("grouped-{}", file.replace('/', "-")), &format!("{text}{group}"))
+    });
+    let names = [files[0].name(), files[1].name()];
+    let names = [names[0].as_str(), names[1].as_str()];
+    let text = "at 10s unplug lb01 eth2\nexpect lb02 owns VI_1 within 1s\nexpect owners: lb01 lb02\n";
+    let (code, shown) = own(&names, "eth2.scenario", text);
+    assert_eq!(code, 0, "{shown}");
+}
+
+#[test]
 fn owners_without_a_name_are_those_of_all() {
     let (code, shown) = own(&PAIR, "owners.scenario", "at 10s power off lb01\nexpect owners: lb01 lb02\n");
     assert_eq!(code, 0, "{shown}");

@@ -46,9 +46,13 @@ impl<'a> Law<'a> {
         if base == 255 {
             return 255;
         }
-        let links = instance.track_interfaces.iter().map(|tracked| (tracked.weight, tracked.reverse));
-        let scripts =
-            instance.tracking.scripts.iter().map(|tracked| (tracked.weight.value, tracked.weight.reverse));
+        let group = self.sync_group(service, node);
+        let of_group = group.into_iter().flat_map(|group| &group.track_interfaces);
+        let links = instance.track_interfaces.iter().chain(of_group);
+        let links = links.map(|tracked| (tracked.weight, tracked.reverse));
+        let of_group = group.into_iter().flat_map(|group| &group.tracking.scripts);
+        let scripts = instance.tracking.scripts.iter().chain(of_group);
+        let scripts = scripts.map(|tracked| (tracked.weight.value, tracked.weight.reverse));
         let well = |(weight, reverse): (i16, bool)| i32::from(weight.max(0)) * if reverse { -1 } else { 1 };
         let sum = base + links.chain(scripts).map(well).sum::<i32>();
         u32::try_from(sum.clamp(1, 254)).unwrap_or(1)

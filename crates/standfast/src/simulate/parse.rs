@@ -276,7 +276,8 @@ fn cable(line: &mut Line<'_>, plugged: bool) -> Result<Vec<Act>> {
 fn interfaces(host: &Host) -> Vec<&str> {
     let own = host.instances.iter().map(|instance| &*instance.interface);
     let tracked = host.instances.iter().flat_map(|i| i.track_interfaces.iter().map(|t| &*t.interface));
-    own.chain(tracked).collect()
+    let by_groups = host.groups.iter().flat_map(|g| g.track_interfaces.iter().map(|t| &*t.interface));
+    own.chain(tracked).chain(by_groups).collect()
 }
 
 fn script(line: &mut Line<'_>) -> Result<Vec<Act>> {
