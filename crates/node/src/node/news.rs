@@ -29,13 +29,13 @@ impl Truth for Now<'_> {
     }
 
     fn notify(&self, who: Who, name: &str) -> Option<&Notify> {
-        let (its, notify) = match who {
-            Who::Router(id) => {
-                self.slots.get(&id).map(|slot| (&slot.instance.name, &slot.instance.notify))?
+        match who {
+            Who::Router(id) => self.slots.get(&id).map(|slot| &slot.instance.notify),
+            Who::Group(at) => {
+                let group = self.groups.get(at).map(|group| &group.group);
+                group.filter(|group| *group.name == *name).map(|group| &group.notify)
             }
-            Who::Group(at) => self.groups.get(at).map(|group| (&group.group.name, &group.group.notify))?,
-        };
-        (**its == *name).then_some(notify)
+        }
     }
 }
 
@@ -90,11 +90,17 @@ impl Node {
         let herald: &Herald = &self.herald;
         for slot in self.slots.values() {
             let subject = Subject::Instance(slot.instance.name.clone());
-            herald.repeat(&self.host, &subject, slot.standing, slot.verdict.priority, effects);
+            herald.repeat(
+                &self.host,
+                (Who::Router(slot.id), &subject),
+                slot.standing,
+                slot.verdict.priority,
+                effects,
+            );
         }
-        for group in &self.groups {
+        for (at, group) in self.groups.iter().enumerate() {
             let subject = Subject::Group(group.group.name.clone());
-            herald.repeat(&self.host, &subject, group.standing, Priority::LEAVING, effects);
+            herald.repeat(&self.host, (Who::Group(at), &subject), group.standing, Priority::LEAVING, effects);
         }
     }
 }

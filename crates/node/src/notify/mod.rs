@@ -82,8 +82,9 @@ pub(crate) struct Herald {
     /// Anybody is to be told anything.
     wanted: bool,
     owed: Vec<Owed>,
-    /// Who was told of: only those are told to have stopped.
-    known: BTreeSet<Subject>,
+    /// Who was told of: only those are told to have stopped. A reload may rename an instance, not a group.
+    known: BTreeSet<RouterId>,
+    known_groups: BTreeSet<Arc<str>>,
     /// The end was told.
     pub(crate) parted: bool,
     pub(crate) post: Post,
@@ -95,7 +96,7 @@ pub(crate) trait Truth {
     fn is_settled(&self, id: RouterId) -> bool;
     /// Who is in this group.
     fn members(&self, group: usize) -> &[RouterId];
-    /// What is configured for it, if that is still its name.
+    /// What is configured for it; `name` tells whether a group still has its place.
     fn notify(&self, who: Who, name: &str) -> Option<&Notify>;
 }
 
@@ -107,10 +108,7 @@ impl Herald {
         self.wanted = has_pipes(host) || all.any(|notify| *notify != Notify::default());
         // Instances that are gone are told of one by one, groups are not.
         let groups: BTreeSet<&Arc<str>> = host.groups.iter().map(|group| &group.name).collect();
-        self.known.retain(|subject| match subject {
-            Subject::Instance(_) => true,
-            Subject::Group(name) => groups.contains(name),
-        });
+        self.known_groups.retain(|name| groups.contains(name));
     }
 
     /// Nothing is under way any more.
@@ -150,8 +148,15 @@ impl Herald {
 
     /// The daemon ends: of whom something was told, the end is told.
     pub(crate) fn stops(&mut self, subject: Subject, who: Who, priority: Priority) {
-        if self.known.contains(&subject) {
+        if self.is_known(who, &subject) {
             self.owe(subject, who, News::Stops, priority);
+        }
+    }
+
+    fn is_known(&self, who: Who, subject: &Subject) -> bool {
+        match who {
+            Who::Router(id) => self.known.contains(&id),
+            Who::Group(_) => self.known_groups.contains(subject.name()),
         }
     }
 
@@ -173,7 +178,7 @@ impl Herald {
         let subject = Subject::Instance(slot.instance.name.clone());
         let notify = &slot.instance.notify;
         let told = notify.deleted != Deleted::AsFault;
-        if !self.known.remove(&subject) || !told && standing == Standing::Fault {
+        if !self.known.remove(&slot.id) || !told && standing == Standing::Fault {
             return;
         }
         // Whatever it still owes comes first, true or not any more.
@@ -232,18 +237,18 @@ impl Herald {
     pub(crate) fn repeat(
         &self,
         host: &Host,
-        subject: &Subject,
+        (who, subject): (Who, &Subject),
         standing: Standing,
         priority: Priority,
         effects: &mut Vec<Effect>,
     ) {
-        if has_pipes(host) && self.known.contains(subject) && standing != Standing::Initialize {
+        if has_pipes(host) && self.is_known(who, subject) && standing != Standing::Initialize {
             effects.push(line(subject, Word::of(standing), priority));
         }
     }
 
     fn tell(&mut self, now: Instant, host: &Host, notify: &Notify, owed: &Owed, effects: &mut Vec<Effect>) {
-        let Owed { subject, news, priority, .. } = owed;
+        let Owed { subject, who, news, priority } = owed;
         let (word, kind, hook) = match news {
             News::Stands(Standing::Active) => (Word::Active, "notify_master", notify.active.as_ref()),
             News::Stands(Standing::Backup) => (Word::Backup, "notify_backup", notify.backup.as_ref()),
@@ -262,7 +267,10 @@ impl Herald {
         };
         let is_state = !matches!(news, News::LowerAdvert | News::Priority { .. });
         if is_state && *news != News::Deleted {
-            self.known.insert(subject.clone());
+            match who {
+                Who::Router(id) => _ = self.known.insert(*id),
+                Who::Group(_) => _ = self.known_groups.insert(subject.name().clone()),
+            }
         }
         let task = |kind, hook: &Hook, more: &[String]| Task {
             script: alloc::format!("{} {kind}", subject.name()).into(),

@@ -253,6 +253,20 @@ fn a_reload_tells_what_stayed_only_if_asked_to() {
 }
 
 #[test]
+fn an_instance_that_a_reload_renames_is_the_same_one() {
+    let mut world = World::new(1);
+    world.boot(0, told(lb01()));
+    world.run(ms(5_000));
+    world.machines[0].log.clear();
+    world.configure(0, with(told(lb01()), |instance| instance.name = "other".into()));
+    world.run(ms(100));
+    assert_eq!(heard(&mut world, 0), [""; 0]);
+    world.order(0, Order::Stop);
+    world.run(ms(100));
+    assert_eq!(lines(&mut world, 0), ["INSTANCE \"other\" STOP 150"]);
+}
+
+#[test]
 fn whose_rights_the_programs_get() {
     let mut named = scenario(255);
     let account = |name: &str| Some(Account { user: name.into(), group: None });
