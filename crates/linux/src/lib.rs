@@ -29,5 +29,6 @@ pub mod signals;
 pub mod sockets;
 mod sys;
 pub mod timer;
+pub mod watch;
 
 pub use error::{Error, Refusal};

@@ -19,6 +19,7 @@ use crate::script::Runner;
 use crate::script::message::{Answer, Request};
 use crate::sockets::{Missing, Need, Speaker, Unjoined, Unsent};
 use crate::timer::Timer;
+use crate::watch::{News, Watchers};
 use model::Host;
 use node::Node;
 use node::event::{Event, Level};
@@ -277,6 +278,7 @@ struct Turner {
     pipes: Pipes,
     readers: Readers,
     opened: Vec<Ready>,
+    watchers: Watchers,
     timer: Timer,
     clock: Clock,
     epoll: std::os::fd::OwnedFd,
@@ -334,6 +336,7 @@ impl Turner {
             pipes,
             readers: Readers::default(),
             opened: Vec::new(),
+            watchers: Watchers::new()?,
             timer,
             clock: Clock::new(),
             epoll,
@@ -360,8 +363,9 @@ impl Turner {
             answers: Vec::new(),
             untaken_at: None,
         };
-        let Self { timer, monitor, outcomes, commands, runner, pipes, .. } = &turner;
-        for fd in [timer.as_fd(), monitor.as_fd(), outcomes.as_fd(), commands.as_fd(), runner.as_fd()] {
+        let Self { timer, monitor, outcomes, commands, runner, pipes, watchers, .. } = &turner;
+        let own = [timer.as_fd(), monitor.as_fd(), outcomes.as_fd(), commands.as_fd()];
+        for fd in own.into_iter().chain([runner.as_fd(), watchers.as_fd()]) {
             turner.watch(fd)?;
         }
         turner.watch(pipes.ready().as_fd())?;
@@ -460,6 +464,7 @@ impl Turner {
         }
         self.take_answers(now);
         self.start_readers(now);
+        self.take_news(now);
         self.take_orders(now);
         if self.again_at.is_some_and(|at| now >= at) {
             self.open_ears(now);
@@ -523,6 +528,15 @@ impl Turner {
         self.effects.extend(self.readers.fire(now));
     }
 
+    /// What tracked files say, and how many tracked processes there are.
+    fn take_news(&mut self, now: Instant) {
+        let Self { watchers, node, effects, teller, .. } = self;
+        watchers.receive(|news| match news {
+            News::Fact(fact) => node.handle(now, Input::Fact(fact), effects),
+            News::Remark(level, text) => teller.tell(Report::Problem(level, text)),
+        });
+    }
+
     fn take_orders(&mut self, now: Instant) {
         let mut orders = std::mem::take(&mut self.orders);
         self.commands.take(&mut orders);
@@ -536,6 +550,7 @@ impl Turner {
                     self.open_ears(now);
                     let readers = self.pipes.configure(&host);
                     self.effects.extend(self.readers.configure(now, &readers));
+                    self.watchers.watch(&host);
                     self.node.handle(now, Input::Configure(host), &mut self.effects);
                 }
                 Command::Order(order) => {
@@ -628,16 +643,11 @@ fn flush(speaker: &mut Speaker, transmits: &mut Vec<Transmit>, unsent: &mut Vec<
 
 /// Leaves out what nothing here watches: an instance must not wait for news that never come.
 fn drop_unwatched(host: &mut Host) {
-    let Host { instances, groups, processes, files, bfd, .. } = host;
-    let own = instances.iter_mut().map(|instance| &mut instance.tracking);
-    for tracking in own.chain(groups.iter_mut().map(|group| &mut group.tracking)) {
-        tracking.processes.clear();
-        tracking.files.clear();
+    let own = host.instances.iter_mut().map(|instance| &mut instance.tracking);
+    for tracking in own.chain(host.groups.iter_mut().map(|group| &mut group.tracking)) {
         tracking.bfd.clear();
     }
-    processes.clear();
-    files.clear();
-    bfd.clear();
+    host.bfd.clear();
 }
 
 /// What a configuration needs from the network.

@@ -53,9 +53,9 @@ pub enum ParameterMatch {
     /// All, and no others.
     #[default]
     Exact,
-    /// The first ones.
+    /// These come first, and the last of them may be longer.
     Initial,
-    /// These, anywhere among them.
+    /// These come first, and more may follow.
     Partial,
 }
 
@@ -66,7 +66,7 @@ pub struct Process {
     pub name: Arc<str>,
     /// The program.
     pub path: String,
-    /// Its parameters; empty: any.
+    /// Its parameters; empty: any, but none if `parameter_match` is given.
     pub parameters: Vec<String>,
     /// How the parameters must match.
     pub parameter_match: ParameterMatch,

@@ -338,14 +338,11 @@ impl fmt::Display for Words<'_> {
                 write!(f, "Quorum {word} for tracked process {process} ({count} running)")
             }
             Event::File { file, value, unread: None } => write!(f, "tracked file {file} says {value}"),
-            Event::File { file, unread: Some(Unread::Absent), .. } => {
-                write!(f, "tracked file {file} is missing or empty: it counts as 0")
+            Event::File { file, unread: Some(why @ Unread::Absent), .. } => {
+                write!(f, "tracked file {file} {why}: it counts as 0")
             }
-            Event::File { file, value, unread: Some(Unread::Garbage) } => {
-                write!(f, "tracked file {file} does not begin with a number of 32 bits: {value} stays")
-            }
-            Event::File { file, value, unread: Some(Unread::Refused(errno)) } => {
-                write!(f, "tracked file {file} cannot be read: {errno}; {value} stays")
+            Event::File { file, value, unread: Some(why) } => {
+                write!(f, "tracked file {file} {why}: {value} stays")
             }
             Event::GroupMoved { group, to: Standing::Initialize, .. } => {
                 write!(f, "VRRP_Group({group}) Syncing instances to STOP state")

@@ -163,6 +163,17 @@ impl fmt::Display for Finish {
     }
 }
 
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("is missing or empty"),
+            Self::Garbage => f.write_str("does not begin with a number of 32 bits"),
+            Self::NotAFile(what) => write!(f, "is {what}, not a file"),
+            Self::Refused(errno) => write!(f, "cannot be read ({errno})"),
+        }
+    }
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.0 {
@@ -353,7 +364,9 @@ impl Event {
             | Self::Script { health: Health::Failed, .. }
             | Self::Unheard { .. }
             | Self::Process { health: Health::Failed, .. }
-            | Self::File { unread: Some(Unread::Garbage | Unread::Refused(_)), .. } => Level::Warning,
+            | Self::File {
+                unread: Some(Unread::Garbage | Unread::NotAFile(_) | Unread::Refused(_)), ..
+            } => Level::Warning,
             Self::Moved { .. }
             | Self::PriorityChanged { .. }
             | Self::NewLeader { .. }

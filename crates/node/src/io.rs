@@ -118,6 +118,8 @@ pub enum Unread {
     Absent,
     /// What stands in it is no number, or not one of 32 bits: the last number stays.
     Garbage,
+    /// It is no file but this ("a pipe"), and was not opened: the last number stays.
+    NotAFile(&'static str),
     /// It could not be read: the last number stays.
     Refused(Errno),
 }

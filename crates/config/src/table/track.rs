@@ -20,31 +20,31 @@ pub(super) const VRRP_SCRIPT: &[Keyword] = &[
 /// `vrrp_track_process`.
 #[rustfmt::skip]
 pub(super) const VRRP_TRACK_PROCESS: &[Keyword] = &[
-    k("process", Shape::Words, "PATH [PARAM ...]", Value::Command, "required", "", NotBuilt, "Process to look for."),
-    k("param_match", Shape::Optional, "[initial|partial]", Value::OneOf(&["initial", "partial"]), "exact", "", NotBuilt, "How parameters must match."),
-    k("weight", Shape::Words, "N [reverse]", weight("-254..254"), "0", "", NotBuilt, "Priority change; 0 = FAULT.").lenient(),
-    k("quorum", Shape::Value, "N", int("1..65535"), "1", "", NotBuilt, "Fewest matching processes."),
-    k("quorum_max", Shape::Value, "N", int("0..65535"), "no limit", "", NotBuilt, "Most matching processes.").but("0: none may run"),
-    k("delay", Shape::Value, "SECS", secs6("0.000001..3600"), "0", "", NotBuilt, "Wait before both kinds of change count."),
-    k("terminate_delay", Shape::Value, "SECS", secs6("0.000001..3600"), "0", "", NotBuilt, "Wait after processes ended."),
-    k("fork_delay", Shape::Value, "SECS", secs6("0.000001..3600"), "0", "", NotBuilt, "Wait after processes started."),
-    k("full_command", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Match the whole command line, not only the name."),
+    k("process", Shape::Words, "PATH [PARAM ...]", Value::Command, "required", "", Honoured, "Process to look for."),
+    k("param_match", Shape::Optional, "[initial|partial]", Value::OneOf(&["initial", "partial"]), "exact", "", Honoured, "How parameters must match."),
+    k("weight", Shape::Words, "N [reverse]", weight("-254..254"), "0", "", Honoured, "Priority change; 0 = FAULT.").lenient(),
+    k("quorum", Shape::Value, "N", int("1..65535"), "1", "", Honoured, "Fewest matching processes."),
+    k("quorum_max", Shape::Value, "N", int("0..65535"), "no limit", "", Honoured, "Most matching processes.").but("0: none may run"),
+    k("delay", Shape::Value, "SECS", secs6("0.000001..3600"), "0", "", Honoured, "Wait before both kinds of change count."),
+    k("terminate_delay", Shape::Value, "SECS", secs6("0.000001..3600"), "0", "", Honoured, "Wait after processes ended."),
+    k("fork_delay", Shape::Value, "SECS", secs6("0.000001..3600"), "0", "", Honoured, "Wait after processes started."),
+    k("full_command", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Match the whole command line, not only the name."),
 ];
 
 /// `track_file`.
 #[rustfmt::skip]
 pub(super) const TRACK_FILE: &[Keyword] = &[
-    k("file", Shape::Value, "PATH", Value::Path, "required", "", NotBuilt, "File to read; a missing file reads as 0.").lenient(),
-    k("weight", Shape::Words, "N [reverse]", weight("-254..254"), "1", "", NotBuilt, "Factor applied to the number; 0 = non-zero number means FAULT.").lenient(),
-    k("init_file", Shape::Optional, "[VALUE] [overwrite]", Value::Words, "no init", "", NotBuilt, "Write VALUE (0) when the file is missing (overwrite: always).").but("a number of 32 bits; `overwrite` since 2.3.3"),
+    k("file", Shape::Value, "PATH", Value::Path, "required", "", Honoured, "File to read; a missing file reads as 0.").lenient(),
+    k("weight", Shape::Words, "N [reverse]", weight("-254..254"), "1", "", Honoured, "Factor applied to the number; 0 = non-zero number means FAULT.").lenient(),
+    k("init_file", Shape::Optional, "[VALUE] [overwrite]", Value::Words, "no init", "", Honoured, "Write VALUE (0) when the file is missing (overwrite: always).").but("a number of 32 bits; `overwrite` since 2.3.3"),
 ];
 
 /// `vrrp_track_file`.
 #[rustfmt::skip]
 pub(super) const VRRP_TRACK_FILE: &[Keyword] = &[
-    k("file", Shape::Value, "PATH", Value::Path, "required", "", NotBuilt, "File to read; a missing file reads as 0.").lenient(),
-    k("weight", Shape::Words, "N [reverse]", weight("-254..254"), "1", "", NotBuilt, "Factor applied to the number; 0 = non-zero number means FAULT.").lenient(),
-    k("init_file", Shape::Optional, "[VALUE] [overwrite]", Value::Words, "no init", "", NotBuilt, "Write VALUE (0) when the file is missing (overwrite: always).").but("a number of 32 bits; `overwrite` since 2.3.3"),
+    k("file", Shape::Value, "PATH", Value::Path, "required", "", Honoured, "File to read; a missing file reads as 0.").lenient(),
+    k("weight", Shape::Words, "N [reverse]", weight("-254..254"), "1", "", Honoured, "Factor applied to the number; 0 = non-zero number means FAULT.").lenient(),
+    k("init_file", Shape::Optional, "[VALUE] [overwrite]", Value::Words, "no init", "", Honoured, "Write VALUE (0) when the file is missing (overwrite: always).").but("a number of 32 bits; `overwrite` since 2.3.3"),
 ];
 
 /// `bfd_instance`.

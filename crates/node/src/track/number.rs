@@ -35,7 +35,7 @@ impl Number {
         let value = match read {
             Ok(value) => value,
             Err(Unread::Absent) => 0,
-            Err(Unread::Garbage | Unread::Refused(_)) => self.value,
+            Err(Unread::Garbage | Unread::NotAFile(_) | Unread::Refused(_)) => self.value,
         };
         let (unread, first) = (read.err(), !self.is_known);
         if !first && (value, unread) == (self.value, self.unread) {

@@ -86,7 +86,7 @@ fn a_file_that_says_nothing_new_says_the_old() {
     0.010000 tracked file drain says -20
     0.010000 (VI_50) Changing effective priority from 100 to 80
     0.020000 tracked file drain does not begin with a number of 32 bits: -20 stays
-    0.030000 tracked file drain cannot be read: permission denied; -20 stays
+    0.030000 tracked file drain cannot be read (permission denied): -20 stays
     0.040000 configuration in force: 1 instance (0 new, 0 removed, 0 changed)
     0.050000 configuration in force: 1 instance (0 new, 0 removed, 0 changed)
     0.050000 (VI_50) Changing effective priority from 80 to 100

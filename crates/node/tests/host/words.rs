@@ -171,6 +171,7 @@ fn tracked() -> Vec<Event> {
         file(-20, None),
         file(0, Some(Unread::Absent)),
         file(-20, Some(Unread::Garbage)),
+        file(-20, Some(Unread::NotAFile("a pipe"))),
         file(-20, Some(Unread::Refused(Errno(13)))),
         moved(Standing::Active),
         moved(Standing::Fault),

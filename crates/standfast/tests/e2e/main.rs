@@ -27,6 +27,7 @@ mod scripts;
 mod see;
 mod takeover;
 mod user;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         notify::tests(),
         scripts::tests(),
         user::tests(),
+        watch::tests(),
     ];
     let tests = groups.into_iter().flatten().collect();
     let code = lab::harness::main(tests);
