@@ -324,6 +324,7 @@ impl<'a> Supervisor<'a> {
                 let code = code_of(status);
                 let why = obstacle.map(|(what, _)| format!(": {what}")).unwrap_or_default();
                 self.log.alarm(&format!("ending with code {code}{why}"));
+                worker.scripts.join();
                 return code;
             }
             if let Some(code) = self.wait_before_next(worker.since.elapsed(), obstacle) {
