@@ -138,6 +138,37 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// One that says no more than it must: everything else is as if no line spoke of it.
+    #[must_use]
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        interface: impl Into<InterfaceName>,
+        settings: Settings,
+        addresses: Vec<VirtualAddress>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            interface: interface.into(),
+            settings,
+            wants_active: false,
+            transport: Transport::Multicast { group: None, source: None },
+            authentication: Authentication::None,
+            checksum: ChecksumForm::default(),
+            addresses,
+            excluded: Vec::new(),
+            track_interfaces: Vec::new(),
+            tracking: Tracking::default(),
+            ignore_own_link: false,
+            track_source: false,
+            notify: Notify::default(),
+            strict: false,
+            arp_gap: Duration::ZERO,
+            na_gap: Duration::ZERO,
+            skip_check_known_leader: false,
+            check_unicast_source: false,
+        }
+    }
+
     /// What makes this virtual router *this* one, across a reload (CON-12; keepalived matches the same way).
     #[must_use]
     pub fn identity(&self) -> Identity {

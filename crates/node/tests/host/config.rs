@@ -1,8 +1,7 @@
 //! Configurations for the tests: the reference scenario's two load balancers and what is built from them.
 
 use crate::world::ip;
-use model::{Authentication, ChecksumForm, Host, Instance, Secret, Transport, VirtualAddress};
-use timeline::Duration;
+use model::{Authentication, Host, Instance, Secret, VirtualAddress};
 use vrrp::Settings;
 use wire::{Family, Interval, Priority, Version, Vrid};
 
@@ -14,27 +13,7 @@ pub(crate) fn instance(vrid: u8, priority: u8, addresses: &[&str]) -> Instance {
     let version = if family == Family::V4 { Version::V2 } else { Version::V3 };
     let mut settings = Settings::new(version, family, Vrid::new(vrid).unwrap());
     settings.priority = Priority(priority);
-    Instance {
-        name: format!("VI_{vrid}").into(),
-        interface: "eth0".into(),
-        settings,
-        wants_active: false,
-        transport: Transport::Multicast { group: None, source: None },
-        authentication: Authentication::None,
-        checksum: ChecksumForm::default(),
-        addresses,
-        excluded: Vec::new(),
-        track_interfaces: Vec::new(),
-        tracking: model::Tracking::default(),
-        ignore_own_link: false,
-        track_source: false,
-        notify: model::Notify::default(),
-        strict: false,
-        arp_gap: Duration::ZERO,
-        na_gap: Duration::ZERO,
-        skip_check_known_leader: false,
-        check_unicast_source: false,
-    }
+    Instance::new(format!("VI_{vrid}"), "eth0", settings, addresses)
 }
 
 pub(crate) fn host(instances: Vec<Instance>) -> Host {

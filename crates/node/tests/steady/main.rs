@@ -6,7 +6,7 @@
 
 mod sys;
 
-use model::{Authentication, ChecksumForm, Host, Instance, Peer, Secret, Transport, VirtualAddress};
+use model::{Authentication, Host, Instance, Peer, Secret, Transport, VirtualAddress};
 use node::Node;
 use node::io::{Address, Datagram, Effect, Fact, Frame, Input, Link};
 use std::net::IpAddr;
@@ -34,27 +34,7 @@ fn host(priority: u8, version: Version, address: &str, change: impl Fn(&mut Inst
         let mut settings = Settings::new(version, Family::of(address.address), Vrid::new(vrid).unwrap());
         settings.priority = Priority(priority);
         settings.announce.delay = Duration::ZERO;
-        let mut instance = Instance {
-            name: format!("VI_{vrid}").into(),
-            interface: "eth0".into(),
-            settings,
-            wants_active: false,
-            transport: Transport::Multicast { group: None, source: None },
-            authentication: Authentication::None,
-            checksum: ChecksumForm::default(),
-            addresses: vec![address],
-            excluded: Vec::new(),
-            track_interfaces: Vec::new(),
-            tracking: model::Tracking::default(),
-            ignore_own_link: false,
-            track_source: false,
-            notify: model::Notify::default(),
-            strict: false,
-            arp_gap: Duration::ZERO,
-            na_gap: Duration::ZERO,
-            skip_check_known_leader: false,
-            check_unicast_source: false,
-        };
+        let mut instance = Instance::new(format!("VI_{vrid}"), "eth0", settings, vec![address]);
         change(&mut instance);
         instance
     });

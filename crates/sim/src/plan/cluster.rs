@@ -6,10 +6,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use model::{
-    Authentication, ChecksumForm, Host, Instance, Secret, TrackedInterface, Transport, VirtualAddress,
-};
-use timeline::Duration;
+use model::{Authentication, Host, Instance, Secret, TrackedInterface, Transport, VirtualAddress};
 use vrrp::{Peer, Settings};
 use wire::{Family, Interval, Priority, Version, Vrid};
 
@@ -176,25 +173,5 @@ pub(super) fn priority(random: &mut Random) -> Priority {
 }
 
 pub(crate) fn instance(which: u8, settings: Settings, addresses: Vec<VirtualAddress>) -> Instance {
-    Instance {
-        name: format!("VI_{}", which + 1).into(),
-        interface: "eth0".into(),
-        settings,
-        wants_active: false,
-        transport: Transport::Multicast { group: None, source: None },
-        authentication: Authentication::None,
-        checksum: ChecksumForm::default(),
-        addresses,
-        excluded: Vec::new(),
-        track_interfaces: Vec::new(),
-        tracking: model::Tracking::default(),
-        ignore_own_link: false,
-        track_source: false,
-        notify: model::Notify::default(),
-        strict: false,
-        arp_gap: Duration::ZERO,
-        na_gap: Duration::ZERO,
-        skip_check_known_leader: false,
-        check_unicast_source: false,
-    }
+    Instance::new(format!("VI_{}", which + 1), "eth0", settings, addresses)
 }
