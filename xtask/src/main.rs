@@ -32,7 +32,7 @@ Chores of the project:
   cargo xtask sim --seeds N   which of the first N worlds go wrong
   cargo xtask soak [--hours H | --minutes M] [--from SEED]
                               simulated worlds on all processors until then; an hour unless told otherwise
-  cargo xtask mutants [--worlds N] [--every K] [--only PATH]
+  cargo xtask mutants [--worlds N] [--every K] [--only PATH] [--minutes M]
                               breaks the core in every small way and looks who notices: docs/testing/mutants.md
   cargo xtask reference       docs/reference anew, from the table of keywords
   cargo xtask conformance     docs/conformance.md anew, from docs/conformance.tsv and a run of the tests it names

@@ -2,6 +2,7 @@
 //! first of them. `sim --soak`: worlds on all processors for a long time.
 #![allow(clippy::print_stdout, reason = "telling is its purpose")]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -39,11 +40,17 @@ fn one(seed: u64) -> ExitCode {
 
 fn many(seeds: u64) -> ExitCode {
     let mut wrong = 0;
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     for seed in 0..seeds {
-        if let Some(violation) = sim::run(seed).violation {
+        let run = sim::run(seed);
+        run.seen.into_iter().for_each(|(what, count)| *seen.entry(what).or_default() += count);
+        if let Some(violation) = run.violation {
             wrong += 1;
             println!("seed {seed}: {violation}");
         }
+    }
+    for (what, count) in &seen {
+        println!("{count:>12}  {what}");
     }
     println!("{wrong} of {seeds} worlds went wrong");
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod clock;
 mod cluster;
+mod forge;
 pub mod kernel;
 mod lan;
 mod machine;
@@ -29,12 +30,15 @@ mod trace;
 mod world;
 
 pub use cluster::{Cluster, Member, Port};
+pub use forge::Forgery;
 pub use lan::Path;
 pub use oracles::Violation;
 pub use programs::Course;
 pub use scene::{Advert, Announced, Held, Moved, Record, Scene, Step, play};
 pub use trace::Trace;
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use oracles::Oracles;
 use plan::{Plan, STORM};
 use world::World;
@@ -46,6 +50,8 @@ pub struct Run {
     pub trace: Trace,
     /// The first thing that must not happen; nothing happened after it.
     pub violation: Option<Violation>,
+    /// What there was to judge, and how often.
+    pub seen: BTreeMap<String, u64>,
 }
 
 /// Lets the world of this seed happen.
@@ -61,5 +67,6 @@ pub fn run(seed: u64) -> Run {
         .and_then(|()| world.run_until(STORM + bound, |world| oracles.look(world)))
         .and_then(|()| oracles::settled::look(&world, &plan))
         .and_then(|()| world.run_until(STORM + bound + plan::QUIET, |world| oracles.look_in_peace(world)));
-    Run { violation: happened.err(), trace: world.into_record().trace }
+    let (violation, seen) = (happened.err(), oracles.seen.into_map());
+    Run { violation, seen, trace: world.into_record().trace }
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::forge::{Ear, Forgery, forge};
 use crate::kernel::Kernel;
 use crate::oracles::Violation;
 use crate::programs::Programs;
@@ -20,6 +21,7 @@ use node::io::{
 };
 use node::status::Status;
 use timeline::{Duration, Instant, Machine as _};
+use vrrp::Discard;
 
 /// So many frames wait in a socket; the rest is lost.
 const BACKLOG: usize = 256;
@@ -44,6 +46,8 @@ pub(crate) struct Machine {
     desk_until: Instant,
     /// Started once more when the daemon has ended.
     pub(crate) start_again: bool,
+    /// Its last daemon was told to leave everything as it is.
+    pub(crate) leaves: bool,
 }
 
 /// The whole machine does not run.
@@ -63,6 +67,8 @@ struct Daemon {
     facts: Vec<Fact>,
     /// With the kernel's stamps.
     frames: Vec<(i128, Transmit)>,
+    /// Which of the frames nobody may believe, and why.
+    forged: Vec<(Arc<[u8]>, Discard)>,
     deaf: bool,
     outcomes: Vec<Outcome>,
     runs: Vec<Ended>,
@@ -92,6 +98,8 @@ pub(crate) struct Turn {
     pub(crate) local: Instant,
     /// The frames that it read, and what its clock showed when they had arrived.
     pub(crate) heard: Vec<(Instant, Transmit)>,
+    /// What became of forged ones.
+    pub(crate) forged: Option<Judgement>,
     /// It was told that it may have missed some.
     pub(crate) deaf: bool,
     /// It was given an order or a configuration.
@@ -106,6 +114,19 @@ pub(crate) struct Turn {
     pub(crate) ended: bool,
 }
 
+/// What a daemon made of frames that it must not believe.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    /// Why each of them must not be believed.
+    pub(crate) why: Vec<Discard>,
+    /// So many others were read.
+    pub(crate) genuine: usize,
+    /// By [`Discard::index`], before and after.
+    pub(crate) discarded: [[u64; Discard::ALL.len()]; 2],
+    /// So many adverts had been believed, before and after.
+    pub(crate) believed: [u64; 2],
+}
+
 /// What happened to a machine when its time came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
@@ -118,7 +139,7 @@ pub(crate) enum Woken {
 impl Machine {
     pub(crate) fn new(kernel: Kernel, clock: Clock, host: Host) -> Self {
         let (frozen_until, stalled_until, desk_until) = (Instant::EPOCH, Instant::EPOCH, Instant::EPOCH);
-        let (daemon, is_on, sleep, start_again) = (None, true, None, false);
+        let (daemon, is_on, sleep, start_again, leaves) = (None, true, None, false, false);
         Self {
             kernel,
             clock,
@@ -131,6 +152,7 @@ impl Machine {
             stalled_until,
             desk_until,
             start_again,
+            leaves,
         }
     }
 
@@ -172,10 +194,35 @@ impl Machine {
     }
 
     pub(crate) fn stop(&mut self, now: Instant) {
+        self.end(now, Order::Stop);
+    }
+
+    pub(crate) fn abandon(&mut self, now: Instant) {
+        self.end(now, Order::Abandon);
+    }
+
+    fn end(&mut self, now: Instant, order: Order) {
         if let Some(daemon) = self.daemon.as_mut().filter(|daemon| !daemon.stopping) {
-            daemon.stopping = true;
-            daemon.tell(now, Duration::ZERO, Input::Order(Order::Stop));
+            (daemon.stopping, self.leaves) = (true, order == Order::Abandon);
+            daemon.tell(now, Duration::ZERO, Input::Order(order));
         }
+    }
+
+    /// Somebody forges an advert for one of its instances.
+    pub(crate) fn deceive(&mut self, now: Instant, at: usize, forgery: Forgery, priority: u8) {
+        let Some(daemon) = self.daemon.as_ref() else { return };
+        let status = daemon.node.status(self.clock.read(now));
+        let forged = daemon.node.host().instances.get(at).and_then(|instance| {
+            let state = status.instances.iter().find(|state| state.name == instance.name)?;
+            let interface = self.kernel.link_named(&instance.interface)?.index;
+            let ear = Ear { interface, source: state.source? };
+            forge(daemon.node.host(), instance, &ear, forgery, priority)
+        });
+        let Some((frame, why)) = forged else { return };
+        if let Some(daemon) = &mut self.daemon {
+            daemon.forged.push((frame.datagram.clone(), why));
+        }
+        self.catch(now, frame);
     }
 
     pub(crate) fn crash(&mut self, cleaned: bool) {
@@ -255,6 +302,7 @@ impl Machine {
         if let Some(daemon) = &mut self.daemon {
             daemon.facts = [everything].into();
             daemon.frames.clear();
+            daemon.forged.clear();
             daemon.deaf = true;
         }
     }
@@ -372,7 +420,30 @@ impl Machine {
         });
         let (refused, taken) = (refused.collect(), taken.collect());
         let mut turn = Turn { first, local, deaf, ordered, refused, taken, ..Turn::default() };
+        for fact in &daemon.facts {
+            if let Fact::LinkGone(interface) = fact {
+                self.kernel.forget(*interface);
+            }
+        }
+        // What else comes in the same turn may take counters along.
+        let is_plain = daemon.orders.is_empty() && daemon.facts.is_empty();
+        let is_deceived = !daemon.forged.is_empty();
+        let before = (is_deceived && is_plain).then(|| daemon.counts(local));
+        let forged = core::mem::take(&mut daemon.forged);
         let mut effects = daemon.hear_all(local, self.clock, &self.programs, &mut turn.heard);
+        if is_deceived {
+            let mut why = Vec::new();
+            turn.heard.retain(|(_, frame)| {
+                let found = forged.iter().find(|(datagram, _)| Arc::ptr_eq(datagram, &frame.datagram));
+                why.extend(found.map(|(_, why)| *why));
+                found.is_none()
+            });
+            turn.forged = before.map(|(discarded, believed)| {
+                let after = daemon.counts(local);
+                let genuine = turn.heard.len();
+                Judgement { why, genuine, discarded: [discarded, after.0], believed: [believed, after.1] }
+            });
+        }
         let mut at = 0;
         while let Some(effect) = effects.get(at).cloned() {
             at += 1;
@@ -466,6 +537,18 @@ impl Daemon {
             || !self.outcomes.is_empty()
             || !self.runs.is_empty()
             || !self.orders.is_empty()
+    }
+
+    /// Adverts not believed, by reason, and adverts believed.
+    fn counts(&self, local: Instant) -> ([u64; Discard::ALL.len()], u64) {
+        let status = self.node.status(local);
+        let mut discarded = status.strays;
+        for instance in &status.instances {
+            for (sum, more) in discarded.iter_mut().zip(instance.counters.discards) {
+                *sum += more;
+            }
+        }
+        (discarded, status.instances.iter().map(|instance| instance.counters.received).sum())
     }
 
     /// The desk will have done its part after so long; it does one thing after the other.

@@ -1,6 +1,6 @@
 //! What else runs on a machine: scripts that a daemon has run, files that it reads, processes that it counts.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use model::Host;
@@ -42,6 +42,8 @@ pub(crate) struct Programs {
     files: BTreeMap<Arc<str>, Result<i32, Unread>>,
     processes: BTreeMap<Arc<str>, Result<u32, Errno>>,
     running: BTreeMap<RunId, Running>,
+    /// What has not been well at some time since the machine was switched on.
+    ailing: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ struct Running {
     /// When and how it ends; `None`: never.
     end: Option<(Instant, Ending)>,
     is_deaf: bool,
+    script: Arc<str>,
 }
 
 impl Programs {
@@ -59,11 +62,13 @@ impl Programs {
 
     pub(crate) fn set_file(&mut self, name: Arc<str>, value: Result<i32, Unread>) -> Fact {
         self.files.insert(name.clone(), value);
+        self.ailing.insert(name.clone());
         Fact::File { name, value }
     }
 
     pub(crate) fn set_processes(&mut self, name: Arc<str>, count: Result<u32, Errno>) -> Fact {
         self.processes.insert(name.clone(), count);
+        self.ailing.insert(name.clone());
         Fact::Processes { name, count }
     }
 
@@ -91,15 +96,19 @@ impl Programs {
     }
 
     pub(crate) fn run(&mut self, now: Instant, run: &Run) {
+        let script = run.script.clone();
         let running = match self.courses.get(&run.script).unwrap_or(&Course::GOOD) {
-            Course::Ends { after, how } => Running { end: Some((now + *after, how.clone())), is_deaf: false },
-            Course::Hangs { is_deaf } => Running { end: None, is_deaf: *is_deaf },
+            Course::Ends { after, how } => {
+                Running { end: Some((now + *after, how.clone())), is_deaf: false, script }
+            }
+            Course::Hangs { is_deaf } => Running { end: None, is_deaf: *is_deaf, script },
         };
         self.running.insert(run.id, running);
     }
 
     pub(crate) fn kill(&mut self, now: Instant, kill: Kill) {
         let Some(running) = self.running.get_mut(&kill.id) else { return };
+        self.ailing.insert(running.script.clone());
         let how = Ending::Signalled(if kill.hard { KILL } else { TERM });
         let death = now + DYING;
         let is_alive = running.end.as_ref().is_none_or(|(at, _)| *at > death);
@@ -111,6 +120,11 @@ impl Programs {
     /// The daemon is gone, and with it what it had run.
     pub(crate) fn forget_runs(&mut self) {
         self.running.clear();
+    }
+
+    /// Whether something about this has not been well.
+    pub(crate) fn has_ailed(&self, name: &str) -> bool {
+        self.ailing.contains(name)
     }
 
     /// The machine did not run for so long.
@@ -127,7 +141,11 @@ impl Programs {
         let is_over = |running: &Running| running.end.as_ref().is_some_and(|(at, _)| *at <= now);
         let (id, _) = self.running.iter().find(|(_, running)| is_over(running))?;
         let id = *id;
-        let (_, how) = self.running.remove(&id)?.end?;
+        let Running { end, script, .. } = self.running.remove(&id)?;
+        let (_, how) = end?;
+        if how != Ending::Exited(0) {
+            self.ailing.insert(script);
+        }
         Some(Ended { id, how })
     }
 }

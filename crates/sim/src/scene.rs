@@ -1,6 +1,7 @@
 //! What happens to a cluster, as data, and what came of it.
 
 use crate::cluster::Cluster;
+use crate::forge::Forgery;
 use crate::lan::Path;
 use crate::oracles::{self, Violation};
 use crate::programs::Course;
@@ -50,6 +51,16 @@ pub enum Step {
     Wall { machine: usize, millis: i64 },
     /// An interface is set up or down.
     Up { machine: usize, interface: Arc<str>, up: bool },
+    /// An interface vanishes, with all that is on it (`false`), or comes back under a new number (`true`).
+    Present { machine: usize, interface: Arc<str>, present: bool },
+    /// An interface is called something else from now on.
+    Rename { machine: usize, interface: Arc<str>, name: Arc<str> },
+    /// The machine's own addresses on an interface are removed (`false`), or set again (`true`).
+    Own { machine: usize, interface: Arc<str>, there: bool },
+    /// Somebody on the segment makes up an advert for one of the instances here. Nobody may believe it.
+    Forged { machine: usize, instance: usize, forgery: Forgery, priority: u8 },
+    /// The daemon ends without a word and leaves everything as it is (`--dont-release-vrrp`).
+    Abandon(usize),
     /// A cable is plugged in or pulled.
     Carrier { machine: usize, interface: Arc<str>, on: bool },
     /// Somebody removes a virtual address.

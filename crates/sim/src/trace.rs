@@ -150,6 +150,26 @@ fn done_to(step: &Step) -> Option<(usize, String)> {
         Step::Up { machine, interface, up } => {
             (*machine, format!("{interface} is set {}", if *up { "up" } else { "down" }))
         }
+        Step::Present { machine, interface, present } => {
+            (*machine, format!("{interface} {}", if *present { "is there again" } else { "vanishes" }))
+        }
+        Step::Rename { machine, interface, name } => {
+            (*machine, format!("{interface} is called {name} from now on"))
+        }
+        Step::Own { machine, interface, there } => {
+            let done = if *there { "set again" } else { "removed" };
+            (*machine, format!("the machine's own addresses on {interface} are {done}"))
+        }
+        Step::Forged { machine, instance, forgery, priority } => {
+            let number = instance + 1;
+            (
+                *machine,
+                format!(
+                    "somebody forges an advert of priority {priority} for instance {number}: {forgery:?}"
+                ),
+            )
+        }
+        Step::Abandon(n) => (*n, "the daemon is told to end and to leave everything as it is".into()),
         Step::Carrier { machine, interface, on: true } => {
             (*machine, format!("the cable of {interface} is plugged in"))
         }

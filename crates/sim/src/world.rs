@@ -288,9 +288,24 @@ impl World {
         match step {
             Step::Start(n) => self.with_run(n, Machine::start),
             Step::Stop(n) => self.at(n, Machine::stop),
+            Step::Abandon(n) => self.at(n, Machine::abandon),
+            Step::Present { machine, interface, present } => {
+                self.change(machine, |kernel, notices| kernel.set_present(&interface, present, notices));
+                self.plug(machine);
+            }
+            Step::Rename { machine, interface, name } => {
+                self.change(machine, |kernel, notices| kernel.rename(&interface, name, notices));
+            }
+            Step::Own { machine, interface, there } => {
+                self.change(machine, |kernel, notices| kernel.set_own(&interface, there, notices));
+            }
+            Step::Forged { machine, instance, forgery, priority } => {
+                self.at(machine, |machine, now| machine.deceive(now, instance, forgery, priority));
+            }
             Step::PowerLost(n) => {
                 self.put_off.retain(|(machine, _)| *machine != n);
                 self.with_run(n, Machine::lose_power);
+                self.plug(n);
             }
             Step::Crash { machine, cleaned } => self.with_run(machine, |machine, _| machine.crash(cleaned)),
             Step::Edit { machine, host } => self.at(machine, |machine, _| machine.host = *host),
@@ -345,6 +360,13 @@ impl World {
         self.at(n, |machine, _| machine.change(change));
     }
 
+    /// The cables are in the interfaces that the machine has now.
+    fn plug(&mut self, n: usize) {
+        let Some(machine) = self.machines.get(n) else { return };
+        let plugs = self.plugs.iter_mut().filter(|plug| plug.machine == n);
+        plugs.zip(machine.kernel.interfaces()).for_each(|(plug, interface)| plug.interface = interface);
+    }
+
     fn set_path(&mut self, segment: Option<u8>, from: usize, to: usize, path: crate::lan::Path) {
         let segments: BTreeSet<u8> = self.plugs.iter().map(|plug| plug.segment).collect();
         for number in segments.into_iter().filter(|number| segment.is_none_or(|only| only == *number)) {
@@ -377,17 +399,12 @@ impl World {
             self.at(n, |machine, now| {
                 machine.wake(now);
                 machine.kernel.heal(hand);
-                let names = machine.kernel.names();
                 machine.programs.heal();
-                machine.change(|kernel, notices| {
-                    for name in &names {
-                        kernel.set_up(name, true, notices);
-                        kernel.set_carrier(name, true, notices);
-                    }
-                });
+                machine.change(Kernel::repair);
                 machine.reload(now, host, Duration::ZERO);
             });
             self.with_run(n, Machine::start);
+            self.plug(n);
         }
     }
 }
@@ -395,7 +412,11 @@ impl World {
 /// The machine that must be awake for this.
 fn done_on(step: &Step) -> Option<usize> {
     match step {
-        Step::Start(n) | Step::Stop(n) | Step::Overrun(n) => Some(*n),
+        Step::Start(n) | Step::Stop(n) | Step::Abandon(n) | Step::Overrun(n) => Some(*n),
+        Step::Present { machine, .. }
+        | Step::Rename { machine, .. }
+        | Step::Own { machine, .. }
+        | Step::Forged { machine, .. } => Some(*machine),
         Step::Crash { machine, .. }
         | Step::Edit { machine, .. }
         | Step::Reload { machine, .. }

@@ -1,5 +1,6 @@
 //! Many worlds, and those that once went wrong.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Seeds of worlds in which something was wrong once. They stay.
@@ -37,6 +38,35 @@ fn wrong(seeds: impl Fn(u64) -> Option<u64> + Sync) -> Vec<String> {
 fn nothing_that_must_not_happen_happens_in_any_of_these_worlds() {
     let wrong = wrong(|n| (n < worlds()).then_some(n));
     assert!(wrong.is_empty(), "{}\ncargo xtask sim --seed N tells the story of one", wrong.join("\n"));
+}
+
+#[test]
+fn every_oracle_has_something_to_judge() {
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in 0..300 {
+        sim::run(seed).seen.into_iter().for_each(|(what, count)| *seen.entry(what).or_default() += count);
+    }
+    let whys =
+        "Started Owner NoResponse LeaderLeft Preempting HigherPriority HigherAddress Stopped Fault Group";
+    let faults = "InterfaceMissing InterfaceDown NoCarrier NoSourceAddress AddressKeepsVanishing AddressRefused \
+                  Script Process Member";
+    let forged = "HopLimit Version Type Truncated TrailingBytes Checksum Vrid AuthenticationType \
+                  AuthenticationFailed Interval OwnSource Destination UnlistedPeer";
+    let named = [("move", whys), ("fault", faults), ("forged", forged)];
+    let all = named
+        .iter()
+        .flat_map(|(kind, names)| names.split_whitespace().map(move |name| format!("{kind}: {name}")));
+    for what in all.chain(["stopped: in order".into(), "stopped: leaves all".into()]) {
+        assert!(seen.keys().any(|key| key.starts_with(&what)), "{what} in {seen:#?}");
+    }
+    let more_than = |what: &str, least: u64| {
+        assert!(seen.get(what).is_some_and(|count| *count > least), "{what} in {seen:#?}")
+    };
+    more_than("reference: turns foretold", 300_000);
+    more_than("adverts: turns of a leader foretold", 100_000);
+    more_than("holding: daemons at rest", 3_000);
+    more_than("starvation: waiting routers", 500_000);
+    more_than("two owners: moments of a whole network", 200_000);
 }
 
 #[test]

@@ -35,16 +35,19 @@ pub(crate) struct Wish {
     pub(crate) every: usize,
     /// Only mutations in files whose path has this in it.
     pub(crate) only: Option<String>,
+    /// No further one is begun after so many minutes.
+    pub(crate) minutes: Option<u64>,
 }
 
 pub(crate) fn wish(words: &[&str]) -> Result<Wish> {
-    let mut wish = Wish { worlds: 500, every: 1, only: None };
+    let mut wish = Wish { worlds: 500, every: 1, only: None, minutes: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("{word} wants a value"))?;
         match *word {
             "--worlds" => wish.worlds = value.parse().context("--worlds wants a number")?,
             "--every" => wish.every = value.parse().context("--every wants a number")?,
+            "--minutes" => wish.minutes = Some(value.parse().context("--minutes wants a number")?),
             "--only" => wish.only = Some((*value).into()),
             other => bail!("mutants has no option {other}"),
         }
@@ -61,7 +64,7 @@ pub(crate) fn run(wish: &Wish) -> Result<bool> {
         .filter(|mutation| wish.only.as_ref().is_none_or(|only| mutation.file.contains(only.as_str())))
         .step_by(wish.every.max(1))
         .collect();
-    let results = run::judge_all(&tools, &chosen, wish.worlds)?;
+    let results = run::judge_all(&tools, &chosen, wish)?;
     table::write(&root(), &results, wish)
 }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::cargo;
 use super::mutate::Mutation;
+use super::{Wish, cargo};
 
 /// The programs that judge.
 #[derive(Debug)]
@@ -92,14 +92,20 @@ fn culprit(tree: &Path, message: &Value) -> Option<usize> {
     digits.trim_start().split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-pub(super) fn judge_all(tools: &Tools, mutations: &[Mutation], worlds: u64) -> Result<Vec<Judged>> {
+pub(super) fn judge_all(tools: &Tools, mutations: &[Mutation], wish: &Wish) -> Result<Vec<Judged>> {
+    let worlds = wish.worlds;
     // What is not broken is not noticed.
     if let Some(what) = sim(tools, 0, worlds).or_else(|| tests(tools, 0)) {
         bail!("the judges do not even like what was not changed: {what}");
     }
+    let end = wish.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    let is_over = || end.is_some_and(|end| Instant::now() >= end);
+    // Whatever is left when the time is over is spread over all files.
+    let stride = [37, 41, 43].into_iter().find(|stride| mutations.len() % stride != 0).unwrap_or(1);
+    let nth = |n: usize| (n < mutations.len()).then(|| mutations.get(n * stride % mutations.len())).flatten();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
-        while let Some(mutation) = mutations.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(mutation) = nth(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !is_over()) {
             let judged = Judged {
                 mutation: mutation.clone(),
                 sim: sim(tools, mutation.number, worlds),

@@ -36,10 +36,13 @@ pub(super) fn write(root: &Path, results: &[Judged], wish: &Wish) -> Result<bool
     let _ = writeln!(text, "# Mutants\n");
     let _ = writeln!(
         text,
-        "Written by `cargo xtask mutants --worlds {} --every {}`. Each line is one small change of the core, built in and looked at: first by \
+        "Written by `cargo xtask mutants --worlds {} --every {}{}`. Each line is one small change of the core, built in and looked at: first by \
          the first {} simulated worlds (which oracle noticed it), then by the tests of `vrrp` and `node` (which test \
          was the first to fail).\n",
-        wish.worlds, wish.every, wish.worlds
+        wish.worlds,
+        wish.every,
+        wish.minutes.map(|minutes| format!(" --minutes {minutes}")).unwrap_or_default(),
+        wish.worlds
     );
     let _ = writeln!(text, "| | mutants |\n|---|---|");
     let _ = writeln!(text, "| all | {} |", results.len());

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use hand::Hand;
 pub(crate) use member::FIRST;
+use member::Nic;
 use node::io::{Actor, Address, Errno, Fact, Hold, InterfaceIndex, Link, Outcome, Place};
 use tables::Tables;
 use timeline::{Duration, Instant};
@@ -63,12 +64,14 @@ pub struct Kernel {
     hand: Hand,
     /// The machine's own addresses in a simulated world.
     own: Vec<Place>,
+    /// The interfaces that belong to a simulated machine.
+    ports: Vec<Nic>,
 }
 
 impl Default for Kernel {
     /// One with nothing but a loopback interface, and nobody who does anything.
     fn default() -> Self {
-        Self { tables: Tables::new(), hand: Hand::default(), own: Vec::new() }
+        Self { tables: Tables::new(), hand: Hand::default(), own: Vec::new(), ports: Vec::new() }
     }
 }
 

@@ -126,11 +126,6 @@ impl Tables {
         }
     }
 
-    /// The numbers of all interfaces.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = InterfaceIndex> {
-        self.devices.keys().copied()
-    }
-
     pub(super) fn named(&self, name: &str) -> Option<InterfaceIndex> {
         self.devices.iter().find(|(_, device)| &*device.name == name).map(|(index, _)| *index)
     }

@@ -8,14 +8,17 @@ use alloc::format;
 use node::event::Standing;
 use node::status::{AddressState, Status};
 
-pub(crate) fn look(world: &mut World) -> Result<(), Violation> {
+/// How many daemons it has judged.
+pub(crate) fn look(world: &mut World) -> Result<u64, Violation> {
     let now = world.now;
+    let mut judged = 0;
     for n in 0..world.machines.len() {
         let Some(status) = world.machines.get_mut(n).and_then(|machine| machine.news(now)) else { continue };
         let Some(machine) = world.machines.get(n) else { continue };
         let marked: BTreeSet<_> =
             machine.kernel.marked().map(|place| (place.address, place.prefix)).collect();
         let fault = |what| Err(Violation::new(now, "holding", format!("{}: {what}", world.name(n))));
+        judged += 1;
         if let Some(what) = contradiction(&status) {
             return fault(what);
         }
@@ -26,7 +29,7 @@ pub(crate) fn look(world: &mut World) -> Result<(), Violation> {
             return fault(format!("it says that it holds {held:?}, and its kernel has {marked:?}"));
         }
     }
-    Ok(())
+    Ok(judged)
 }
 
 /// What is not as the role of its router demands.

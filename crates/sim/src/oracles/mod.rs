@@ -1,11 +1,13 @@
 //! What must hold in every world, each in a file of its own.
 
 pub(crate) mod adverts;
+pub(crate) mod forgeries;
 pub(crate) mod holding;
 pub(crate) mod naive;
 pub(crate) mod peace;
 pub(crate) mod reasons;
 pub(crate) mod reference;
+pub(crate) mod seen;
 pub(crate) mod settled;
 pub(crate) mod starvation;
 pub(crate) mod stopped;
@@ -46,7 +48,7 @@ impl fmt::Display for Violation {
 }
 
 /// What must hold in any world at any moment, whatever is done to it.
-pub(crate) fn look_always(world: &mut World) -> Result<(), Violation> {
+pub(crate) fn look_always(world: &mut World) -> Result<u64, Violation> {
     stopped::look(world)?;
     holding::look(world)
 }
@@ -59,18 +61,23 @@ pub(crate) struct Oracles {
     watch: watch::Watch,
     reasons: reasons::Memory,
     starvation: starvation::Memory,
+    /// How often each had something to judge.
+    pub(crate) seen: seen::Seen,
 }
 
 impl Oracles {
     /// After each moment in which something happened.
     pub(crate) fn look(&mut self, world: &mut World) -> Result<(), Violation> {
-        look_always(world)?;
+        let held = look_always(world)?;
         let accounts = self.watch.look(world);
+        forgeries::look(world)?;
         reference::look(world, &accounts)?;
         adverts::look(world, &self.watch, &accounts)?;
         reasons::look(&mut self.reasons, world, &accounts)?;
         starvation::look(&mut self.starvation, world, &self.watch)?;
-        two_owners::look(&mut self.two_owners, world, &self.watch)
+        two_owners::look(&mut self.two_owners, world, &self.watch)?;
+        self.seen.count(world, &self.watch, &accounts, held);
+        Ok(())
     }
 
     /// The same when nothing is to change any more.

@@ -14,6 +14,7 @@ use model::Authentication;
 use node::event::{Fault, Standing};
 use timeline::{Duration, Instant};
 use vrrp::Why;
+use wire::Family;
 
 /// What each router has heard since it began to take part.
 pub(crate) type Memory = BTreeMap<(usize, Arc<str>), Heard>;
@@ -34,9 +35,10 @@ pub(crate) fn look(memory: &mut Memory, world: &World, accounts: &[Account]) -> 
             heard.note(advert, &account.before.rules);
         }
         for step in &account.moves {
-            if let Err(what) = is_true(step, account, heard, world) {
+            if let Err(what) = is_true(step, account, accounts, heard, world) {
                 let machine = world.name(account.machine);
-                let what = format!("{machine}: {} says {:?}: {what}", account.name, step.why);
+                let (name, why, faults) = (&account.name, step.why, &step.faults);
+                let what = format!("{machine}: {name} says {why:?} {faults:?}: {what}");
                 return Err(Violation::new(world.now, "reasons", what));
             }
             if step.to != Standing::Active {
@@ -62,7 +64,13 @@ impl Heard {
     }
 }
 
-fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Result<(), &'static str> {
+fn is_true(
+    step: &Move,
+    account: &Account,
+    accounts: &[Account],
+    heard: &Heard,
+    world: &World,
+) -> Result<(), &'static str> {
     let Watched { rules, .. } = &account.after;
     let is_out = |standing| matches!(standing, Standing::Initialize | Standing::Fault);
     let demand = |is: bool, what| if is { Ok(()) } else { Err(what) };
@@ -130,14 +138,30 @@ fn is_true(step: &Move, account: &Account, heard: &Heard, world: &World) -> Resu
             demand(leader.source > own, "its address is not higher")?;
             demand(in_this_turn(leader.source, leader.priority.0), "no such advert came")
         }
-        // Which routers move together is for the node to say.
-        Why::Group => Ok(()),
+        // What was in force before cannot be asked any more.
+        Why::Group if account.ordered => Ok(()),
+        Why::Group => demand(goes_along(step, account, accounts, world), "nobody of its group went there"),
         Why::Stopped => demand(account.ordered && step.to == Standing::Initialize, "nobody said so"),
         Why::Fault => {
             demand(step.to == Standing::Fault && !step.faults.is_empty(), "there is no fault")?;
-            demand(step.faults.iter().all(|fault| is_so(fault, account, world)), "the fault is not there")
+            demand(
+                step.faults.iter().all(|fault| is_so(fault, account, accounts, world)),
+                "the fault is not there",
+            )
         }
     }
+}
+
+/// Whether another of its group is where it goes, or has been there in this turn.
+fn goes_along(step: &Move, account: &Account, accounts: &[Account], world: &World) -> bool {
+    let Some(machine) = world.machines.get(account.machine) else { return true };
+    let Some(host) = machine.in_force() else { return true };
+    let groups = host.groups.iter().filter(|group| group.members.contains(&account.name));
+    let mut others = groups.flat_map(|group| &group.members).filter(|other| **other != account.name);
+    others.any(|name| {
+        let mut here = accounts.iter().filter(|a| a.machine == account.machine && a.name == *name);
+        here.any(|a| a.after.standing == step.to || a.moves.iter().any(|other| other.to == step.to))
+    })
 }
 
 /// The shortest interval that anybody spoke of.
@@ -165,8 +189,14 @@ fn is_damped(machine: &Machine, interface: &Arc<str>) -> bool {
     machine.in_force().is_some_and(|host| host.link_delays.iter().any(|delay| delay.interface == *interface))
 }
 
+/// Whether a script counts as failed until it says otherwise.
+fn starts_failed(machine: &Machine, name: &Arc<str>) -> bool {
+    let host = machine.in_force();
+    host.is_some_and(|host| host.scripts.iter().any(|script| script.name == *name && script.starts_failed))
+}
+
 /// Whether a fault is there, as far as the machine's kernel shows it.
-fn is_so(fault: &Fault, account: &Account, world: &World) -> bool {
+fn is_so(fault: &Fault, account: &Account, accounts: &[Account], world: &World) -> bool {
     let Some(machine) = world.machines.get(account.machine) else { return true };
     let link = |name: &Arc<str>| machine.kernel.link_named(name);
     let is_ours =
@@ -183,10 +213,18 @@ fn is_so(fault: &Fault, account: &Account, world: &World) -> bool {
         Fault::NoAddresses => account.after.instance.addresses.is_empty(),
         // Sockets and groups work in this world.
         Fault::NoSocket(..) | Fault::NotJoined(..) => false,
-        Fault::NoSourceAddress(name, _) => link(name).is_some_and(|link| !link.up),
+        Fault::NoSourceAddress(name, family) => {
+            link(name).is_some_and(|link| !machine.kernel.has_own(link.index, *family == Family::V4))
+        }
         Fault::InterfaceUp(name) => link(name).is_some_and(|link| link.up),
-        // What is tracked beside links is not looked into here.
-        Fault::SourceMissing(_) | Fault::Script(..) | Fault::Process(..) => true,
-        Fault::File(..) | Fault::Member { .. } => true,
+        Fault::Script(name, _) => machine.programs.has_ailed(name) || starts_failed(machine, name),
+        Fault::Process(name, _) | Fault::File(name, _) => machine.programs.has_ailed(name),
+        // Another member has a fault of its own, at the end of this turn or in it.
+        Fault::Member { member, .. } => accounts
+            .iter()
+            .filter(|other| other.machine == account.machine && other.name == *member)
+            .any(|other| other.after.standing == Standing::Fault || !other.moves.is_empty()),
+        // Nobody in a simulated world asks for it.
+        Fault::SourceMissing(_) => false,
     }
 }

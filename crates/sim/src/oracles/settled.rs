@@ -40,7 +40,14 @@ fn misplaced(world: &World, plan: &Plan, at: usize, instance: &Instance) -> Opti
     let has = |n: usize, address: IpAddr| world.machines.get(n).is_some_and(|m| m.kernel.has(address));
     for address in addresses(instance) {
         let there: Vec<usize> = (0..plan.hosts.len()).filter(|n| has(*n, address)).collect();
-        if there != [holder] {
+        // Instances that share it may be Active on different machines.
+        let wants = |other: &Instance| other.name != instance.name && addresses(other).any(|a| a == address);
+        let is_elsewhere = |n: usize| {
+            let all = plan.hosts.get(n).into_iter().flat_map(|host| &host.instances);
+            let machine = world.machines.get(n);
+            all.filter(|other| wants(other)).any(|other| machine.is_some_and(|m| m.is_active(&other.name)))
+        };
+        if !there.contains(&holder) || there.iter().any(|n| *n != holder && !is_elsewhere(*n)) {
             let names: Vec<_> = there.into_iter().map(|n| world.name(n)).collect();
             return Some(format!("{address} is on {names:?} and belongs on {}", world.name(holder)));
         }

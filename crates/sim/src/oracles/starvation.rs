@@ -149,6 +149,13 @@ impl Memory {
         local: Instant,
     ) -> Option<String> {
         let lead = self.leads.get(&(n, name.clone()))?;
+        // What instances share each announces for itself, and the count here is of all.
+        let leaders = self.leads.iter().filter(|((other, _), _)| *other == n).map(|(_, lead)| lead);
+        let is_shared = |address: IpAddr| {
+            let held =
+                leaders.clone().filter(|lead| lead.instance.held_addresses().any(|h| h.address == address));
+            held.count() > 1
+        };
         let announce = &watched.instance.settings.announce;
         for held in watched.instance.held_addresses() {
             let address = held.address;
@@ -159,6 +166,9 @@ impl Memory {
                 if is_idle && due < local {
                     return Some(format!("{name} leads without {address}, and nobody tries to set it"));
                 }
+                continue;
+            }
+            if is_shared(address) {
                 continue;
             }
             let is_old = |since: Instant, more: Duration| since + more + BUDGET < local;

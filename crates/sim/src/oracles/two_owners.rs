@@ -4,7 +4,7 @@
 use super::Violation;
 use super::watch::Watch;
 use crate::world::World;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -49,7 +49,15 @@ pub(crate) fn look(memory: &mut Memory, world: &World, watch: &Watch) -> Result<
             machine.kernel.marked().for_each(|place| holders.entry(place.address).or_default().push(n));
         }
     }
-    holders.retain(|_, machines| machines.len() > 1);
+    // Instances that share an address may be Active on different machines.
+    let wants = |address: IpAddr| {
+        let names = watch.routers.iter().filter(move |(_, watched)| {
+            watched.instance.held_addresses().any(|held| held.address == address)
+        });
+        let names: BTreeSet<&Arc<str>> = names.map(|((_, name), _)| name).collect();
+        names.len()
+    };
+    holders.retain(|address, machines| machines.len() > 1 && wants(*address) < 2);
     memory.addresses.retain(|address, _| holders.contains_key(address));
     for (address, machines) in holders {
         let since = *memory.addresses.entry(address).or_insert(world.now);

@@ -183,7 +183,9 @@ fn account(
     // What a daemon that ends has read last cannot be asked any more.
     let configured = turn.effects.iter().filter(is_configured).count();
     let is_unread = turn.ended && configured > 0;
-    let hasty = is_grouped || is_sealed || is_unread || configured > 1;
+    // Whoever is told to leave everything as it is stops in the middle of its turn.
+    let is_cut_short = turn.ended && machine.leaves;
+    let hasty = is_grouped || is_sealed || is_unread || is_cut_short || configured > 1;
     let mut said = Said::default();
     let local = turn.local;
     let said = if is_outward {

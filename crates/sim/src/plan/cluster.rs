@@ -43,8 +43,22 @@ pub(super) fn any(random: &mut Random) -> Cluster {
             }
         }
     }
+    share(random, &mut members);
     super::tracked::add(random, &mut members);
     Cluster { machines: members }
+}
+
+/// Now and then two instances have an address in common, which one leaves to the other.
+fn share(random: &mut Random, members: &mut [Member]) {
+    if !random.permille(300) {
+        return;
+    }
+    for member in members {
+        let [one, other, ..] = member.host.instances.as_mut_slice() else { return };
+        if one.interface == other.interface && one.settings.family == other.settings.family {
+            other.addresses.extend(one.addresses.first().cloned());
+        }
+    }
 }
 
 /// What the same virtual router has in common on all machines.
@@ -59,6 +73,8 @@ struct Router {
     elsewhere: Option<u8>,
     /// One more moves along.
     has_excluded: bool,
+    /// Whoever is no peer is not heard.
+    is_picky: bool,
     tracked: Option<(u8, i16)>,
 }
 
@@ -91,6 +107,7 @@ impl Router {
             listed: u8::try_from(1 + random.below(3)).unwrap_or(1),
             elsewhere: (other != segment && random.permille(300)).then_some(other),
             has_excluded: random.permille(150),
+            is_picky: random.permille(500),
             tracked: (other != segment && random.permille(300))
                 .then(|| (other, [0, -60, -120][random.index(3)])),
         })
@@ -126,6 +143,7 @@ impl Router {
             let others = (0..members.len()).filter(|other| *other != n);
             let peers =
                 others.map(|other| Peer { address: speaks(other), min_ttl: None, max_ttl: None }).collect();
+            instance.check_unicast_source = self.is_picky;
             instance.transport = Transport::Unicast { source: Some(speaks(n)), peers, ttl: 255 };
         }
         instance

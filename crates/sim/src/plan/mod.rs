@@ -112,6 +112,11 @@ mod tests {
             "Refuse",
             "Overrun",
             "Path",
+            "Present",
+            "Rename",
+            "Own",
+            "Forged",
+            "Abandon",
         ];
         for kind in kinds {
             assert!(seen.get(kind).is_some_and(|count| *count > 20), "{kind} in {seen:?}");

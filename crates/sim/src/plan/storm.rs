@@ -4,6 +4,7 @@ use super::addresses;
 use super::cluster::{priority, virtual_address};
 use super::tracked::{FILE, PROCESS, SCRIPT};
 use crate::cluster::Cluster;
+use crate::forge::Forgery;
 use crate::lan::Path;
 use crate::programs::Course;
 use crate::random::Random;
@@ -71,7 +72,9 @@ impl<'a, 'b> Trouble<'a, 'b> {
         if is_tracking && random.permille(300) {
             return self.of_program(random, &tracks);
         }
-        match random.below(8) {
+        match random.below(11) {
+            8 => self.of_interface(random),
+            9 | 10 => self.of_stranger(random),
             0 | 1 => self.of_daemon(random),
             2 => self.of_machine(random),
             3 => self.of_thread(random),
@@ -95,7 +98,11 @@ impl<'a, 'b> Trouble<'a, 'b> {
         let changed = Box::new(self.changed(random));
         let base = self.base();
         let reading = if random.permille(300) { random.millis(0, 4_000) } else { Duration::ZERO };
-        match random.below(6) {
+        match random.below(7) {
+            6 => {
+                self.first(Step::Abandon(machine));
+                self.then(Step::Start(machine));
+            }
             0 => {
                 self.first(Step::Crash { machine, cleaned: true });
                 self.then(Step::Start(machine));
@@ -207,9 +214,58 @@ impl<'a, 'b> Trouble<'a, 'b> {
         }
     }
 
+    /// An interface is not what it was.
+    fn of_interface(&mut self, random: &mut Random) {
+        let (machine, interface) = (self.machine, self.an_interface(random));
+        match random.below(3) {
+            0 => {
+                self.first(Step::Present { machine, interface: interface.clone(), present: false });
+                self.then(Step::Present { machine, interface, present: true });
+            }
+            1 => {
+                let name: Arc<str> = "other".into();
+                self.first(Step::Rename { machine, interface: interface.clone(), name: name.clone() });
+                self.then(Step::Rename { machine, interface: name, name: interface });
+            }
+            _ => {
+                self.first(Step::Own { machine, interface: interface.clone(), there: false });
+                self.then(Step::Own { machine, interface, there: true });
+            }
+        }
+    }
+
+    /// Somebody on the segment lies.
+    fn of_stranger(&mut self, random: &mut Random) {
+        let machine = self.machine;
+        let mut at = self.from;
+        for _ in 0..1 + random.index(30) {
+            let instance = random.index(self.base().instances.len().max(1));
+            let forgery = Forgery::ALL.get(random.index(Forgery::ALL.len())).copied();
+            let priority = [0, 1, 200, 254, 255][random.index(5)];
+            let forged = forgery.map(|forgery| Step::Forged { machine, instance, forgery, priority });
+            self.storm.steps.extend(forged.map(|step| (at, step)));
+            at += random.millis(0, 700);
+        }
+    }
+
     fn of_address(&mut self, random: &mut Random) {
         let (machine, address) = (self.machine, self.an_address(random));
-        match random.below(3) {
+        match random.below(5) {
+            3 => {
+                // A thief who comes back, which is a fight.
+                let mut at = self.from;
+                for _ in 0..3 + random.index(12) {
+                    self.storm.steps.push((at, Step::Steal { machine, address }));
+                    at += random.millis(0, 900);
+                }
+            }
+            4 => {
+                // Nothing can be set any more.
+                for address in self.all_addresses() {
+                    self.first(Step::Refuse { machine, address, refused: true });
+                    self.then(Step::Refuse { machine, address, refused: false });
+                }
+            }
             0 => {
                 self.first(Step::Steal { machine, address });
                 self.then(Step::Steal { machine, address });
@@ -228,7 +284,8 @@ impl<'a, 'b> Trouble<'a, 'b> {
         match random.below(3) {
             0 if !host.files.is_empty() => {
                 let file = |value| Step::File { machine, file: FILE.into(), value };
-                let values = [Ok(-200), Ok(-30), Ok(100_000), Err(Unread::Absent), Err(Unread::Garbage)];
+                let values =
+                    [Ok(-200), Ok(-30), Ok(-1_000), Ok(100_000), Err(Unread::Absent), Err(Unread::Garbage)];
                 self.first(file(values[random.index(values.len())]));
                 self.then(file(Ok(0)));
             }
@@ -309,9 +366,13 @@ impl<'a, 'b> Trouble<'a, 'b> {
         ports.get(random.index(ports.len().max(1))).map_or_else(|| "eth0".into(), |port| port.name.clone())
     }
 
-    fn an_address(&self, random: &mut Random) -> IpAddr {
+    fn all_addresses(&self) -> Vec<IpAddr> {
         let hosts = self.storm.cluster.machines.iter().map(|member| &member.host);
-        let all: Vec<IpAddr> = hosts.flat_map(|host| &host.instances).flat_map(addresses).collect();
+        hosts.flat_map(|host| &host.instances).flat_map(addresses).collect()
+    }
+
+    fn an_address(&self, random: &mut Random) -> IpAddr {
+        let all = self.all_addresses();
         all.get(random.index(all.len())).copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 

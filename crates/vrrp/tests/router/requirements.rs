@@ -384,7 +384,7 @@ fn sm_bkp_16_who_may_no_longer_preempt_lets_a_leader_that_speaks_lead() {
         let settings = without_preemption(V3);
         bench.give(Input::Reconfigure { settings, priority: Priority(100) })
     };
-    let changes: [&dyn Fn(&mut Bench) -> Vec<Effect>; 3] = [&lesser, &reloaded, &polite];
+    let changes: [fn(&mut Bench) -> Vec<Effect>; 3] = [lesser, reloaded, polite];
     for change in changes {
         let mut bench = Bench::started(settings(V3));
         for _ in 0..3 {
