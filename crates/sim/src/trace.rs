@@ -1,5 +1,6 @@
 //! Everything that happened in a world, and how to tell it.
 
+use crate::forge::Forgery;
 use crate::lan::Path;
 use crate::programs::Course;
 use crate::scene::Step;
@@ -161,12 +162,10 @@ fn done_to(step: &Step) -> Option<(usize, String)> {
             (*machine, format!("the machine's own addresses on {interface} are {done}"))
         }
         Step::Forged { machine, instance, forgery, priority } => {
-            let number = instance + 1;
+            let (number, wrong) = (instance + 1, flaw(*forgery));
             (
                 *machine,
-                format!(
-                    "somebody forges an advert of priority {priority} for instance {number}: {forgery:?}"
-                ),
+                format!("somebody forges an advert of priority {priority} for instance {number}: {wrong}"),
             )
         }
         Step::Abandon(n) => (*n, "the daemon is told to end and to leave everything as it is".into()),
@@ -202,6 +201,24 @@ fn done_to(step: &Step) -> Option<(usize, String)> {
         Step::Overrun(n) => (*n, "notifications and adverts were lost".into()),
         Step::Path { .. } | Step::Heal => return None,
     })
+}
+
+/// What is wrong with a forged advert.
+const fn flaw(forgery: Forgery) -> &'static str {
+    match forgery {
+        Forgery::Routed => "a router has passed it on",
+        Forgery::Version => "it has the other version",
+        Forgery::Kind => "it is no advertisement",
+        Forgery::Cut => "it ends too soon",
+        Forgery::Tail => "bytes that nobody knows follow it",
+        Forgery::Damaged => "its checksum is wrong",
+        Forgery::Stranger => "it has a VRID that nobody has",
+        Forgery::Password => "it has no password, or a guessed one",
+        Forgery::Interval => "it has another interval",
+        Forgery::Ourselves => "it comes from the machine's own address",
+        Forgery::Destination => "it is sent to this machine alone",
+        Forgery::Peer => "its sender is no peer",
+    }
 }
 
 fn course_of(script: &str, course: &Course) -> String {
