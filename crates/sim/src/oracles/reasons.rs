@@ -42,8 +42,14 @@ pub(crate) fn look(memory: &mut Memory, world: &World, accounts: &[Account]) -> 
                 return Err(Violation::new(world.now, "reasons", what));
             }
             if step.to != Standing::Active {
-                let last = account.heard.last().map(|advert| (advert.source, *advert));
-                let last = last.filter(|_| step.from == Standing::Active).into_iter().collect();
+                // Who begins to take part hears what came in the same turn; who yields heard whom it yields to.
+                let skipped = match (step.from, step.to) {
+                    (Standing::Active, _) => account.heard.len().saturating_sub(1),
+                    (_, Standing::Backup) => 0,
+                    _ => account.heard.len(),
+                };
+                let last =
+                    account.heard.iter().skip(skipped).map(|advert| (advert.source, *advert)).collect();
                 *heard = Heard { last, ..Heard::default() };
             }
         }
