@@ -120,7 +120,13 @@ fn what_nobody_reads_waits_and_what_does_not_fit_is_said() {
     for n in 0..20_000 {
         pipes.tell(format!("INSTANCE \"VI_1\" MASTER {n}\n").into());
     }
-    until(|| said.lock().unwrap().len() == 2);
+    // The second one is made when all lines have been put.
+    let second = place.0.join("second").to_string_lossy().into_owned();
+    let mut both = host(&path);
+    both.notify.vrrp_fifo = Some(fifo(&second));
+    pipes.configure(&both);
+    until(|| Path::new(&second).exists());
+    assert_eq!(said.lock().unwrap().len(), 2);
     let mut reader = reader(&path);
     let mut lines = Vec::new();
     until_some(|| {

@@ -11,6 +11,7 @@ use lab::{Ended, Lab, Machine, Signal};
 
 use crate::conf::{Flavour, LB01, ip};
 use crate::pair::{self, ELECTION, Kind, Node, OURS, SOON};
+use crate::see;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -183,18 +184,6 @@ fn kill(machine: &Machine, file: &str, signal: Signal) -> Outcome {
     Ok(rustix::process::kill_process(pid, signal)?)
 }
 
-/// Waits for what has no event of its own.
-fn wait_until(what: &str, mut reached: impl FnMut() -> Result<bool, lab::Error>) -> Outcome {
-    let deadline = lab::Deadline::from(SOON);
-    while !reached()? {
-        if deadline.is_past() {
-            return Err(fail(format!("{what}: not within {SOON:?}")));
-        }
-        std::thread::yield_now();
-    }
-    Ok(())
-}
-
 fn background() -> Outcome {
     let (lab, keepalived) = as_keepalived()?;
     let lb01 = lab.machine(LB01)?;
@@ -207,7 +196,7 @@ fn background() -> Outcome {
     lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
     kill(lb01, "/run/keepalived.pid", Signal::TERM)?;
     lb01.wait_until_holds(ip("10.0.0.3"), false, SOON)?;
-    wait_until("the pid file is gone", || Ok(!pair::exists(lb01, "/run/keepalived.pid".as_ref())?))
+    see::wait_until("the pid file is gone", || Ok(!pair::exists(lb01, "/run/keepalived.pid".as_ref())?))
 }
 
 fn background_failure() -> Outcome {
@@ -444,7 +433,7 @@ fn run_in_the_background() -> Outcome {
     lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
     kill(lb01, &pid, Signal::TERM)?;
     lb01.wait_until_holds(ip("10.0.0.3"), false, SOON)?;
-    wait_until("the pid file is gone", || Ok(!pair::exists(lb01, &node.pid_file)?))
+    see::wait_until("the pid file is gone", || Ok(!pair::exists(lb01, &node.pid_file)?))
 }
 
 fn forbidden() -> Outcome {

@@ -64,7 +64,7 @@ impl Frr {
                 command.arg("-i").arg(file("pid")).arg("-f").arg(file("conf"));
                 command.args(["-A", "127.0.0.1", "-P", port, "--log", "stdout"]);
             })?;
-            wait_until(&format!("{name} listens"), || Ok(file("vty").exists()))?;
+            see::wait_until(&format!("{name} listens"), || Ok(file("vty").exists()))?;
             Ok(daemon)
         };
         let daemons = [start(&binaries[0], "0")?, start(&binaries[1], "0")?];
@@ -89,18 +89,6 @@ fn succeed(command: &mut Command) -> Outcome {
     Err(fail(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))))
 }
 
-/// For what can only be asked; between two questions an advert passes.
-fn wait_until(what: &str, mut reached: impl FnMut() -> Result<bool, Stop>) -> Outcome {
-    let deadline = lab::Deadline::from(SOON);
-    while !reached()? {
-        if deadline.is_past() {
-            return Err(fail(format!("{what}: not within {SOON:?}")));
-        }
-        std::thread::yield_now();
-    }
-    Ok(())
-}
-
 fn both_ways(version: u8) -> Outcome {
     let lab = pair::three()?;
     let (lb01, lb02, client) = (lab.machine(LB01)?, lab.machine(LB02)?, lab.machine("client")?);
@@ -122,7 +110,7 @@ fn both_ways(version: u8) -> Outcome {
     node.write(conf(150))?;
     running.signal(lab::Signal::HUP)?;
     running.enters("VI_1", "MASTER", ELECTION)?;
-    wait_until("FRR is the backup", || frr.is("Backup"))?;
+    see::wait_until("FRR is the backup", || frr.is("Backup"))?;
     lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
     let mark = capture.tape().mark();
     capture_more(&capture, mark, 150)?;
@@ -130,7 +118,7 @@ fn both_ways(version: u8) -> Outcome {
     assert!(all.iter().all(|advert| advert.priority == 150), "{all:?}");
     // It takes over when we resign.
     running.stop()?;
-    wait_until("FRR is Active", || frr.is("Master"))?;
+    see::wait_until("FRR is Active", || frr.is("Master"))?;
     assert!(running.complaints(&["not built yet"]).is_empty(), "{}", running.log());
     see::examine(&capture, &lab, "frr")
 }

@@ -22,6 +22,7 @@ use lab::harness::{Outcome, Stop, Test, fail};
 
 use crate::conf::{LB01, LB02};
 use crate::pair::{self, Kind, Node, Running, SOON};
+use crate::see;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -314,10 +315,9 @@ fn unread() -> Outcome {
     let running = node.start_active()?;
     machine.link_down("eth0")?;
     running.enters("VI_1", "FAULT", SOON)?;
-    let is_fifo = machine.within(|| std::fs::metadata(&fifo).is_ok_and(|s| s.file_type().is_fifo()))?;
-    if !is_fifo {
-        return Err(fail("there is no FIFO"));
-    }
+    see::wait_until("there is a FIFO", || {
+        Ok(machine.within(|| std::fs::metadata(&fifo).is_ok_and(|s| s.file_type().is_fifo()))?)
+    })?;
     // Whoever comes late reads everything.
     let mut reader = machine.command("head");
     let output = reader.arg("-n2").arg(&fifo).output();

@@ -13,6 +13,18 @@ use wire::ndp::Kind;
 
 use crate::pair::SOON;
 
+/// Waits for what can only be asked.
+pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> Result<bool, Stop>) -> Outcome {
+    let deadline = lab::Deadline::from(SOON);
+    while !reached()? {
+        if deadline.is_past() {
+            return Err(fail(format!("{what}: not within {SOON:?}")));
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
 /// An advert on the wire.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Advert {
