@@ -101,7 +101,8 @@ pub(super) fn judge_all(tools: &Tools, mutations: &[Mutation], wish: &Wish) -> R
     let end = wish.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let is_over = || end.is_some_and(|end| Instant::now() >= end);
     // Whatever is left when the time is over is spread over all files.
-    let stride = [37, 41, 43].into_iter().find(|stride| mutations.len() % stride != 0).unwrap_or(1);
+    let stride =
+        [37, 41, 43].into_iter().find(|stride| !mutations.len().is_multiple_of(*stride)).unwrap_or(1);
     let nth = |n: usize| (n < mutations.len()).then(|| mutations.get(n * stride % mutations.len())).flatten();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {

@@ -123,7 +123,7 @@ impl Pipes {
         &self.ready
     }
 
-    /// Writes what the pipes take, and removes those that were made here. Waits no longer than [`LAST`].
+    /// Writes what the pipes take, and removes those that were made here. Waits no longer than 1.5 s.
     pub fn end(&self) {
         self.orders.push(Order::End);
         let _ = self.over.recv_timeout(LAST);

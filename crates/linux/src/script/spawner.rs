@@ -115,7 +115,7 @@ impl Spawner {
         Ok(Self { over })
     }
 
-    /// Waits until everything has ended after the channel was closed; a little longer than [`ABANDONED`] at most,
+    /// Waits until everything has ended after the channel was closed; a little longer than 3 s at most,
     /// because a file system or a user database that does not answer holds the thread up for ever.
     pub fn join(self) {
         let _ = self.over.recv_timeout(ABANDONED + GRACE);
