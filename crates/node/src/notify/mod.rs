@@ -1,7 +1,7 @@
 //! Who is told of what: changes of instances and groups become lines for the pipes and runs of programs.
 //!
 //! What happens is owed until what it means is true: MASTER is told when the addresses are set, BACKUP when they are
-//! gone. A group is told after its members. What is told keeps its order for each instance and group ([`Post`]).
+//! gone. A group is told after its members. What is told keeps its order for each instance and group (`Post`).
 
 mod post;
 

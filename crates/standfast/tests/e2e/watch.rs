@@ -102,6 +102,9 @@ fn hostile() -> Outcome {
     lb01.write(&file, "1")?;
     running.enters_from(mark, "VI_1", "FAULT", SOON)?;
     lb01.wait_until_holds(ip("10.0.0.3"), false, SOON)?;
+    // Missing, it counts as 0; what comes in its place afterwards changes nothing.
+    lb01.within(|| std::fs::remove_file(&file).unwrap())?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
     log("number is a directory, not a file: 0 stays", &|| std::fs::create_dir(&file).unwrap())?;
     log("number is a pipe, not a file: 0 stays", &|| {
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
