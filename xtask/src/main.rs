@@ -36,6 +36,8 @@ Chores of the project:
                               breaks the core in every small way and looks who notices: docs/testing/mutants.md
   cargo xtask reference       docs/reference anew, from the table of keywords
   cargo xtask conformance     docs/conformance.md anew, from docs/conformance.tsv and a run of the tests it names
+  cargo xtask bench [--quick] [--anyway] [TRIAL...]
+                              every number beside keepalived and beside the floor: docs/performance
   cargo xtask demo [ARG...]   the demonstration, built as the benches are
 ";
 
@@ -71,6 +73,16 @@ fn run(arguments: &[String]) -> Result<bool> {
             shell::cargo(cargo).with("BLESS", "1").succeeds()
         }
         ["conformance"] => conformance::write(),
+        ["bench", rest @ ..] => {
+            packages::provide()?;
+            // As words after `--` go to the benchmark, so does where the results belong.
+            let out = shell::root().join("docs/performance").to_string_lossy().into_owned();
+            let mut cargo = vec!["bench", "--profile", "lab", "-p", "standfast", "--bench", "numbers", "--"];
+            if !rest.iter().any(|word| ["--quick", "--anyway", "--out"].contains(word)) {
+                cargo.extend(["--out", &out]);
+            }
+            shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
+        }
         ["demo", rest @ ..] => {
             let cargo = ["run", "--quiet", "--profile", "lab", "-p", "standfast", "--", "demo"];
             shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()

@@ -35,6 +35,18 @@ pub(crate) const RESOLUTION: [All<'static>; 3] = [
 /// What routers say of themselves over IPv6.
 pub(crate) const ROUTERS: [All<'static>; 1] = [&[IPV6, Test::Byte(20, 58), Test::Byte(54, 134)]];
 
+/// Plain IPv4 adverts of one VRID; their headers have no options.
+pub(crate) const fn adverts_of(vrid: u8) -> [Test; 3] {
+    [IPV4, Test::Byte(23, wire::PROTOCOL_VRRP), Test::Byte(35, vrid)]
+}
+
+/// Plain IPv4 adverts from one address.
+pub(crate) const fn adverts_from(source: std::net::Ipv4Addr) -> [Test; 4] {
+    let [a, b, c, d] = source.octets();
+    let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    [IPV4, Test::Byte(23, wire::PROTOCOL_VRRP), Test::Half(26, high), Test::Half(28, low)]
+}
+
 /// Answers to ICMP echo requests with the identifier `id`, in both families.
 pub(crate) fn echo_replies(id: u16) -> [[Test; 4]; 2] {
     [

@@ -2,6 +2,7 @@
 //! times on the laboratory's clock; and a file of it for other programs' eyes.
 
 use std::io::{self, BufWriter, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -60,9 +61,41 @@ impl Capture {
     /// # Errors
     /// When there is no such interface, or the socket is refused.
     pub fn start(machine: &Machine, interface: &str) -> Result<Self> {
+        Self::through(
+            machine,
+            interface,
+            &bpf::program(VRRP.into_iter().chain(RESOLUTION).chain(ROUTERS), u32::MAX, 0),
+        )
+    }
+
+    /// Captures only the plain IPv4 adverts of some VRIDs, and all that come from `suspect`: at a hundred thousand
+    /// adverts a second a sample tells as much, and does not change what it measures.
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub fn sample(
+        machine: &Machine,
+        interface: &str,
+        vrids: &[u8],
+        suspect: Option<Ipv4Addr>,
+    ) -> Result<Self> {
+        let cases: Vec<_> = vrids.iter().map(|&vrid| bpf::adverts_of(vrid).to_vec()).collect();
+        let suspect = suspect.map(|source| bpf::adverts_from(source).to_vec());
+        let cases = cases.iter().chain(&suspect).map(Vec::as_slice);
+        Self::through(machine, interface, &bpf::program(cases, u32::MAX, 0))
+    }
+
+    /// Captures ARP and neighbour discovery only.
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub fn resolution(machine: &Machine, interface: &str) -> Result<Self> {
+        Self::through(machine, interface, &bpf::program(RESOLUTION, u32::MAX, 0))
+    }
+
+    fn through(machine: &Machine, interface: &str, program: &[libc::sock_filter]) -> Result<Self> {
         let index = machine.link_index(interface)?;
-        let program = bpf::program(VRRP.into_iter().chain(RESOLUTION).chain(ROUTERS), u32::MAX, 0);
-        let socket = machine.within(|| packet_socket(index, Some(&program)))??;
+        let socket = machine.within(|| packet_socket(index, Some(program)))??;
         let records = Arc::new(Tape::default());
         let dropped = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let (tape, lost) = (Arc::clone(&records), Arc::clone(&dropped));

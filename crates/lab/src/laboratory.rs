@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::enter::SCRATCH;
 use crate::loss::{Lossy, Traffic};
-use crate::machine::{Joining, Machine};
+use crate::machine::{Joining, Machine, READY};
 use crate::namespaces::Namespaces;
 use crate::watch::{Change, Event, Watch};
 use crate::{Cidr, Deadline, Error, Result, enter, processes, watch};
@@ -175,6 +175,29 @@ impl Lab {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Lays a cable between two machines, past the switch: the interface `name` of both, each with its address. When
+    /// this returns, it carries frames.
+    ///
+    /// # Errors
+    /// When one of them has such an interface, and when the kernel refuses.
+    pub fn join(&self, name: &str, ends: [(&Machine, Cidr); 2]) -> Result<()> {
+        let [(one, _), (other, _)] = ends;
+        let watches = [one.watch_addresses()?, other.watch_addresses()?];
+        let far = linux::links::Netns::Fd(other.namespaces().net());
+        one.netlink().create_veth(name, name, Some(far))?;
+        for (machine, address) in ends {
+            let mut netlink = machine.netlink();
+            netlink.set_up(name, true)?;
+            netlink.add_address(name, address.address, address.prefix)?;
+        }
+        for watch in watches {
+            let runs =
+                |change: &Change| matches!(change, Change::Link { name: n, carrier: true, .. } if n == name);
+            watch.wait_for("the cable carries frames", READY, |event| runs(&event.change))?;
+        }
+        Ok(())
     }
 
     /// The cable between `machine` and the switch.

@@ -32,6 +32,8 @@ mod clock;
 mod daemon;
 mod enter;
 mod error;
+#[cfg(feature = "floor")]
+pub mod floor;
 #[cfg(feature = "harness")]
 pub mod harness;
 mod icmp;
@@ -54,7 +56,7 @@ pub use error::{Error, Result};
 pub use laboratory::{Builder, Cable, Lab};
 pub use loss::{Lossy, Traffic};
 pub use machine::Machine;
-pub use processes::Process;
+pub use processes::{Cost, Process};
 pub use rustix::process::Signal;
 pub use tape::Tape;
 pub use watch::{Change, Event, Watch};

@@ -22,7 +22,7 @@ use crate::{Cidr, Daemon, Deadline, Error, Result, bpf, enter, watch};
 /// The interface that every machine has.
 pub(crate) const ETH0: &str = "eth0";
 /// Within this time links come up and addresses are usable, unless something is very wrong.
-const READY: Duration = Duration::from_secs(10);
+pub(crate) const READY: Duration = Duration::from_secs(10);
 
 /// A machine: a network, mounts and a host name of its own. Clones are the same machine.
 #[derive(Clone, Debug)]

@@ -23,6 +23,50 @@ pub struct Process {
     shown: i32,
 }
 
+/// What processes cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Time on a processor so far, of all threads, as the scheduler counts it.
+    pub cpu: std::time::Duration,
+    /// Bytes of memory: what they share counts in proportion.
+    pub memory: u64,
+}
+
+impl Cost {
+    /// Of all of `processes`. One that ends meanwhile is left out.
+    #[must_use]
+    pub fn of(processes: &[Process]) -> Self {
+        let mut all = Self::default();
+        for process in processes {
+            all.cpu += process.cpu().unwrap_or_default();
+            all.memory += process.memory().unwrap_or_default();
+        }
+        all
+    }
+}
+
+impl Process {
+    /// Time on a processor so far, of all its threads that live; `None` when it is gone.
+    #[must_use]
+    pub fn cpu(&self) -> Option<std::time::Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.shown)).ok()?;
+        let nanos = threads.flatten().filter_map(|thread| {
+            // Three numbers: nanoseconds on a processor, nanoseconds of waiting for one, and how often.
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Some(std::time::Duration::from_nanos(nanos.sum()))
+    }
+
+    /// Its memory in bytes, its share of what it shares; `None` when it is gone.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.shown)).ok()?;
+        let kilobytes = field(&text, "Pss:")?.split_whitespace().next()?.parse::<u64>().ok()?;
+        Some(kilobytes * 1024)
+    }
+}
+
 /// All processes of the laboratory's process namespace (not only one [`Lab`](crate::Lab)'s).
 pub(crate) fn all() -> Vec<Process> {
     let Some(depth) =

@@ -292,3 +292,162 @@ pub(crate) fn set_variable(name: &str, value: &str) {
     // SAFETY: `enter` calls this while the process has one thread, so nobody reads the environment meanwhile.
     unsafe { std::env::set_var(name, value) };
 }
+
+/// Time on a processor of the calling thread.
+#[cfg(feature = "floor")]
+pub(crate) fn thread_time() -> io::Result<Duration> {
+    // SAFETY: plain data for which all zeros is a value.
+    let mut time: libc::timespec = unsafe { zeroed() };
+    // SAFETY: the pointer is to a live local.
+    check(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) })?;
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Ok(Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0)))
+}
+
+/// Lets a socket hear an IPv4 group on interface `index`.
+#[cfg(feature = "floor")]
+pub(crate) fn join_group(fd: impl AsFd, group: std::net::Ipv4Addr, index: u32) -> io::Result<()> {
+    let request = libc::ip_mreqn {
+        imr_multiaddr: libc::in_addr { s_addr: u32::from_ne_bytes(group.octets()) },
+        imr_address: libc::in_addr { s_addr: 0 },
+        imr_ifindex: c_int::try_from(index).map_err(|_| io::ErrorKind::InvalidInput)?,
+    };
+    set_option(fd, libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, &request)
+}
+
+/// Room for the control messages of one datagram.
+#[cfg(feature = "floor")]
+#[repr(align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; 128]);
+
+/// Datagrams that are sent together, built once.
+#[cfg(feature = "floor")]
+pub(crate) struct Volley {
+    headers: Vec<libc::mmsghdr>,
+    // What the headers point to; boxed, so that it stays where it is.
+    _frames: Vec<Vec<u8>>,
+    _parts: Box<[libc::iovec]>,
+    _names: Box<[libc::sockaddr_in]>,
+    _controls: Box<[Control]>,
+}
+
+#[cfg(feature = "floor")]
+impl Volley {
+    /// Of datagrams with their destinations and interfaces.
+    pub(crate) fn new(messages: impl Iterator<Item = (Vec<u8>, std::net::Ipv4Addr, u32)>) -> Self {
+        let (mut frames, mut names, mut controls) = (Vec::new(), Vec::new(), Vec::new());
+        for (frame, to, interface) in messages {
+            frames.push(frame);
+            // SAFETY: plain data for which all zeros is a value.
+            let mut name: libc::sockaddr_in = unsafe { zeroed() };
+            name.sin_family = libc::AF_INET as u16;
+            name.sin_addr.s_addr = u32::from_ne_bytes(to.octets());
+            names.push(name);
+            let mut control = Control([0; 128]);
+            // SAFETY: the buffer is longer than one header with an `in_pktinfo`, and aligned for both; `CMSG_LEN` and
+            // `CMSG_DATA` only compute.
+            unsafe {
+                let header = control.0.as_mut_ptr().cast::<libc::cmsghdr>();
+                (*header).cmsg_len = libc::CMSG_LEN(size_of::<libc::in_pktinfo>() as u32) as usize;
+                (*header).cmsg_level = libc::IPPROTO_IP;
+                (*header).cmsg_type = libc::IP_PKTINFO;
+                let mut info: libc::in_pktinfo = zeroed();
+                info.ipi_ifindex = c_int::try_from(interface).unwrap_or(0);
+                libc::CMSG_DATA(header).cast::<libc::in_pktinfo>().write_unaligned(info);
+            }
+            controls.push(control);
+        }
+        let (mut names, mut controls) = (names.into_boxed_slice(), controls.into_boxed_slice());
+        let mut parts: Box<[libc::iovec]> = frames
+            .iter_mut()
+            .map(|frame: &mut Vec<u8>| libc::iovec {
+                iov_base: frame.as_mut_ptr().cast(),
+                iov_len: frame.len(),
+            })
+            .collect();
+        let mut headers = Vec::new();
+        for ((part, name), control) in parts.iter_mut().zip(&mut names).zip(&mut controls) {
+            // SAFETY: plain data for which all zeros is a value.
+            let mut header: libc::mmsghdr = unsafe { zeroed() };
+            header.msg_hdr.msg_name = (&raw mut *name).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as u32;
+            header.msg_hdr.msg_iov = part;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+            // SAFETY: `CMSG_SPACE` only computes.
+            header.msg_hdr.msg_controllen =
+                unsafe { libc::CMSG_SPACE(size_of::<libc::in_pktinfo>() as u32) } as usize;
+            headers.push(header);
+        }
+        Self { headers, _frames: frames, _parts: parts, _names: names, _controls: controls }
+    }
+
+    /// Sends them all; returns how many went out.
+    pub(crate) fn send(&mut self, fd: impl AsFd) -> io::Result<u64> {
+        let mut at = 0;
+        while at < self.headers.len() {
+            let left = &mut self.headers[at..];
+            // SAFETY: each header points to a name, a part and control data that this value owns and that have not
+            // moved since; the kernel writes only the lengths in the headers.
+            let sent = unsafe { libc::sendmmsg(raw(&fd), left.as_mut_ptr(), left.len() as u32, 0) };
+            at += usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+        }
+        Ok(self.headers.len() as u64)
+    }
+}
+
+/// Buffers for receiving datagrams that nobody looks at.
+#[cfg(feature = "floor")]
+pub(crate) struct Net {
+    headers: Vec<libc::mmsghdr>,
+    // What the headers point to; boxed, so that it stays where it is.
+    _buffers: Box<[[u8; 2048]]>,
+    _parts: Box<[libc::iovec]>,
+    _controls: Box<[Control]>,
+}
+
+#[cfg(feature = "floor")]
+impl Net {
+    /// For so many with one call.
+    pub(crate) fn new(count: usize) -> Self {
+        let mut buffers = vec![[0_u8; 2048]; count].into_boxed_slice();
+        let mut controls = vec![Control([0; 128]); count].into_boxed_slice();
+        let mut parts: Box<[libc::iovec]> = buffers
+            .iter_mut()
+            .map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() })
+            .collect();
+        let mut headers = Vec::new();
+        for (part, control) in parts.iter_mut().zip(&mut controls) {
+            // SAFETY: plain data for which all zeros is a value.
+            let mut header: libc::mmsghdr = unsafe { zeroed() };
+            header.msg_hdr.msg_iov = part;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = control.0.len();
+            headers.push(header);
+        }
+        Self { headers, _buffers: buffers, _parts: parts, _controls: controls }
+    }
+
+    /// Waits for the first and takes what else is there; returns how many.
+    pub(crate) fn receive(&mut self, fd: impl AsFd) -> io::Result<u64> {
+        let count = self.headers.len() as u32;
+        // SAFETY: each header points to a buffer and control room that this value owns and that have not moved since.
+        let got = unsafe {
+            libc::recvmmsg(
+                raw(&fd),
+                self.headers.as_mut_ptr(),
+                count,
+                libc::MSG_WAITFORONE,
+                std::ptr::null_mut(),
+            )
+        };
+        let got = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
+        // The kernel wrote how much room it used.
+        for header in &mut self.headers[..got] {
+            header.msg_hdr.msg_controllen = size_of::<Control>();
+        }
+        Ok(got as u64)
+    }
+}

@@ -1,11 +1,11 @@
-//! Takeover measured beside Debian's keepalived, in one run: how late the first gratuitous ARP of each address
-//! is after Master_Down was due, and how long a client hears nothing. A benchmark, not a test: nothing is asserted.
-//!
-//! Run it on an otherwise idle machine: `cargo bench --profile lab -p standfast --bench takeover`. Each figure is
-//! the median of three; both daemons take turns, so that a slow moment hits both.
+//! Takeover: how late the first gratuitous ARP of each address is after Active_Down was due, and how long a client
+//! hears nothing.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-
+use crate::figures::{
+    Figures, Party, SILENCE_DELETED, SILENCE_POWER, SILENCE_STOP, TAKEOVER_1, TAKEOVER_1000, ms,
+};
+use crate::load::{self, PRIORITIES, gratuitous};
+use crate::{Failure, LIMIT, Wish};
 use lab::{Capture, Client, Daemon, Lab, Machine};
 use linux::hand::Hand;
 use linux::ledger::Ledger;
@@ -13,27 +13,12 @@ use linux::mailbox::Mailbox;
 use node::io::{Act, Announcement, Hold, RouterId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use timeline::Instant;
 use wire::checksum::Sum;
-use wire::frame::{self, Seen};
 use wire::message::{Auth, Outgoing};
-use wire::{Interval, Mac, Priority, Version, Vrid, ipv4};
-
-type Failure = Box<dyn std::error::Error>;
-
-const RUNS: usize = 3;
-const LIMIT: Duration = Duration::from_secs(20);
-const PRIORITIES: [(&str, u8); 2] = [("lb01", 150), ("lb02", 100)];
-
-/// The two daemons that are compared.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Standfast,
-    Keepalived,
-}
+use wire::{Interval, Mac, Priority, Version, Vrid, frame, ipv4};
 
 /// So many instances with so many addresses each.
 #[derive(Clone, Copy)]
@@ -91,11 +76,11 @@ impl Load {
         (1..=self.instances).map(advert).collect()
     }
 
-    fn configuration(self, state: &str, priority: u8) -> String {
+    fn configuration(self, priority: u8) -> String {
         let mut text = String::from("global_defs {\n    router_id bench\n}\n");
         for instance in 1..=self.instances {
             text += &format!(
-                "vrrp_instance V{instance} {{\n    state {state}\n    interface eth0\n    virtual_router_id {instance}\n    \
+                "vrrp_instance V{instance} {{\n    state BACKUP\n    interface eth0\n    virtual_router_id {instance}\n    \
                  priority {priority}\n    advert_int 1\n    virtual_ipaddress {{\n"
             );
             for number in 1..=self.addresses {
@@ -114,16 +99,16 @@ struct Bench {
 }
 
 impl Bench {
-    fn start(kind: Kind, load: Load) -> Result<Self, Failure> {
+    fn start(party: Party, load: Load) -> Result<Self, Failure> {
         let lab = Lab::builder()
             .machine("lb01", "10.0.0.5/8", None)
             .machine("lb02", "10.0.0.6/8", None)
             .machine("client", "10.0.0.9/8", None)
             .build()?;
         let mut daemons = Vec::new();
-        for (name, priority) in PRIORITIES {
+        for (name, priority) in ["lb01", "lb02"].into_iter().zip(PRIORITIES) {
             let machine = lab.machine(name)?;
-            daemons.push(start(kind, machine, &load.configuration("BACKUP", priority))?);
+            daemons.push(load::start(party, machine, &load.configuration(priority))?);
         }
         let bench = Self { lab, daemons };
         let last = load.all().last().map(|(_, address)| address).unwrap_or(Ipv4Addr::LOCALHOST);
@@ -143,25 +128,11 @@ impl Bench {
     }
 }
 
-fn start(kind: Kind, machine: &Machine, configuration: &str) -> Result<Daemon, Failure> {
-    let file = machine.file("bench.conf");
-    std::fs::write(&file, configuration)?;
-    let daemon = match kind {
-        Kind::Standfast => machine.spawn(env!("CARGO_BIN_EXE_standfast"), |command| {
-            command.args(["run", "-f"]).arg(&file);
-        }),
-        Kind::Keepalived => machine.spawn("/usr/sbin/keepalived", |command| {
-            command.args(["-n", "-l", "-f"]).arg(&file);
-        }),
-    };
-    Ok(daemon?)
-}
-
 /// The first gratuitous ARP of each address after its Master_Down was due; the worst of all addresses.
 ///
 /// The Active router is played by the bench: it sends the adverts of all VRIDs at one moment and then falls
 /// silent, so that both daemons face the same thing, everything being due at once.
-fn lateness(kind: Kind, load: Load) -> Result<Duration, Failure> {
+fn lateness(party: Party, load: Load) -> Result<Duration, Failure> {
     const ROUNDS: u32 = 5;
     let lab = Lab::builder()
         .machine("lb01", "10.0.0.5/8", None)
@@ -173,7 +144,7 @@ fn lateness(kind: Kind, load: Load) -> Result<Duration, Failure> {
     // The hand sends whatever frames it is given, in batches.
     let herald = lb01.within(|| Hand::start(Arc::new(Mailbox::new()?), Ledger::create(1)?))??;
     let adverts: Arc<[Announcement]> = load.adverts(lb01.link_index("eth0")?)?.into();
-    let _daemon = start(kind, lb02, &load.configuration("BACKUP", 100))?;
+    let _daemon = load::start(party, lb02, &load.configuration(PRIORITIES[1]))?;
     let begun = std::time::Instant::now();
     for round in 1..=ROUNDS {
         herald.push(Hold {
@@ -209,11 +180,37 @@ fn lateness(kind: Kind, load: Load) -> Result<Duration, Failure> {
     Ok(late.max().unwrap_or_default())
 }
 
-fn gratuitous(seen: &Option<Seen>) -> Option<Ipv4Addr> {
-    match seen {
-        Some(Seen::Arp(arp)) if arp.is_gratuitous() => Some(arp.target),
-        _ => None,
+/// The floor: addresses through bare netlink, in as few calls as it takes, and then their gratuitous ARPs.
+fn bare(load: Load) -> Result<Duration, Failure> {
+    let lab =
+        Lab::builder().machine("lb02", "10.0.0.6/8", None).machine("client", "10.0.0.9/8", None).build()?;
+    let lb02 = lab.machine("lb02")?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let (interface, mac) = (lb02.link_index("eth0")?, lb02.mac("eth0")?);
+    let requests: Vec<_> = load
+        .all()
+        .map(|(_, address)| linux::netlink::Request::add_address(interface, IpAddr::V4(address), 32))
+        .collect();
+    let target = wire::arp::TargetHardware::Broadcast;
+    let frames: Vec<_> =
+        load.all().map(|(_, address)| wire::arp::gratuitous_request(mac, address, target)).collect();
+    let begun = lab::now();
+    {
+        let mut netlink = lb02.netlink();
+        for slice in requests.chunks(linux::netlink::SLICE) {
+            let mut answers = Vec::new();
+            netlink.slice(slice, &mut answers).map_err(|why| format!("set addresses: {why}"))?;
+        }
     }
+    lab::floor::frames(lb02, interface, &frames)?;
+    let mut first = BTreeMap::<Ipv4Addr, Instant>::new();
+    capture.wait_for("the gratuitous ARP of every address", LIMIT, |record| {
+        if let Some(address) = gratuitous(&record.seen) {
+            first.entry(address).or_insert(record.at);
+        }
+        first.len() == load.all().count()
+    })?;
+    Ok(first.into_values().max().unwrap_or(begun).since(begun))
 }
 
 /// What is done to the Active router.
@@ -225,8 +222,8 @@ enum Blow {
 }
 
 /// The longest time in which a client that asks every 2 ms heard nothing.
-fn silence(kind: Kind, blow: Blow) -> Result<Duration, Failure> {
-    let bench = Bench::start(kind, Load::ONE)?;
+fn silence(party: Party, blow: Blow) -> Result<Duration, Failure> {
+    let bench = Bench::start(party, Load::ONE)?;
     let target = IpAddr::V4(Load::address(1, 1));
     let client = Client::start_every(bench.lab.machine("client")?, target, Duration::from_millis(2))?;
     client.wait_for_answer(LIMIT)?;
@@ -252,48 +249,26 @@ fn silence(kind: Kind, blow: Blow) -> Result<Duration, Failure> {
     Ok(client.timeline().since(begun).longest_silence())
 }
 
-fn median(mut of: impl FnMut() -> Result<Duration, Failure>) -> Result<[Duration; RUNS], Failure> {
-    let mut all = [Duration::ZERO; RUNS];
-    for one in &mut all {
-        *one = of()?;
-    }
-    all.sort();
-    Ok(all)
+pub(crate) fn one(party: Party, _: &Wish) -> Result<Figures, Failure> {
+    takeover(party, Load::ONE).map(|late| Figures::of(TAKEOVER_1, ms(late)))
 }
 
-fn millis(all: [Duration; RUNS]) -> String {
-    let ms = |d: Duration| d.as_secs_f64() * 1000.0;
-    format!("{:9.2} ms  ({:.2} … {:.2})", ms(all[RUNS / 2]), ms(all[0]), ms(all[RUNS - 1]))
+pub(crate) fn thousand(party: Party, _: &Wish) -> Result<Figures, Failure> {
+    takeover(party, Load { instances: 50, addresses: 20 }).map(|late| Figures::of(TAKEOVER_1000, ms(late)))
 }
 
-fn main() -> Result<(), Failure> {
-    lab::enter()?;
-    let filter: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let kinds = [(Kind::Standfast, "Standfast"), (Kind::Keepalived, "keepalived")];
-    let kinds = kinds
-        .into_iter()
-        .filter(|(kind, _)| *kind == Kind::Standfast || Path::new("/usr/sbin/keepalived").exists());
-    let kinds: Vec<_> = kinds.collect();
-    let many = Load { instances: 50, addresses: 20 };
-    type Job = Box<dyn Fn(Kind) -> Result<Duration, Failure>>;
-    let jobs: [(&str, Job); 5] = [
-        ("takeover of 1 address: first gratuitous ARP after due", Box::new(|kind| lateness(kind, Load::ONE))),
-        (
-            "takeover of 1000 addresses: last first gratuitous ARP after due",
-            Box::new(move |kind| lateness(kind, many)),
-        ),
-        ("client silence, orderly stop", Box::new(|kind| silence(kind, Blow::OrderlyStop))),
-        ("client silence, power lost", Box::new(|kind| silence(kind, Blow::PowerLost))),
-        ("client silence, address deleted by hand", Box::new(|kind| silence(kind, Blow::AddressDeleted))),
-    ];
-    for (what, job) in &jobs {
-        if !filter.is_empty() && !filter.iter().any(|word| what.contains(word.as_str())) {
-            continue;
-        }
-        println!("{what}");
-        for (kind, name) in &kinds {
-            println!("  {name:<11}{}", millis(median(|| job(*kind))?));
-        }
-    }
-    Ok(())
+fn takeover(party: Party, load: Load) -> Result<Duration, Failure> {
+    if party == Party::Floor { bare(load) } else { lateness(party, load) }
+}
+
+pub(crate) fn orderly_stop(party: Party, _: &Wish) -> Result<Figures, Failure> {
+    silence(party, Blow::OrderlyStop).map(|time| Figures::of(SILENCE_STOP, ms(time)))
+}
+
+pub(crate) fn power_lost(party: Party, _: &Wish) -> Result<Figures, Failure> {
+    silence(party, Blow::PowerLost).map(|time| Figures::of(SILENCE_POWER, ms(time)))
+}
+
+pub(crate) fn address_deleted(party: Party, _: &Wish) -> Result<Figures, Failure> {
+    silence(party, Blow::AddressDeleted).map(|time| Figures::of(SILENCE_DELETED, ms(time)))
 }
