@@ -14,6 +14,14 @@ pub fn now() -> Instant {
     Instant::from_nanos(nanos(clock_gettime(ClockId::Boottime)))
 }
 
+/// Lets so much time pass, or less.
+pub(crate) fn sleep(time: Duration) {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let time = Timespec { tv_sec: seconds, tv_nsec: i64::from(time.subsec_nanos()) };
+    // Interrupted: the caller looks what there is to do anyway.
+    let _ = rustix::thread::clock_nanosleep_relative(ClockId::Monotonic, &time);
+}
+
 fn nanos(time: Timespec) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let rest = u64::try_from(time.tv_nsec).unwrap_or(0);

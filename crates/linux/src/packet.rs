@@ -6,7 +6,10 @@
 //! configuration locks. Two things here wait for them too, both rare: joining and leaving groups, when a
 //! configuration or an interface is new, and reading the whole truth after notifications were lost.
 
-use crate::clock::Clock;
+mod wake;
+
+use self::wake::{Crowd, Readable};
+use crate::clock::{self, Clock, Turn};
 use crate::error::{Error, Refusal, Result};
 use crate::filter::VridSet;
 use crate::hand::Hand;
@@ -28,7 +31,7 @@ use node::status::Status;
 use rustix::event::epoll;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +53,8 @@ const STALE: Duration = Duration::from_millis(100);
 const UNTAKEN: Duration = Duration::from_millis(5);
 /// The hand is looked after at least this often.
 const PULSE: Duration = Duration::from_secs(1);
+/// A turn that begins so much later than it should have may have been overtaken by anything.
+const STALLED: Duration = Duration::from_millis(1);
 
 /// What the desk asks of the reactor.
 #[derive(Debug)]
@@ -280,6 +285,7 @@ struct Turner {
     opened: Vec<Ready>,
     watchers: Watchers,
     timer: Timer,
+    crowd: Crowd,
     clock: Clock,
     epoll: std::os::fd::OwnedFd,
     commands: Arc<Mailbox<Command>>,
@@ -338,6 +344,7 @@ impl Turner {
             opened: Vec::new(),
             watchers: Watchers::new()?,
             timer,
+            crowd: Crowd::new(),
             clock: Clock::new(),
             epoll,
             commands,
@@ -364,18 +371,23 @@ impl Turner {
             untaken_at: None,
         };
         let Self { timer, monitor, outcomes, commands, runner, pipes, watchers, .. } = &turner;
-        let own = [timer.as_fd(), monitor.as_fd(), outcomes.as_fd(), commands.as_fd()];
-        for fd in own.into_iter().chain([runner.as_fd(), watchers.as_fd()]) {
-            turner.watch(fd)?;
-        }
-        turner.watch(pipes.ready().as_fd())?;
+        let own = [
+            (timer.as_fd(), Readable::TIMER),
+            (monitor.as_fd(), Readable::MONITOR),
+            (outcomes.as_fd(), Readable::OUTCOMES),
+            (commands.as_fd(), Readable::COMMANDS),
+            (runner.as_fd(), Readable::PROGRAMS),
+            (watchers.as_fd(), Readable::PROGRAMS),
+            (pipes.ready().as_fd(), Readable::PIPES),
+        ];
+        own.into_iter().try_for_each(|(fd, which)| turner.watch(fd, which))?;
         let everything = turner.monitor.everything()?;
         turner.node.handle(turner.clock.turn().now, Input::Fact(everything), &mut turner.effects);
         Ok(turner)
     }
 
-    fn watch(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        let data = epoll::EventData::new_u64(u64::try_from(fd.as_raw_fd()).unwrap_or(0));
+    fn watch(&self, fd: BorrowedFd<'_>, which: Readable) -> Result<()> {
+        let data = epoll::EventData::new_u64(which.data());
         match epoll::add(&self.epoll, fd, data, epoll::EventFlags::IN) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
             Err(why) => Err(Error::refused("watch a descriptor", why)),
@@ -387,8 +399,8 @@ impl Turner {
     fn run(mut self) {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             while !self.ended && self.broken.is_none() {
-                self.wait();
-                self.turn();
+                let ready = self.wait();
+                self.turn(ready);
             }
         }));
         let broken = match outcome {
@@ -410,62 +422,56 @@ impl Turner {
         }
     }
 
-    fn wait(&mut self) {
-        let mut events =
-            [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 16];
-        // Interrupted or not: the turn looks at everything anyway.
-        let _ = epoll::wait(&self.epoll, events.as_mut_slice(), None);
+    /// Waits until there is something to do. Says what, at least.
+    fn wait(&mut self) -> Readable {
+        let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
+        let mut events = [nothing; 16];
+        let ready = match epoll::wait(&self.epoll, events.as_mut_slice(), None) {
+            Ok(count) if count < events.len() => events[..count]
+                .iter()
+                .fold(Readable::NOTHING, |ready, event| ready.and(Readable::from_data(event.data.u64()))),
+            // There may be more; or interrupted.
+            Ok(_) | Err(_) => Readable::EVERYTHING,
+        };
+        if ready == Readable::EARS && self.crowd.is_dense() {
+            let now = clock::now();
+            let slot = now + Crowd::SLOT;
+            clock::sleep(self.timer.armed().map_or(slot, |at| at.min(slot)).since(now));
+        }
+        ready
     }
 
-    fn turn(&mut self) {
+    fn turn(&mut self, ready: Readable) {
         let turn = self.clock.turn();
         let now = turn.now;
-        self.timer.take();
-        let was_stale = self.monitor.is_stale();
-        let Self { node, speaker, monitor, hand, effects, .. } = self;
-        let (listeners_stale, memberships_doubtful) =
-            (&mut self.listeners_stale, &mut self.memberships_doubtful);
-        let read = monitor.receive(|fact| {
-            *listeners_stale |= matches!(fact, Fact::Link(_) | Fact::LinkGone(_) | Fact::Everything { .. });
-            *memberships_doubtful |= matches!(fact, Fact::Everything { .. });
-            if let Fact::LinkGone(interface) = fact {
-                hand.forget(interface);
-                // One with the same number may follow in this very turn, and is not joined.
-                speaker.forget(interface);
-            }
-            node.handle(now, Input::Fact(fact), effects);
-        });
-        // Once for each loss: it is tried again every turn.
-        if let Err(why) = read
-            && !was_stale
-        {
-            self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
+        // Who stood still since the kernel was asked must ask again.
+        let is_late = self.timer.armed().is_some_and(|due| now >= due + STALLED);
+        let ready = if is_late { Readable::EVERYTHING } else { ready };
+        if ready.has(Readable::TIMER) {
+            self.timer.note_fired();
         }
-        let (mut lost, mut unreadable) = (0, 0);
-        for _ in 0..ROUNDS {
-            let Self { node, speaker, effects, .. } = self;
-            let drained = speaker.receive(&turn, |frame| node.handle(now, Input::Frame(frame), effects));
-            lost += drained.lost;
-            unreadable += drained.unreadable;
-            if !drained.more {
-                break;
+        if ready.has(Readable::MONITOR) || self.monitor.is_stale() {
+            self.take_facts(now);
+        }
+        // Before any timer fires, whatever the kernel said.
+        let is_due = self.node.deadline().is_some_and(|at| at <= now);
+        if is_due || ready.has(Readable::EARS.and(Readable::STRAYS)) {
+            self.hear(&turn, ready.has(Readable::STRAYS));
+        }
+        if ready.has(Readable::OUTCOMES) {
+            self.outcomes.take(&mut self.inbox);
+            for outcome in self.inbox.drain(..) {
+                self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
             }
         }
-        if let Some(text) = self.unreadable.note(now, unreadable) {
-            self.teller.tell(Report::Problem(Level::Warning, text));
+        if ready.has(Readable::PROGRAMS) || self.runner.has_answers() {
+            self.take_answers(now);
+            self.take_news(now);
         }
-        // After the frames: an old advert among them must not undo the grace.
-        if lost > 0 {
-            self.node.handle(now, Input::Fact(Fact::Deaf), &mut self.effects);
+        self.start_readers(now, ready.has(Readable::PIPES));
+        if ready.has(Readable::COMMANDS) {
+            self.take_orders(now);
         }
-        self.outcomes.take(&mut self.inbox);
-        for outcome in self.inbox.drain(..) {
-            self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
-        }
-        self.take_answers(now);
-        self.start_readers(now);
-        self.take_news(now);
-        self.take_orders(now);
         if self.again_at.is_some_and(|at| now >= at) {
             self.open_ears(now);
             self.listeners_stale = true;
@@ -490,10 +496,59 @@ impl Turner {
         let stale = self.monitor.is_stale().then(|| now + STALE);
         let own = [self.again_at, Some(self.pulse_at), stale, self.untaken_at, self.readers.deadline()];
         let deadline = own.into_iter().chain([self.node.deadline()]).flatten().min();
-        if let Err(why) = self.timer.set(deadline) {
+        if let Err(why) = self.timer.set_by(deadline, now) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
         self.ended = self.abandoned || self.stopping && self.node.is_at_rest();
+    }
+
+    /// What the kernel tells of interfaces and addresses.
+    fn take_facts(&mut self, now: Instant) {
+        let was_stale = self.monitor.is_stale();
+        let Self { node, speaker, monitor, hand, effects, .. } = self;
+        let (listeners_stale, memberships_doubtful) =
+            (&mut self.listeners_stale, &mut self.memberships_doubtful);
+        let read = monitor.receive(|fact| {
+            *listeners_stale |= matches!(fact, Fact::Link(_) | Fact::LinkGone(_) | Fact::Everything { .. });
+            *memberships_doubtful |= matches!(fact, Fact::Everything { .. });
+            if let Fact::LinkGone(interface) = fact {
+                hand.forget(interface);
+                // One with the same number may follow in this very turn, and is not joined.
+                speaker.forget(interface);
+            }
+            node.handle(now, Input::Fact(fact), effects);
+        });
+        // Once for each loss: it is tried again every turn.
+        if let Err(why) = read
+            && !was_stale
+        {
+            self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
+        }
+    }
+
+    /// Adverts that arrived before the turn began.
+    fn hear(&mut self, turn: &Turn, strays: bool) {
+        let now = turn.now;
+        let (mut lost, mut unreadable, mut frames) = (0, 0, 0);
+        for _ in 0..ROUNDS {
+            let Self { node, speaker, effects, .. } = self;
+            let drained =
+                speaker.receive(turn, strays, |frame| node.handle(now, Input::Frame(frame), effects));
+            lost += drained.lost;
+            unreadable += drained.unreadable;
+            frames += drained.frames;
+            if !drained.more {
+                break;
+            }
+        }
+        self.crowd.note(now, frames);
+        if let Some(text) = self.unreadable.note(now, unreadable) {
+            self.teller.tell(Report::Problem(Level::Warning, text));
+        }
+        // After the frames: an old advert among them must not undo the grace.
+        if lost > 0 {
+            self.node.handle(now, Input::Fact(Fact::Deaf), &mut self.effects);
+        }
     }
 
     /// What became of scripts.
@@ -520,8 +575,10 @@ impl Turner {
     }
 
     /// Programs that read pipes: a pipe is open, or one of them did not end in time.
-    fn start_readers(&mut self, now: Instant) {
-        self.pipes.ready().take(&mut self.opened);
+    fn start_readers(&mut self, now: Instant, opened: bool) {
+        if opened {
+            self.pipes.ready().take(&mut self.opened);
+        }
         for ready in self.opened.drain(..) {
             self.effects.extend(self.readers.start(now, ready));
         }
@@ -602,7 +659,9 @@ impl Turner {
             }
             Err(why) => self.teller.tell(Report::Problem(Level::Alarm, why.to_string())),
         }
-        let watched: Result<()> = self.speaker.ears().try_for_each(|ear| self.watch(ear));
+        let which = |is_stray| if is_stray { Readable::STRAYS } else { Readable::EARS };
+        let watched: Result<()> =
+            self.speaker.ears().try_for_each(|(ear, is_stray)| self.watch(ear, which(is_stray)));
         if let Err(why) = watched {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }

@@ -221,16 +221,17 @@ impl Speaker {
         }
     }
 
-    /// The receiving sockets, to wait for readability (level-triggered). They change with [`Speaker::adapt`].
-    pub fn ears(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.ears.iter().map(|ear| ear.socket.as_fd())
+    /// The receiving sockets, to wait for readability (level-triggered), and whether it is one for strays. They change
+    /// with [`Speaker::adapt`].
+    pub fn ears(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
+        self.ears.iter().map(|ear| (ear.socket.as_fd(), ear.is_stray()))
     }
 
     /// Hands over what arrived before `turn` began, fast sockets first, and at most a bounded number, so that a flood
-    /// cannot hold the timers.
-    pub fn receive(&mut self, turn: &Turn, mut each: impl FnMut(Frame<'_>)) -> Drained {
+    /// cannot hold the timers. `strays`: also what is not for our VRIDs.
+    pub fn receive(&mut self, turn: &Turn, strays: bool, mut each: impl FnMut(Frame<'_>)) -> Drained {
         let mut drained = Drained::default();
-        for ear in &mut self.ears {
+        for ear in self.ears.iter_mut().filter(|ear| strays || !ear.is_stray()) {
             ear.drain(&mut self.inbox, turn, &mut drained, &mut each);
         }
         drained
@@ -452,6 +453,10 @@ impl Ear {
         Ok(ear)
     }
 
+    fn is_stray(&self) -> bool {
+        self.kind == Kind::Vrrp(Side::Stray)
+    }
+
     fn set_buffer(&self, backlog: usize) -> Result<()> {
         let bytes = match self.kind {
             Kind::Vrrp(Side::Stray) => STRAY_BUFFER,
@@ -471,7 +476,7 @@ impl Ear {
         drained: &mut Drained,
         each: &mut impl FnMut(Frame<'_>),
     ) {
-        let stray = self.kind == Kind::Vrrp(Side::Stray);
+        let stray = self.is_stray();
         let mut budget = if stray { STRAY_BUDGET } else { FAST_BUDGET };
         while budget > 0 {
             // An error here is a pending ICMP error or worse; the next call clears it or the socket stays silent.

@@ -1,8 +1,8 @@
 //! When to look at which router again: a heap that forgives.
 //!
-//! Moving a deadline *later* costs nothing: the old entry stays, and when it comes up the router is asked for
-//! its real deadline. A backup that hears an advert each interval is thus touched here once each
-//! Active_Down_Interval, and after warm-up nothing is allocated.
+//! Moving a deadline *later* costs nothing: the old entry stays, and when it comes to the front the router is asked
+//! for its real deadline. A backup that hears an advert each interval is thus touched here once each
+//! Active_Down_Interval, nobody wakes up for it, and after warm-up nothing is allocated.
 
 use crate::io::RouterId;
 use crate::slot::Slot;
@@ -33,6 +33,16 @@ impl Schedule {
             return None;
         }
         self.heap.pop().map(|Reverse(entry)| entry)
+    }
+
+    /// The earliest entry, to see whether it is still true.
+    pub(crate) fn peek(&self) -> Option<(Instant, RouterId)> {
+        self.heap.peek().map(|Reverse(entry)| *entry)
+    }
+
+    /// Takes the earliest entry away.
+    pub(crate) fn drop_first(&mut self) {
+        self.heap.pop();
     }
 
     /// The earliest entry; no real deadline is earlier.

@@ -25,6 +25,7 @@ pub use admit::{
     admit_stray,
 };
 pub use router::{
-    Advertisement, Announcing, Effect, Input, Leader, Manner, Notice, Role, Router, State, Transition, Why,
+    Advertisement, Announcing, Effect, Input, Leader, Manner, Notice, Phase, Role, Router, State, Transition,
+    Why,
 };
 pub use settings::{AnnounceSettings, Settings};

@@ -212,7 +212,34 @@ pub struct Router {
     priority: Priority,
     /// Own primary address; meaningless in `Initialize`.
     primary: IpAddr,
+    /// Where in each interval its adverts belong.
+    phase: Phase,
     state: State,
+}
+
+/// Where in each interval a router's adverts belong. Of many routers that become Active at once, each would else
+/// advertise in the same moment for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Phase {
+    /// An interval after the event that began the rhythm, as the RFC has it.
+    #[default]
+    Free,
+    /// At this part (of 2³²) of each interval of the time line: routers of one interval and one phase advertise together.
+    /// The first advert after the event comes up to an interval early, no other one does.
+    Fixed(u32),
+}
+
+impl Phase {
+    /// The latest instant of this phase that is not more than an interval after `now`.
+    fn next(self, now: Instant, interval: Duration) -> Instant {
+        let latest = now + interval;
+        let Self::Fixed(part) = self else { return latest };
+        let whole = interval.as_nanos().max(1);
+        let offset = whole * u128::from(part) >> 32;
+        let past = (u128::from(latest.as_nanos()) + whole - offset) % whole;
+        let next = latest - Duration::from_nanos(u64::try_from(past).unwrap_or(0));
+        if next > now { next } else { latest }
+    }
 }
 
 impl Machine for Router {
@@ -296,7 +323,18 @@ impl Router {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let nowhere = IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED);
-        Self { priority: settings.priority, settings, primary: nowhere, state: State::Initialize }
+        Self {
+            priority: settings.priority,
+            settings,
+            primary: nowhere,
+            phase: Phase::Free,
+            state: State::Initialize,
+        }
+    }
+
+    /// Says where in each interval its adverts belong, from the next time that its rhythm begins.
+    pub const fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
     }
 
     /// Its role. The addresses are to be held if and only if this is [`Role::Active`].
@@ -490,7 +528,7 @@ impl Router {
         effects.push(Effect::Advertise(self.priority));
         let announce = self.settings.announce;
         let state = State::Active {
-            advertise_at: now + self.settings.interval.duration(),
+            advertise_at: self.phase.next(now, self.settings.interval.duration()),
             announcing: Announcing::after_takeover(now, &announce),
             answers: Meter::default(),
         };
@@ -531,9 +569,9 @@ impl Router {
         if heard.priority == Priority::LEAVING {
             // SM-ACT-4: whoever left may have started the timers of other backups: stop them at once.
             effects.push(Effect::Advertise(self.priority));
-            let interval = self.settings.interval.duration();
+            let next = self.phase.next(now, self.settings.interval.duration());
             if let State::Active { advertise_at, .. } = &mut self.state {
-                *advertise_at = now + interval;
+                *advertise_at = next;
             }
         } else if heard.priority > self.priority {
             self.yield_to(heard, Why::HigherPriority(rival), effects); // SM-ACT-5, SM-ACT-14
@@ -647,6 +685,7 @@ impl Router {
         self.set_priority(priority);
         self.settings = settings;
         let own = self.settings.interval;
+        let next = self.phase.next(now, own.duration());
         match &mut self.state {
             State::Initialize => {}
             // SM-BKP-17.
@@ -663,7 +702,7 @@ impl Router {
             }
             // Tell the others what changed, and keep the new rhythm from here.
             State::Active { advertise_at, announcing, .. } => {
-                *advertise_at = now + own.duration();
+                *advertise_at = next;
                 announcing.follow(now, &self.settings.announce);
                 effects.push(Effect::Advertise(priority));
             }

@@ -14,16 +14,19 @@ use std::ptr;
 /// in practice. A longer one is reported as truncated.
 const BYTES: usize = 2048;
 
+/// Room for a socket address.
+const NAME: u32 = 32;
+
 /// A socket address of any family, as the kernel copies it in and out.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name {
-    bytes: [u8; 32],
+    bytes: [u8; NAME as usize],
     len: u32,
 }
 
 impl Name {
-    const EMPTY: Self = Self { bytes: [0; 32], len: 0 };
+    const EMPTY: Self = Self { bytes: [0; NAME as usize], len: 0 };
 
     /// `sockaddr_in` or `sockaddr_in6`; `scope` is the interface number of a link-local destination.
     pub(crate) fn ip(address: IpAddr, scope: u32) -> Self {
@@ -86,8 +89,12 @@ pub(crate) struct RecvBatch {
     control: Box<[Space]>,
     names: Box<[Name]>,
     lens: Box<[Len]>,
-    parts: Vec<libc::iovec>,
-    headers: Vec<libc::mmsghdr>,
+    /// Point into `data`; `headers` point to these, to `names` and to `control`. Boxes stay where they are however
+    /// their owner moves, so all is set up once.
+    _parts: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    /// So many headers carry what the last call has written.
+    used: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -97,20 +104,24 @@ struct Len {
     truncated: bool,
 }
 
-// SAFETY: the pointers in `parts` and `headers` are written anew for each system call and are read by nobody else.
+// SAFETY: the pointers in `_parts` and `headers` lead to boxes of the same value and are read by the kernel only,
+// during calls that borrow the value mutably.
 unsafe impl Send for RecvBatch {}
 
 impl RecvBatch {
     /// Buffers for `count` datagrams.
     pub(crate) fn new(count: usize) -> Self {
-        Self {
-            data: vec![[0; BYTES]; count].into_boxed_slice(),
-            control: vec![Space::EMPTY; count].into_boxed_slice(),
-            names: vec![Name::EMPTY; count].into_boxed_slice(),
-            lens: vec![Len::default(); count].into_boxed_slice(),
-            parts: Vec::with_capacity(count),
-            headers: Vec::with_capacity(count),
-        }
+        let mut data = vec![[0; BYTES]; count].into_boxed_slice();
+        let mut control = vec![Space::EMPTY; count].into_boxed_slice();
+        let mut names = vec![Name::EMPTY; count].into_boxed_slice();
+        let part = |to: &mut [u8; BYTES]| libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: BYTES };
+        let mut parts: Box<[libc::iovec]> = data.iter_mut().map(part).collect();
+        let rooms = parts.iter_mut().zip(&mut control).zip(&mut names);
+        let headers = rooms
+            .map(|((part, room), name)| header(part, &mut name.bytes, room.0.as_mut_ptr(), room.0.len()))
+            .collect();
+        let lens = vec![Len::default(); count].into_boxed_slice();
+        Self { data, control, names, lens, _parts: parts, headers, used: 0 }
     }
 
     /// How many datagrams one call can bring.
@@ -120,14 +131,10 @@ impl RecvBatch {
 
     /// Receives what is there, without waiting; returns how many. `EAGAIN` is `Ok(0)`.
     pub(crate) fn receive(&mut self, fd: impl AsFd) -> Result<usize, Errno> {
-        self.parts.clear();
-        self.headers.clear();
         let count = self.capacity();
-        self.parts.extend(
-            self.data.iter_mut().map(|to| libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: BYTES }),
-        );
-        for ((part, control), name) in self.parts.iter_mut().zip(&mut self.control).zip(&mut self.names) {
-            self.headers.push(header(part, &mut name.bytes, control.0.as_mut_ptr(), control.0.len()));
+        for header in self.headers.iter_mut().take(std::mem::take(&mut self.used)) {
+            header.msg_hdr.msg_namelen = NAME;
+            set_control_len(&mut header.msg_hdr, size_of::<Space>());
         }
         let arrived = loop {
             // SAFETY: `headers` has `count` entries, each pointing to an `iovec`, a name and a control buffer of the
@@ -151,6 +158,7 @@ impl RecvBatch {
                 },
             }
         };
+        self.used = arrived;
         for (len, header) in self.lens.iter_mut().zip(&self.headers).take(arrived) {
             *len = Len {
                 data: usize::try_from(header.msg_len).unwrap_or(0).min(BYTES),
@@ -280,11 +288,16 @@ impl SendBatch {
 }
 
 /// A message header that points to the given buffers.
-fn header(part: &mut libc::iovec, name: &mut [u8; 32], control: *mut u8, len: usize) -> libc::mmsghdr {
+fn header(
+    part: &mut libc::iovec,
+    name: &mut [u8; NAME as usize],
+    control: *mut u8,
+    len: usize,
+) -> libc::mmsghdr {
     // SAFETY: all-zero bytes are a valid `mmsghdr`: integers and null pointers.
     let mut header: libc::mmsghdr = unsafe { zeroed() };
     header.msg_hdr.msg_name = name.as_mut_ptr().cast();
-    header.msg_hdr.msg_namelen = 32;
+    header.msg_hdr.msg_namelen = NAME;
     header.msg_hdr.msg_iov = part;
     header.msg_hdr.msg_iovlen = 1;
     if len > 0 {

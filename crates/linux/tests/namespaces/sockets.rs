@@ -94,7 +94,7 @@ fn keep(frame: Frame<'_>) -> Kept {
 fn drain(speaker: &mut Speaker, clock: &mut Clock) -> (Vec<Kept>, Drained) {
     let turn = clock.turn();
     let mut frames = Vec::new();
-    let drained = speaker.receive(&turn, |frame| {
+    let drained = speaker.receive(&turn, true, |frame| {
         assert!(frame.at >= turn.previous && frame.at <= turn.now, "{frame:?} {turn:?}");
         frames.push(keep(frame));
     });
@@ -105,7 +105,7 @@ fn drain(speaker: &mut Speaker, clock: &mut Clock) -> (Vec<Kept>, Drained) {
 /// Which ears have something, in their order.
 fn heard(speaker: &Speaker) -> Vec<bool> {
     let ears: Vec<_> = speaker.ears().collect();
-    let mut fds: Vec<PollFd<'_>> = ears.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let mut fds: Vec<PollFd<'_>> = ears.iter().map(|(fd, _)| PollFd::new(fd, PollFlags::IN)).collect();
     poll(&mut fds, Some(&Timespec::default())).unwrap();
     fds.iter().map(|fd| fd.revents().contains(PollFlags::IN)).collect()
 }

@@ -2,16 +2,22 @@
 
 use super::departing::{Gone, fence};
 use super::group::{User, keys};
+use super::wires::Way;
 use super::{Node, report};
 use crate::event::Event;
 use crate::held::{Held, Removals, Spot, Step};
 use crate::io::{Address, Effect, RouterId};
 use crate::slot::Slot;
 use crate::verdict::{Sight, Verdict, own};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use model::{Change, Host, Instance, Transport};
 use timeline::Instant;
+use vrrp::Phase;
+
+/// So many adverts may leave in one moment.
+const BURST: usize = 32;
 
 impl Node {
     pub(super) fn configure(&mut self, now: Instant, host: Host, effects: &mut Vec<Effect>) {
@@ -61,7 +67,7 @@ impl Node {
                     added += 1;
                     let id = RouterId(self.next_id);
                     self.next_id += 1;
-                    self.slots.insert(id, Slot::new(id, instance.clone(), now));
+                    self.slots.insert(id, Box::new(Slot::new(id, instance.clone(), now)));
                     self.dirty.insert(id);
                 }
             }
@@ -168,6 +174,18 @@ impl Node {
             }
         }
         self.by_wire_stale = true;
+        self.spread();
+    }
+
+    /// Many routers that become Active together, after a crash say, shall not advertise in one burst for ever: it would
+    /// fill queues and hold up what comes behind it. They advertise in groups, one wake-up for each, spread over the
+    /// interval. Few of them keep the rhythm that the RFC gives.
+    fn spread(&mut self) {
+        let groups = u32::try_from(self.slots.len().div_ceil(BURST)).unwrap_or(u32::MAX);
+        for slot in self.slots.values_mut() {
+            let part = |group: u32| Phase::Fixed(group * (u32::MAX / groups));
+            slot.router.set_phase(if groups > 1 { part(slot.id.0 % groups) } else { Phase::Free });
+        }
     }
 
     /// Rebuilds the look-up of adverts, if interfaces or instances came or went. Once for all the facts of a turn.
@@ -180,8 +198,8 @@ impl Node {
             let instance = &slot.instance;
             if let Some(link) = self.facts.link_named(&instance.interface) {
                 let unicast = matches!(instance.transport, Transport::Unicast { .. });
-                let key = (link.index, instance.settings.vrid, instance.settings.family, unicast);
-                self.by_wire.insert(key, slot.id);
+                let way = Way { interface: link.index, family: instance.settings.family, unicast };
+                self.by_wire.insert(way, instance.settings.vrid, slot.id);
             }
         }
     }

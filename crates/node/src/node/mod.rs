@@ -11,11 +11,13 @@ mod group;
 mod learn;
 mod news;
 mod steer;
+mod wires;
 
 use self::departing::Departing;
 pub(crate) use self::group::Group;
 use self::group::{Stir, User};
 use self::learn::Loss;
+use self::wires::{Way, Wires};
 use crate::egress;
 use crate::event::{Contrast, Event, Standing};
 use crate::facts::Facts;
@@ -25,6 +27,7 @@ use crate::notify::{Herald, News, is_ours};
 use crate::schedule::Schedule;
 use crate::slot::{Cause, Quiet, Slot};
 use crate::track::{Key, Trackers};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,10 +45,11 @@ pub struct Node {
     pub(crate) host: Host,
     pub(crate) facts: Facts,
     pub(crate) trackers: Trackers,
-    pub(crate) slots: BTreeMap<RouterId, Slot>,
+    /// Boxed: the nodes of a tree are half empty.
+    pub(crate) slots: BTreeMap<RouterId, Box<Slot>>,
     pub(crate) groups: Vec<Group>,
-    /// Who listens to a VRID on an interface; the last part tells unicast from multicast.
-    by_wire: BTreeMap<(InterfaceIndex, Vrid, Family, bool), RouterId>,
+    /// Who listens to a VRID on an interface.
+    by_wire: Wires,
     by_wire_stale: bool,
     /// Which instances look at an interface.
     by_device: BTreeMap<Arc<str>, Vec<RouterId>>,
@@ -201,10 +205,8 @@ impl Node {
             }
         };
         let unicast = !ingress.destination.is_multicast();
-        let id = ingress.vrid().and_then(|vrid| {
-            let key = |unicast| (frame.interface, vrid, ingress.family(), unicast);
-            self.by_wire.get(&key(unicast)).or_else(|| self.by_wire.get(&key(!unicast))).copied()
-        });
+        let way = Way { interface: frame.interface, family: ingress.family(), unicast };
+        let id = ingress.vrid().and_then(|vrid| self.by_wire.find(way, vrid));
         let Some(slot) = id.and_then(|id| self.slots.get_mut(&id)) else {
             let why = vrrp::admit_stray(&ingress);
             return self.stray(now, frame.interface, ingress.vrid(), Some(ingress.source), why, effects);
@@ -303,6 +305,24 @@ impl Node {
                 // Never at or before now: what is due now was done, and a deadline that stays must not spin.
                 self.schedule.arm(slot, now + Duration::from_nanos(1));
             }
+        }
+        self.refresh_schedule(now);
+    }
+
+    /// Nobody shall wake up for a deadline that has moved since: the first entry of the schedule is made a true one.
+    fn refresh_schedule(&mut self, now: Instant) {
+        while let Some((at, id)) = self.schedule.peek() {
+            let slot = self.slots.get_mut(&id).filter(|slot| slot.queued == Some(at));
+            let Some(slot) = slot else {
+                self.schedule.drop_first();
+                continue;
+            };
+            if at <= now || slot.deadline().is_some_and(|deadline| deadline <= at) {
+                return;
+            }
+            slot.queued = None;
+            self.schedule.drop_first();
+            self.schedule.arm(slot, Instant::EPOCH);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::held::Held;
 use crate::io::{Effect, Order, RouterId};
 use crate::notify::{Herald, News, Subject, Truth, Who};
 use crate::slot::Slot;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use model::Notify;
@@ -14,7 +15,7 @@ use wire::Priority;
 
 /// What is true of the routers and groups.
 struct Now<'a> {
-    slots: &'a BTreeMap<RouterId, Slot>,
+    slots: &'a BTreeMap<RouterId, Box<Slot>>,
     groups: &'a [Group],
 }
 

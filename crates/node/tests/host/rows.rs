@@ -247,3 +247,20 @@ fn dif_1_active_is_our_word_and_master_that_of_keepalived() {
     assert!(!format!("{moved:?}").to_uppercase().contains("MASTER"), "{moved:?}");
     assert!(compat::log_lines(&moved).concat().contains("Entering MASTER STATE"));
 }
+
+#[test]
+fn many_instances_do_not_advertise_in_one_burst() {
+    let burst = |count: u8| {
+        let mut world = World::new(1);
+        let instances = (1..=count).map(|vrid| instance(vrid, 150, &[&format!("10.0.1.{vrid}")])).collect();
+        world.boot(0, host(instances));
+        world.run(ms(10_000));
+        let sent: Vec<f64> = world.machines[0].sent().iter().map(|(at, _)| world.clock(*at)).collect();
+        let second = |at: f64| sent.iter().filter(|t| (at..at + 1_000.0).contains(*t)).count();
+        assert_eq!(second(6_000.0), usize::from(count), "each once");
+        let most = |at: &f64| sent.iter().filter(|t| (*at..at + 1.0).contains(*t)).count();
+        sent.iter().filter(|t| **t >= 6_000.0).map(most).max().unwrap()
+    };
+    assert_eq!(burst(32), 32, "few keep the rhythm of the RFC");
+    assert!(burst(200) <= 32, "many are spread over the second");
+}

@@ -1,7 +1,7 @@
 //! One test for every requirement on timers (TM) that the state machine alone can show. The formulas of TM-1 to TM-4
 //! and TM-8 are tested beside their code; TM-11 and TM-12 are for the host and for admission.
 
-use vrrp::{Effect, Input, Manner, Notice, Role, Settings};
+use vrrp::{Effect, Input, Manner, Notice, Phase, Role, Settings};
 use wire::Priority;
 use wire::Version::{V2, V3};
 
@@ -124,4 +124,28 @@ fn tm_14_a_new_priority_also_moves_what_priority_0_armed() {
     bench.hear(HIGHER, 0);
     bench.give(Input::Priority(Priority(254)));
     assert_eq!(bench.left(), nanos(781_250));
+}
+
+#[test]
+fn a_router_finds_its_place_in_the_interval_and_keeps_it() {
+    let interval = Duration::from_millis(100);
+    for (part, place) in [(0, 0), (1 << 31, 50_000_000), (1 << 30, 25_000_000), (u32::MAX, 99_999_999)] {
+        let mut router = Router::new(Settings { interval: centis(10), ..settings(V3) });
+        router.set_phase(Phase::Fixed(part));
+        let (mut effects, begun) = (Vec::new(), Instant::EPOCH + nanos(12_345_678_901));
+        router.handle(begun, Input::Startup { primary: ip(OWN) }, &mut effects);
+        router.handle(begun, Input::TakeOver, &mut effects);
+        let first = router.deadline().unwrap();
+        assert!(first > begun && first <= begun + interval, "never later than the RFC has it");
+        assert_eq!(u128::from(first.as_nanos()) % interval.as_nanos(), place);
+        // From then on exactly an interval.
+        let mut due = first;
+        for _ in 0..3 {
+            effects.clear();
+            router.handle(due, Input::Elapsed, &mut effects);
+            assert_eq!(effects, [Effect::Advertise(Priority(100))]);
+            assert_eq!(router.deadline().unwrap(), due + interval);
+            due = due + interval;
+        }
+    }
 }

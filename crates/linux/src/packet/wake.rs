@@ -1,0 +1,104 @@
+//! What to look at in a turn, and when not to wake up at once: system calls that find nothing cost more than adverts.
+
+use std::time::Duration;
+use timeline::Instant;
+
+/// What may have something to say, as the kernel told. To ask all others again in each turn would cost more than an
+/// advert does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Readable(u8);
+
+impl Readable {
+    pub(super) const NOTHING: Self = Self(0);
+    pub(super) const EVERYTHING: Self = Self(u8::MAX);
+    pub(super) const TIMER: Self = Self(1);
+    pub(super) const MONITOR: Self = Self(1 << 1);
+    /// Adverts with our VRIDs.
+    pub(super) const EARS: Self = Self(1 << 2);
+    /// Other adverts.
+    pub(super) const STRAYS: Self = Self(1 << 3);
+    pub(super) const OUTCOMES: Self = Self(1 << 4);
+    pub(super) const COMMANDS: Self = Self(1 << 5);
+    /// Scripts and tracked things.
+    pub(super) const PROGRAMS: Self = Self(1 << 6);
+    pub(super) const PIPES: Self = Self(1 << 7);
+
+    /// As a watched descriptor carries it.
+    pub(super) fn data(self) -> u64 {
+        self.0.into()
+    }
+
+    pub(super) fn from_data(data: u64) -> Self {
+        u8::try_from(data).map_or(Self::EVERYTHING, Self)
+    }
+
+    pub(super) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Tells when so many adverts arrive that waking up for each is waste: each says when it came, so they can be read
+/// in slots. Timers do not wait for that: before one of them fires, what has arrived is read.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    since: Instant,
+    frames: usize,
+    is_dense: bool,
+}
+
+impl Crowd {
+    /// Over so long adverts are counted.
+    const WINDOW: Duration = Duration::from_millis(10);
+    /// So many of them are a crowd: two a millisecond.
+    const DENSE: usize = 20;
+    /// Then they wait for each other so long.
+    pub(super) const SLOT: Duration = Duration::from_millis(1);
+
+    pub(super) const fn new() -> Self {
+        Self { since: Instant::EPOCH, frames: 0, is_dense: false }
+    }
+
+    pub(super) const fn is_dense(&self) -> bool {
+        self.is_dense
+    }
+
+    /// So many adverts were read.
+    pub(super) fn note(&mut self, now: Instant, frames: usize) {
+        self.frames += frames;
+        if now.since(self.since) >= Self::WINDOW {
+            // One that is alone after a pause is no crowd, however many came before it.
+            self.is_dense = self.frames >= Self::DENSE && now.since(self.since) < 2 * Self::WINDOW;
+            (self.since, self.frames) = (now, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_is_many_adverts_in_a_short_time() {
+        let mut crowd = Crowd::new();
+        let at = |micros: u64| Instant::from_nanos(micros * 1000);
+        let feed = |crowd: &mut Crowd, from: u64, to: u64, every: u64| {
+            for micros in (from..to).step_by(usize::try_from(every).unwrap()) {
+                crowd.note(at(micros), 1);
+            }
+        };
+        feed(&mut crowd, 0, 100_000, 1000);
+        assert!(!crowd.is_dense(), "one a millisecond");
+        feed(&mut crowd, 100_000, 130_000, 100);
+        assert!(crowd.is_dense(), "ten a millisecond");
+        feed(&mut crowd, 130_000, 180_000, 5000);
+        assert!(!crowd.is_dense(), "it has dispersed");
+        feed(&mut crowd, 180_000, 210_000, 100);
+        assert!(crowd.is_dense);
+        crowd.note(at(900_000), 500);
+        assert!(!crowd.is_dense(), "a burst after a pause");
+    }
+}
