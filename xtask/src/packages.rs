@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::shell;
 
 /// A Debian package, and a file that is there when it is installed.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("arping", "iputils-arping"),
     ("curl", "curl"),
     ("/usr/lib/frr/vrrpd", "frr"),
@@ -15,6 +15,7 @@ const PACKAGES: [(&str, &str); 10] = [
     ("nft", "nftables"),
     ("nginx", "nginx-light"),
     ("ps", "procps"),
+    ("strace", "strace"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("unshare", "util-linux"),

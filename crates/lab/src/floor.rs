@@ -59,6 +59,25 @@ pub fn send(
         .map_err(|why| Error::system("send the floor", why))
 }
 
+/// Sends these adverts again and again as fast as the kernel takes them, for so long as `length` says. Returns how many.
+///
+/// # Errors
+/// When the kernel refuses something.
+pub fn flood(machine: &Machine, adverts: &[Advert], length: Duration) -> Result<u64> {
+    let flooding = || -> io::Result<u64> {
+        let socket = mouth()?;
+        let messages = adverts.iter().map(|one| (one.datagram.clone(), one.group, one.interface));
+        let mut volley = sys::Volley::new(messages);
+        let begun = now();
+        let mut sent = 0;
+        while now().since(begun) < length {
+            sent += volley.send(&socket)?;
+        }
+        Ok(sent)
+    };
+    machine.within(flooding)?.map_err(|why| Error::system("flood", why))
+}
+
 /// Receives plain IPv4 adverts on all interfaces for so long as `length` says; calls `ready` when it can hear.
 ///
 /// # Errors
@@ -96,12 +115,7 @@ pub fn frames(machine: &Machine, interface: u32, frames: &[impl AsRef<[u8]> + Sy
 }
 
 fn sending(adverts: &[Advert], interval: Duration, slot: Duration, length: Duration) -> io::Result<Spent> {
-    let flags = SocketFlags::CLOEXEC;
-    let protocol = Protocol::from_raw(std::num::NonZeroU32::new(255).ok_or(io::ErrorKind::InvalidInput)?);
-    let socket = socket_with(AddressFamily::INET, SocketType::RAW, flags, Some(protocol))?;
-    sys::set_option(&socket, libc::IPPROTO_IP, libc::IP_HDRINCL, &1_i32)?;
-    sys::set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, &0_i32)?;
-    sys::set_option(&socket, libc::SOL_SOCKET, libc::SO_PRIORITY, &6_i32)?;
+    let socket = mouth()?;
     let slots = usize::try_from(interval.as_nanos() / slot.as_nanos().max(1)).unwrap_or(1).max(1);
     let mut volleys: Vec<sys::Volley> = (0..slots)
         .map(|at| {
@@ -124,6 +138,17 @@ fn sending(adverts: &[Advert], interval: Duration, slot: Duration, length: Durat
         }
     }
     Ok(Spent { cpu: sys::thread_time()? - before, adverts: sent })
+}
+
+/// A socket for whole IPv4 datagrams.
+fn mouth() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC;
+    let protocol = Protocol::from_raw(std::num::NonZeroU32::new(255).ok_or(io::ErrorKind::InvalidInput)?);
+    let socket = socket_with(AddressFamily::INET, SocketType::RAW, flags, Some(protocol))?;
+    sys::set_option(&socket, libc::IPPROTO_IP, libc::IP_HDRINCL, &1_i32)?;
+    sys::set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, &0_i32)?;
+    sys::set_option(&socket, libc::SOL_SOCKET, libc::SO_PRIORITY, &6_i32)?;
+    Ok(socket)
 }
 
 fn periodic(slot: Duration) -> io::Result<OwnedFd> {

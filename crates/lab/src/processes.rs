@@ -58,6 +58,16 @@ impl Process {
         Some(std::time::Duration::from_nanos(nanos.sum()))
     }
 
+    /// The number inside the laboratory of its thread of this name; `None` if it has none.
+    #[must_use]
+    pub fn thread(&self, name: &str) -> Option<i32> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.shown)).ok()?;
+        threads.flatten().find_map(|thread| {
+            let status = fs::read_to_string(thread.path().join("status")).ok()?;
+            (field(&status, "Name:") == Some(name)).then(|| numbers(&status)?.last().copied()).flatten()
+        })
+    }
+
     /// Its memory in bytes, its share of what it shares; `None` when it is gone.
     #[must_use]
     pub fn memory(&self) -> Option<u64> {

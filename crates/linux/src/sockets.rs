@@ -446,7 +446,7 @@ impl Ear {
         set(libc::SOL_SOCKET, SO_TIMESTAMPNS_NEW)?;
         set(libc::SOL_SOCKET, SO_RXQ_OVFL)?;
         let mut early = RecvBatch::new(BATCH);
-        while early.receive(&socket).is_ok_and(|count| count > 0) {}
+        while early.receive(&socket, false).is_ok_and(|count| count > 0) {}
         let ear = Self { socket, family, kind, dropped: 0 };
         ear.set_buffer(backlog)?;
         attach(&ear.socket, program)?;
@@ -480,7 +480,7 @@ impl Ear {
         let mut budget = if stray { STRAY_BUDGET } else { FAST_BUDGET };
         while budget > 0 {
             // An error here is a pending ICMP error or worse; the next call clears it or the socket stays silent.
-            let count = inbox.receive(&self.socket).unwrap_or(0);
+            let count = inbox.receive(&self.socket, self.family == Family::V6).unwrap_or(0);
             let mut later = false;
             for at in 0..count {
                 let datagram = inbox.datagram(at);

@@ -235,7 +235,7 @@ impl Phase {
         let latest = now + interval;
         let Self::Fixed(part) = self else { return latest };
         let whole = interval.as_nanos().max(1);
-        let offset = whole * u128::from(part) >> 32;
+        let offset = (whole * u128::from(part)) >> 32;
         let past = (u128::from(latest.as_nanos()) + whole - offset) % whole;
         let next = latest - Duration::from_nanos(u64::try_from(past).unwrap_or(0));
         if next > now { next } else { latest }

@@ -95,6 +95,8 @@ pub(crate) struct RecvBatch {
     headers: Box<[libc::mmsghdr]>,
     /// So many headers carry what the last call has written.
     used: usize,
+    /// The headers ask for the sender's name.
+    named: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -121,7 +123,7 @@ impl RecvBatch {
             .map(|((part, room), name)| header(part, &mut name.bytes, room.0.as_mut_ptr(), room.0.len()))
             .collect();
         let lens = vec![Len::default(); count].into_boxed_slice();
-        Self { data, control, names, lens, _parts: parts, headers, used: 0 }
+        Self { data, control, names, lens, _parts: parts, headers, used: 0, named: true }
     }
 
     /// How many datagrams one call can bring.
@@ -129,11 +131,19 @@ impl RecvBatch {
         self.data.len()
     }
 
-    /// Receives what is there, without waiting; returns how many. `EAGAIN` is `Ok(0)`.
-    pub(crate) fn receive(&mut self, fd: impl AsFd) -> Result<usize, Errno> {
+    /// Receives what is there, without waiting; returns how many. `EAGAIN` is `Ok(0)`. `named`: also who sent it, which
+    /// an IPv4 header says anyway.
+    pub(crate) fn receive(&mut self, fd: impl AsFd, named: bool) -> Result<usize, Errno> {
         let count = self.capacity();
+        if std::mem::replace(&mut self.named, named) != named {
+            for (header, name) in self.headers.iter_mut().zip(&mut self.names) {
+                let room = name.bytes.as_mut_ptr().cast();
+                header.msg_hdr.msg_name = if named { room } else { ptr::null_mut() };
+                header.msg_hdr.msg_namelen = if named { NAME } else { 0 };
+            }
+        }
         for header in self.headers.iter_mut().take(std::mem::take(&mut self.used)) {
-            header.msg_hdr.msg_namelen = NAME;
+            header.msg_hdr.msg_namelen = if named { NAME } else { 0 };
             set_control_len(&mut header.msg_hdr, size_of::<Space>());
         }
         let arrived = loop {
@@ -177,7 +187,7 @@ impl RecvBatch {
         Received {
             bytes: &self.data[at][..len.data],
             truncated: len.truncated,
-            source_v6: self.names[at].source_v6(),
+            source_v6: if self.named { self.names[at].source_v6() } else { None },
             said: Said::read(&self.control[at].0[..len.control]),
         }
     }

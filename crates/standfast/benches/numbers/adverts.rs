@@ -1,10 +1,10 @@
 //! Adverts in the steady state: what they cost, whether they all come, and how evenly.
 
 use crate::figures::{
-    CPU_RECEIVED, CPU_SENT, DRIFT, Figures, LATE_SENT, MEMORY, Party, TEN_BACKUP, TEN_GAP, TEN_MAX, TEN_SENT,
-    ms, quantile, us,
+    CPU_FAMILIES, CPU_RECEIVED, CPU_SENT, CPU_SIXTEEN, DRIFT, Figures, LATE_FAMILIES, LATE_SENT,
+    LATE_SIXTEEN, MEMORY, Party, START_SIXTEEN, TEN_BACKUP, TEN_GAP, TEN_MAX, TEN_SENT, ms, quantile, us,
 };
-use crate::load::{self, CABLES, COUNT, PRIORITIES, SAMPLE, Thousand};
+use crate::load::{self, Load, PRIORITIES, SAMPLE, cable};
 use crate::{Failure, LIMIT, Wish};
 use lab::{Capture, Cost, Daemon, Lab, Machine, floor};
 use std::collections::BTreeMap;
@@ -14,27 +14,29 @@ use std::time::Duration;
 use timeline::Instant;
 use wire::frame::Seen;
 
-/// The slots of the reference loop: a wake-up a millisecond.
-const SLOT: Duration = Duration::from_millis(1);
+/// The slots of the reference loop: a wake-up a millisecond, or sixteen an interval.
+fn slot(interval: Duration) -> Duration {
+    Duration::from_millis(1).min(interval / 16)
+}
 
-/// Samples of the adverts that `first` sends, taken where `machine` receives (or sends) them.
-struct Sampling {
+/// Samples of the adverts that the first machine sends, taken where `machine` receives (or sends) them.
+pub(crate) struct Sampling {
+    load: Load,
     captures: Vec<Capture>,
     begun: Instant,
 }
 
 impl Sampling {
     /// Also of every advert that the second machine sends.
-    fn start(machine: &Machine) -> Result<Self, Failure> {
-        let captures = CABLES
-            .iter()
-            .zip(0..)
-            .map(|(name, cable)| Capture::sample(machine, name, &SAMPLE, Some(load::own(cable, 6))));
-        Ok(Self { captures: captures.collect::<Result<_, _>>()?, begun: lab::now() })
+    pub(crate) fn start(machine: &Machine, load: Load) -> Result<Self, Failure> {
+        let vrids: Vec<u8> = SAMPLE.into_iter().filter(|vrid| *vrid <= load.each).collect();
+        let captures = (0..load.cables)
+            .map(|number| Capture::sample(machine, &cable(number), &vrids, Some(load::own(number, 6))));
+        Ok(Self { load, captures: captures.collect::<Result<_, _>>()?, begun: lab::now() })
     }
 
     /// What was seen since then.
-    fn end(self) -> Result<Sample, Failure> {
+    pub(crate) fn end(self) -> Result<Sample, Failure> {
         let length = lab::now().since(self.begun);
         let mut times = BTreeMap::<(usize, u8), Vec<Instant>>::new();
         let mut by_second = 0;
@@ -44,80 +46,94 @@ impl Sampling {
             }
             for record in capture.records() {
                 let Some(Seen::Vrrp { vrid, source, .. }) = record.seen else { continue };
-                let number = u8::try_from(cable)?;
-                if source == IpAddr::V4(load::own(number, 6)) {
+                if source == IpAddr::V4(load::own(u8::try_from(cable)?, 6)) {
                     by_second += 1;
                 } else {
                     times.entry((cable, vrid)).or_default().push(record.at);
                 }
             }
         }
-        Ok(Sample { times: times.into_values().collect(), by_second, length })
+        Ok(Sample { load: self.load, times: times.into_values().collect(), by_second, length })
     }
 }
 
 /// Adverts of some virtual routers.
-struct Sample {
+pub(crate) struct Sample {
+    load: Load,
     times: Vec<Vec<Instant>>,
-    by_second: u32,
+    /// Adverts of the second machine, of all its virtual routers.
+    pub(crate) by_second: u32,
     length: Duration,
 }
 
 impl Sample {
     /// All gaps in milliseconds, sorted.
-    fn gaps(&self) -> Vec<f64> {
+    pub(crate) fn gaps(&self) -> Vec<f64> {
         let pairs = self.times.iter().flat_map(|times| times.windows(2));
         let mut gaps: Vec<f64> = pairs.map(|pair| ms(pair[1].since(pair[0]))).collect();
         gaps.sort_by(f64::total_cmp);
         gaps
     }
 
+    pub(crate) fn longest_gap(&self) -> f64 {
+        self.gaps().last().copied().unwrap_or(f64::NAN)
+    }
+
     /// How many adverts all virtual routers have sent, to judge by these.
     fn adverts(&self) -> f64 {
         let seen: usize = self.times.iter().map(Vec::len).sum();
         #[expect(clippy::cast_precision_loss)]
-        let share = seen as f64 / (CABLES.len() * SAMPLE.len()) as f64;
-        share * f64::from(COUNT)
+        let share = seen as f64 / self.times.len().max(1) as f64;
+        share * f64::from(self.load.count())
     }
 
     /// The share of those that were due, in percent.
-    fn of_due(&self, interval: Duration) -> f64 {
-        let due = self.length.as_secs_f64() / interval.as_secs_f64() * f64::from(COUNT);
+    fn of_due(&self) -> f64 {
+        let due =
+            self.length.as_secs_f64() / self.load.interval().as_secs_f64() * f64::from(self.load.count());
         self.adverts() / due * 100.0
     }
 }
 
-/// A thousand virtual routers on the first machine, all Active and past their announcements.
-fn active(party: Party, lab: &Lab, thousand: Thousand) -> Result<Daemon, Failure> {
-    let captures = load::announcements(lab.machine("lb02")?)?;
-    let daemon = load::start(party, lab.machine("lb01")?, &thousand.text())?;
-    load::all_announced(&captures, thousand.instances())?;
-    drop(captures);
+/// Virtual routers on the first machine, all Active. They have taken over from a machine whose adverts were spread
+/// over the interval, as those of virtual routers are that became Active at different times.
+pub(crate) fn active(party: Party, lab: &Lab, load: Load) -> Result<Daemon, Failure> {
+    let (lb01, lb02) = (lab.machine("lb01")?, lab.machine("lb02")?);
+    let captures = load::announcements(lb02, load.cables)?;
+    let before = Load { priority: 200, ..load }.adverts(lb02, 6)?;
+    let daemon = std::thread::scope(|scope| {
+        let predecessor = scope.spawn(|| {
+            floor::send(lb02, &before, load.interval(), slot(load.interval()), Duration::from_secs(6))
+        });
+        let daemon = load::start(party, lb01, &load.text())?;
+        predecessor.join().map_err(|_| "the predecessor panicked")??;
+        Ok::<_, Failure>(daemon)
+    })?;
+    load::all_announced(&captures, load.services())?;
     Ok(daemon)
 }
 
 /// Lets a second pass after the second burst of announcements, which comes after one: what is measured then is
 /// the steady state.
-fn settle() {
+pub(crate) fn settle() {
     std::thread::sleep(Duration::from_millis(2500));
 }
 
 /// One virtual router at 10 ms: does every advert that is due come?
 pub(crate) fn drift(party: Party, wish: &Wish) -> Result<Figures, Failure> {
-    let lab = load::pair()?;
-    let text = "global_defs {\n    vrrp_version 3\n}\nvrrp_instance V {\n    state BACKUP\n    interface hb0\n    \
-                virtual_router_id 1\n    priority 150\n    advert_int 0.01\n    virtual_ipaddress {\n        \
-                10.30.1.1\n    }\n}\n";
+    let lab = load::pair(1)?;
+    let one = Load { cables: 1, each: 1, ..Load::thousand(1, PRIORITIES[0]) };
     let capture = Capture::sample(lab.machine("lb02")?, "hb0", &[1], None)?;
-    let _daemon = load::start(party, lab.machine("lb01")?, text)?;
+    let _daemon = load::start(party, lab.machine("lb01")?, &one.text())?;
     capture.wait_for("the first advert", LIMIT, |record| record.advert().is_some())?;
     settle();
     let mark = capture.tape().mark();
     std::thread::sleep(wish.window);
     let times: Vec<Instant> = capture.tape().from_mark(mark).iter().map(|record| record.at).collect();
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Err("no adverts".into()) };
+    let due = last.since(*first).as_secs_f64() / one.interval().as_secs_f64();
     #[expect(clippy::cast_precision_loss)]
-    let share = (times.len() - 1) as f64 / (last.since(*first).as_secs_f64() / 0.01) * 100.0;
+    let share = (times.len() - 1) as f64 / due * 100.0;
     let mut gaps: Vec<f64> = times.windows(2).map(|pair| ms(pair[1].since(pair[0]))).collect();
     gaps.sort_by(f64::total_cmp);
     Ok(Figures::of(DRIFT, share).sampled(DRIFT, gaps))
@@ -125,47 +141,80 @@ pub(crate) fn drift(party: Party, wish: &Wish) -> Result<Figures, Failure> {
 
 /// A thousand virtual routers at 10 ms on both machines, which share the processors here.
 pub(crate) fn ten_milliseconds(party: Party, wish: &Wish) -> Result<Figures, Failure> {
-    let lab = load::pair()?;
-    let [first, second] = PRIORITIES.map(|priority| Thousand::every(1, priority));
+    let [first, second] = PRIORITIES.map(|priority| Load::thousand(1, priority));
+    let lab = load::pair(first.cables)?;
     let _active = active(party, &lab, first)?;
     settle();
     let lb02 = lab.machine("lb02")?;
     let _backup = load::start(party, lb02, &second.text())?;
     // It is a second daemon's start, too, and a loaded machine: let it come to rest.
     std::thread::sleep(Duration::from_secs(4));
-    let sampling = Sampling::start(lb02)?;
+    let sampling = Sampling::start(lb02, first)?;
     std::thread::sleep(wish.window);
     let sample = sampling.end()?;
     let gaps = sample.gaps();
-    Ok(Figures::of(TEN_SENT, sample.of_due(first.interval()))
+    Ok(Figures::of(TEN_SENT, sample.of_due())
         .and(TEN_GAP, quantile(&gaps, 0.999))
-        .and(TEN_MAX, gaps.last().copied().unwrap_or(f64::NAN))
+        .and(TEN_MAX, sample.longest_gap())
         .and(TEN_BACKUP, f64::from(sample.by_second))
         .sampled(TEN_GAP, gaps))
 }
 
+/// Active virtual routers watched for a while: time on a processor for an advert, and what was seen.
+fn watched(party: Party, lab: &Lab, load: Load, window: Duration) -> Result<(f64, Sample, u64), Failure> {
+    let daemon = active(party, lab, load)?;
+    settle();
+    let sampling = Sampling::start(lab.machine("lb02")?, load)?;
+    let before = Cost::of(&daemon.processes());
+    std::thread::sleep(window);
+    let after = Cost::of(&daemon.processes());
+    let sample = sampling.end()?;
+    Ok((us(after.cpu - before.cpu) / sample.adverts(), sample, after.memory))
+}
+
 /// What an advert costs its sender, and how much memory a thousand virtual routers take.
 pub(crate) fn sending(party: Party, wish: &Wish) -> Result<Figures, Failure> {
-    let lab = load::pair()?;
-    let thousand = Thousand::every(10, PRIORITIES[0]);
-    let lb01 = lab.machine("lb01")?;
+    let load = Load::thousand(10, PRIORITIES[0]);
+    let lab = load::pair(load.cables)?;
     if party == Party::Floor {
-        let adverts = thousand.adverts(lb01)?;
-        let spent = floor::send(lb01, &adverts, thousand.interval(), SLOT, wish.window)?;
+        let lb01 = lab.machine("lb01")?;
+        let adverts = load.adverts(lb01, 5)?;
+        let spent = floor::send(lb01, &adverts, load.interval(), slot(load.interval()), wish.window)?;
         return Ok(Figures::of(CPU_SENT, us(spent.each())));
     }
-    let daemon = active(party, &lab, thousand)?;
+    let (cost, sample, memory) = watched(party, &lab, load, wish.window)?;
+    Ok(Figures::of(CPU_SENT, cost)
+        .and(LATE_SENT, sample.longest_gap())
+        .and(MEMORY, megabytes(memory))
+        .sampled(LATE_SENT, sample.gaps()))
+}
+
+/// 255 VRIDs on one interface, each in both families.
+pub(crate) fn families(party: Party, wish: &Wish) -> Result<Figures, Failure> {
+    let load = Load { cables: 1, each: 255, both_families: true, ..Load::thousand(10, PRIORITIES[0]) };
+    let lab = load::pair(load.cables)?;
+    let (cost, sample, _) = watched(party, &lab, load, wish.window)?;
+    Ok(Figures::of(CPU_FAMILIES, cost).and(LATE_FAMILIES, sample.longest_gap()))
+}
+
+/// 16 interfaces with 250 virtual routers each.
+pub(crate) fn sixteen(party: Party, wish: &Wish) -> Result<Figures, Failure> {
+    let load = Load { cables: 16, ..Load::thousand(10, PRIORITIES[0]) };
+    let lab = load::pair(load.cables)?;
+    let captures = load::announcements(lab.machine("lb02")?, load.cables)?;
+    let begun = lab::now();
+    let daemon = load::start(party, lab.machine("lb01")?, &load.text())?;
+    let last = load::all_announced(&captures, load.services())?;
+    drop(captures);
     settle();
-    let sampling = Sampling::start(lab.machine("lb02")?)?;
+    let sampling = Sampling::start(lab.machine("lb02")?, load)?;
     let before = Cost::of(&daemon.processes());
     std::thread::sleep(wish.window);
     let after = Cost::of(&daemon.processes());
     let sample = sampling.end()?;
-    let gaps = sample.gaps();
-    Ok(Figures::of(CPU_SENT, us(after.cpu - before.cpu) / sample.adverts())
-        .and(LATE_SENT, gaps.last().copied().unwrap_or(f64::NAN))
-        .and(MEMORY, megabytes(after.memory))
-        .sampled(LATE_SENT, gaps))
+    Ok(Figures::of(START_SIXTEEN, ms(last.since(begun)) - ms(load.down()))
+        .and(CPU_SIXTEEN, us(after.cpu - before.cpu) / sample.adverts())
+        .and(LATE_SIXTEEN, sample.longest_gap()))
 }
 
 fn megabytes(bytes: u64) -> f64 {
@@ -176,13 +225,14 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// What an advert costs its receiver. The reference loop sends them, to all alike.
 pub(crate) fn receiving(party: Party, wish: &Wish) -> Result<Figures, Failure> {
-    let lab = load::pair()?;
-    let thousand = Thousand::every(10, PRIORITIES[0]);
+    let load = Load::thousand(10, PRIORITIES[0]);
+    let lab = load::pair(load.cables)?;
     let (lb01, lb02) = (lab.machine("lb01")?, lab.machine("lb02")?);
-    let adverts = thousand.adverts(lb01)?;
-    let window = wish.window;
+    let adverts = load.adverts(lb01, 5)?;
+    let (window, slot) = (wish.window, slot(load.interval()));
     if party == Party::Floor {
-        let interfaces = CABLES.iter().map(|name| lb02.link_index(name)).collect::<Result<Vec<_>, _>>()?;
+        let interfaces =
+            (0..load.cables).map(|number| lb02.link_index(&cable(number))).collect::<Result<Vec<_>, _>>()?;
         let (tell, hear) = mpsc::channel();
         return std::thread::scope(|scope| {
             let ear = scope.spawn(|| {
@@ -191,7 +241,7 @@ pub(crate) fn receiving(party: Party, wish: &Wish) -> Result<Figures, Failure> {
                 })
             });
             hear.recv_timeout(LIMIT)?;
-            floor::send(lb01, &adverts, thousand.interval(), SLOT, window)?;
+            floor::send(lb01, &adverts, load.interval(), slot, window)?;
             let heard = ear.join().map_err(|_| "the receiving floor panicked")??;
             Ok(Figures::of(CPU_RECEIVED, us(heard.each())))
         });
@@ -199,10 +249,10 @@ pub(crate) fn receiving(party: Party, wish: &Wish) -> Result<Figures, Failure> {
     // Until the daemon has started, has settled, and was watched.
     let length = window + Duration::from_secs(8);
     std::thread::scope(|scope| {
-        let mouth = scope.spawn(|| floor::send(lb01, &adverts, thousand.interval(), SLOT, length));
-        let daemon = load::start(party, lb02, &Thousand::every(10, PRIORITIES[1]).text())?;
+        let mouth = scope.spawn(|| floor::send(lb01, &adverts, load.interval(), slot, length));
+        let daemon = load::start(party, lb02, &Load { priority: PRIORITIES[1], ..load }.text())?;
         std::thread::sleep(Duration::from_secs(6));
-        let sampling = Sampling::start(lb02)?;
+        let sampling = Sampling::start(lb02, load)?;
         let before = Cost::of(&daemon.processes());
         std::thread::sleep(window);
         let after = Cost::of(&daemon.processes());

@@ -97,6 +97,22 @@ measures! {
     START: "start", "start of 1000 instances until all are Active, beyond the protocol's wait", Milliseconds, [Goal::Most(200.0)];
     RELOAD_NEW: "reload_new", "reload with 1 instance added to 1000: new address beyond the protocol's wait", Milliseconds, [Goal::Most(100.0)];
     RELOAD_LATE: "reload_late", "the same: longest gap beyond an advert's interval of 1 s, during the reload", Milliseconds, [Goal::Most(500.0)];
+    CPU_FAMILIES: "cpu_families", "CPU for an advert sent, 255 VRIDs × both families on one interface, 100 ms", Microseconds, [];
+    LATE_FAMILIES: "late_families", "the same: longest gap", Milliseconds, [];
+    START_SIXTEEN: "start_sixteen", "start of 16 interfaces × 250 instances, beyond the protocol's wait (341 ms)", Milliseconds, [];
+    CPU_SIXTEEN: "cpu_sixteen", "the same at 100 ms: CPU for an advert sent", Microseconds, [];
+    LATE_SIXTEEN: "late_sixteen", "the same: longest gap", Milliseconds, [];
+    START_TWENTY: "start_twenty", "start of 250 instances × 20 addresses, beyond the protocol's wait", Milliseconds, [];
+    FLOOD_GAP: "flood_gap", "flood of foreign and malformed VRRP, 1 instance at 100 ms: longest gap between own adverts", Milliseconds, [Goal::Most(150.0)];
+    FLOOD_CPU: "flood_cpu", "the same: CPU of the busier daemon, of one processor", Percent, [];
+    FLOOD_TAKEN: "flood_taken", "the same: adverts by the backup", Adverts, [Goal::Most(0.0)];
+    STALL_TAKEN: "stall_taken", "1000 instances at 100 ms, either node stands still 20 … 500 ms: adverts by the backup", Adverts, [Goal::Most(0.0)];
+    BUSY_GAP: "busy_gap", "8 busy loops, 200 instances at 100 ms: longest gap", Milliseconds, [Goal::Most(200.0)];
+    BUSY_TAKEN: "busy_taken", "the same: adverts by the backup", Adverts, [Goal::Most(0.0)];
+    LOCKS_GAP: "locks_gap", "300 interfaces made and deleted again and again, 200 instances at 100 ms: longest gap", Milliseconds, [Goal::Most(200.0)];
+    LOCKS_TAKEN: "locks_taken", "the same: adverts by the backup", Adverts, [Goal::Most(0.0)];
+    SCRIPTS_GAP: "scripts_gap", "500 scripts a second, 200 instances at 100 ms: longest gap", Milliseconds, [Goal::Most(150.0)];
+    SCRIPTS_CPU: "scripts_cpu", "the same: CPU of the daemon without the scripts, of one processor", Percent, [];
     MEMORY: "memory", "memory, 1000 instances (all processes, proportional)", Megabytes, [Goal::Most(6.0)];
 }
 

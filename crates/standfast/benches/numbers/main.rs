@@ -10,6 +10,7 @@ mod adverts;
 mod figures;
 mod life;
 mod load;
+mod pressure;
 mod quiet;
 mod report;
 mod takeover;
@@ -91,6 +92,14 @@ const TRIALS: &[Trial] = &[
     Trial { name: "receiving", parties: ALL, run: adverts::receiving },
     Trial { name: "start", parties: DAEMONS, run: life::start },
     Trial { name: "reload", parties: DAEMONS, run: life::reload },
+    Trial { name: "families", parties: DAEMONS, run: adverts::families },
+    Trial { name: "sixteen", parties: DAEMONS, run: adverts::sixteen },
+    Trial { name: "twenty", parties: DAEMONS, run: life::twenty },
+    Trial { name: "flood", parties: DAEMONS, run: pressure::flood },
+    Trial { name: "stalls", parties: DAEMONS, run: pressure::stalls },
+    Trial { name: "busy", parties: DAEMONS, run: pressure::busy },
+    Trial { name: "locks", parties: DAEMONS, run: pressure::locks },
+    Trial { name: "scripts", parties: DAEMONS, run: pressure::scripts },
 ];
 
 fn main() -> Result<(), Failure> {

@@ -22,12 +22,12 @@ use wire::{Interval, Mac, Priority, Version, Vrid, frame, ipv4};
 
 /// So many instances with so many addresses each.
 #[derive(Clone, Copy)]
-struct Load {
+struct Crash {
     instances: u8,
     addresses: u8,
 }
 
-impl Load {
+impl Crash {
     const ONE: Self = Self { instances: 1, addresses: 1 };
 
     fn address(instance: u8, number: u8) -> Ipv4Addr {
@@ -99,7 +99,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn start(party: Party, load: Load) -> Result<Self, Failure> {
+    fn start(party: Party, load: Crash) -> Result<Self, Failure> {
         let lab = Lab::builder()
             .machine("lb01", "10.0.0.5/8", None)
             .machine("lb02", "10.0.0.6/8", None)
@@ -132,7 +132,7 @@ impl Bench {
 ///
 /// The Active router is played by the bench: it sends the adverts of all VRIDs at one moment and then falls
 /// silent, so that both daemons face the same thing, everything being due at once.
-fn lateness(party: Party, load: Load) -> Result<Duration, Failure> {
+fn lateness(party: Party, load: Crash) -> Result<Duration, Failure> {
     const ROUNDS: u32 = 5;
     let lab = Lab::builder()
         .machine("lb01", "10.0.0.5/8", None)
@@ -181,7 +181,7 @@ fn lateness(party: Party, load: Load) -> Result<Duration, Failure> {
 }
 
 /// The floor: addresses through bare netlink, in as few calls as it takes, and then their gratuitous ARPs.
-fn bare(load: Load) -> Result<Duration, Failure> {
+fn bare(load: Crash) -> Result<Duration, Failure> {
     let lab =
         Lab::builder().machine("lb02", "10.0.0.6/8", None).machine("client", "10.0.0.9/8", None).build()?;
     let lb02 = lab.machine("lb02")?;
@@ -223,8 +223,8 @@ enum Blow {
 
 /// The longest time in which a client that asks every 2 ms heard nothing.
 fn silence(party: Party, blow: Blow) -> Result<Duration, Failure> {
-    let bench = Bench::start(party, Load::ONE)?;
-    let target = IpAddr::V4(Load::address(1, 1));
+    let bench = Bench::start(party, Crash::ONE)?;
+    let target = IpAddr::V4(Crash::address(1, 1));
     let client = Client::start_every(bench.lab.machine("client")?, target, Duration::from_millis(2))?;
     client.wait_for_answer(LIMIT)?;
     let begun = lab::now();
@@ -250,14 +250,14 @@ fn silence(party: Party, blow: Blow) -> Result<Duration, Failure> {
 }
 
 pub(crate) fn one(party: Party, _: &Wish) -> Result<Figures, Failure> {
-    takeover(party, Load::ONE).map(|late| Figures::of(TAKEOVER_1, ms(late)))
+    takeover(party, Crash::ONE).map(|late| Figures::of(TAKEOVER_1, ms(late)))
 }
 
 pub(crate) fn thousand(party: Party, _: &Wish) -> Result<Figures, Failure> {
-    takeover(party, Load { instances: 50, addresses: 20 }).map(|late| Figures::of(TAKEOVER_1000, ms(late)))
+    takeover(party, Crash { instances: 50, addresses: 20 }).map(|late| Figures::of(TAKEOVER_1000, ms(late)))
 }
 
-fn takeover(party: Party, load: Load) -> Result<Duration, Failure> {
+fn takeover(party: Party, load: Crash) -> Result<Duration, Failure> {
     if party == Party::Floor { bare(load) } else { lateness(party, load) }
 }
 

@@ -25,6 +25,7 @@ mod rows;
 mod scenario;
 mod scripts;
 mod see;
+mod steady;
 mod takeover;
 mod user;
 mod watch;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         scripts::tests(),
         user::tests(),
         watch::tests(),
+        steady::tests(),
     ];
     let tests = groups.into_iter().flatten().collect();
     let code = lab::harness::main(tests);
