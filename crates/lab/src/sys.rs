@@ -451,3 +451,27 @@ impl Net {
         Ok(got as u64)
     }
 }
+
+/// Stops the thread `tid` of another process as a debugger does, and returns when it has stopped.
+pub(crate) fn stop_thread(tid: i32) -> io::Result<()> {
+    let ask = |request, what| {
+        // SAFETY: neither request reads or writes memory through its arguments.
+        match unsafe { libc::ptrace(request, tid, 0, 0) } {
+            -1 => Err(io::Error::other(format!("{what} {tid}: {}", io::Error::last_os_error()))),
+            _ => Ok(()),
+        }
+    };
+    ask(libc::PTRACE_SEIZE, "trace")?;
+    ask(libc::PTRACE_INTERRUPT, "interrupt")?;
+    wait_for_traced(tid).map(drop)
+}
+
+/// Waits until a traced thread stops (true) or has ended (false).
+pub(crate) fn wait_for_traced(tid: i32) -> io::Result<bool> {
+    let mut status = 0;
+    // SAFETY: the kernel writes an `int` through the pointer, which outlives the call.
+    match unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(libc::WIFSTOPPED(status)),
+    }
+}

@@ -29,6 +29,7 @@ pub mod signals;
 pub mod sockets;
 mod sys;
 pub mod timer;
+pub mod vigil;
 pub mod watch;
 
 pub use error::{Error, Refusal};

@@ -14,6 +14,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::filter::VridSet;
 use crate::hand::Hand;
 use crate::ledger::Ledger;
+use crate::ledger::roll::Roll;
 use crate::mailbox::Mailbox;
 use crate::monitor::Monitor;
 use crate::pipes::{Pipes, Readers, Ready};
@@ -112,6 +113,9 @@ impl AsFd for Desk {
     }
 }
 
+/// Tells whoever watches over the packet thread that it is in more haste than before.
+pub type Haste = Box<dyn FnMut() + Send>;
+
 /// A running reactor.
 #[derive(Debug)]
 pub struct Reactor {
@@ -121,11 +125,12 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// Opens everything and starts the threads. Scripts are run through `runner`.
+    /// Opens everything and starts the threads. Scripts are run through `runner`. `haste` is called by the packet thread
+    /// when whoever watches over it has to look oftener than before: it must not wait.
     ///
     /// # Errors
     /// When the kernel refuses a socket, or the namespace is forbidden.
-    pub fn start(ledger: Ledger, runner: Runner) -> Result<Self> {
+    pub fn start(ledger: Ledger, runner: Runner, haste: Haste) -> Result<Self> {
         privileges::forbidden_netns()?;
         privileges::keep_freed_memory();
         let commands = Arc::new(Mailbox::new()?);
@@ -133,13 +138,15 @@ impl Reactor {
         let waiting = Arc::new(AtomicU64::new(0));
         let desk = Desk { commands: commands.clone(), reports: reports.clone(), waiting: waiting.clone() };
         let outcomes = Arc::new(Mailbox::new()?);
+        let roll = ledger.roll();
         let hand = Hand::start(outcomes.clone(), ledger)?;
         let monitor = Monitor::open(hand.port(), hand.traces())?;
         let mut remarks = vec![format!("hand: {}", hand.scheduling())];
         let aside = Teller { reports: reports.clone(), waiting: waiting.clone(), lost: 0 };
         let pipes = Pipes::start(Box::new(move |level, text| aside.put(Report::Problem(level, text))))?;
         let teller = Teller { reports, waiting, lost: 0 };
-        let turner = Turner::new(commands, outcomes, hand, monitor, runner, pipes, teller)?;
+        let mut turner = Turner::new(commands, outcomes, (hand, roll), monitor, runner, pipes, teller)?;
+        turner.haste = haste;
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("packet".into())
@@ -279,6 +286,8 @@ struct Turner {
     speaker: Speaker,
     monitor: Monitor,
     hand: Hand,
+    roll: Roll,
+    haste: Haste,
     runner: Runner,
     pipes: Pipes,
     readers: Readers,
@@ -294,6 +303,8 @@ struct Turner {
     stopping: bool,
     abandoned: bool,
     ended: bool,
+    /// A configuration has come.
+    configured: bool,
     /// Memberships may have to change.
     listeners_stale: bool,
     /// Interfaces may have come and gone unseen: what was joined may be joined no longer.
@@ -324,7 +335,7 @@ impl Turner {
     fn new(
         commands: Arc<Mailbox<Command>>,
         outcomes: Arc<Mailbox<Outcome>>,
-        hand: Hand,
+        (hand, roll): (Hand, Roll),
         monitor: Monitor,
         runner: Runner,
         pipes: Pipes,
@@ -338,6 +349,8 @@ impl Turner {
             speaker: Speaker::open(&Need::default())?,
             monitor,
             hand,
+            roll,
+            haste: Box::new(|| {}),
             runner,
             pipes,
             readers: Readers::default(),
@@ -353,6 +366,7 @@ impl Turner {
             stopping: false,
             abandoned: false,
             ended: false,
+            configured: false,
             listeners_stale: false,
             memberships_doubtful: false,
             need: Need::default(),
@@ -397,6 +411,7 @@ impl Turner {
     /// Turns until the last order is carried out. A panic in a turn ends the loop: what is held is released by
     /// the hand here and by the supervisor behind it.
     fn run(mut self) {
+        self.roll.begin();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             while !self.ended && self.broken.is_none() {
                 let ready = self.wait();
@@ -444,6 +459,7 @@ impl Turner {
     fn turn(&mut self, ready: Readable) {
         let turn = self.clock.turn();
         let now = turn.now;
+        self.roll.turns(now);
         // Who stood still since the kernel was asked must ask again.
         let is_late = self.timer.armed().is_some_and(|due| now >= due + STALLED);
         let ready = if is_late { Readable::EVERYTHING } else { ready };
@@ -498,6 +514,9 @@ impl Turner {
         let deadline = own.into_iter().chain([self.node.deadline()]).flatten().min();
         if let Err(why) = self.timer.set_by(deadline, now) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
+        }
+        if self.roll.rests(now, deadline.unwrap_or(self.pulse_at)) {
+            (self.haste)();
         }
         self.ended = self.abandoned || self.stopping && self.node.is_at_rest();
     }
@@ -608,6 +627,7 @@ impl Turner {
                     let readers = self.pipes.configure(&host);
                     self.effects.extend(self.readers.configure(now, &readers));
                     self.watchers.watch(&host);
+                    self.inherit(now);
                     self.node.handle(now, Input::Configure(host), &mut self.effects);
                 }
                 Command::Order(order) => {
@@ -622,6 +642,20 @@ impl Turner {
             }
         }
         self.orders = orders;
+    }
+
+    /// Before the first configuration: goes on with what a worker before this one has left, if it may.
+    fn inherit(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.configured, true) {
+            return;
+        }
+        match self.roll.claim() {
+            Some(estates) => {
+                (self.haste)();
+                self.node.handle(now, Input::Inherit(estates), &mut self.effects);
+            }
+            None => self.hand.disown(),
+        }
     }
 
     /// Effects in order: adverts in batches, then the hand's work, then the news.
@@ -645,6 +679,9 @@ impl Turner {
                 self.node.handle(now, Input::Unsent { router, errno }, &mut self.effects);
             }
         }
+        // What was sent is noted for whoever may have to go on.
+        let Self { node, roll, .. } = self;
+        node.note_estates(|id, estate| roll.note(id, estate));
         // After the adverts. What it refuses at once is an answer of the next turn.
         let is_left = self.runner.flush() || self.runner.has_answers();
         self.untaken_at = is_left.then(|| now + UNTAKEN);

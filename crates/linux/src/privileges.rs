@@ -104,6 +104,12 @@ pub fn missing() -> Vec<Missing> {
 pub fn run_in_real_time(priority: i32) -> String {
     // Real-time threads have no slack; without real time, 1 ns instead of 50 µs.
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    real_time(priority)
+}
+
+/// The same for a thread that need not be exact to the microsecond, and whose children shall have the usual slack.
+#[must_use]
+pub fn real_time(priority: i32) -> String {
     match crate::sys::process::real_time(priority) {
         Ok(()) => format!("real-time scheduling (SCHED_FIFO {priority})"),
         Err(why) => {

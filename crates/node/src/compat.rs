@@ -171,6 +171,7 @@ pub fn reason(
             alloc::format!("{source} advertises the same priority {priority} and has the higher address")
         }
         Why::Fault => alloc::format!("{}", List(faults)),
+        Why::Resumed => "it goes on where the worker before it left off".into(),
         Why::Group => "its group moves as one".into(),
     })
 }

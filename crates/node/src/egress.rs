@@ -50,6 +50,16 @@ impl Egress {
         self.cached = None;
     }
 
+    /// Last Authentication Header sequence number used; 0: none.
+    pub(crate) const fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// The sequence numbers up to this one are used.
+    pub(crate) fn go_on_after(&mut self, sequence: u32) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
     /// The adverts of this priority from this place, one for each destination. `greatest` is the greatest
     /// sequence number heard from others: a restarted sender must go beyond it (AUTH-10).
     pub(crate) fn adverts(

@@ -14,6 +14,7 @@ use model::{Host, VirtualAddress};
 use timeline::Instant;
 use wire::{Family, Mac};
 
+use crate::estate::Estate;
 use crate::event::Event;
 pub use crate::run::{Ended, Ending, Kill, Program, Reason, Run, RunId};
 
@@ -44,6 +45,9 @@ pub enum Input<'a> {
     Begun(RunId),
     /// A program that was run has ended, or could not be run.
     Ended(Ended),
+    /// What a daemon that has ended without a word left for this one. Comes before the first configuration, or not at
+    /// all: an Active router among it goes on as if nothing had happened, if the others cannot have missed it yet.
+    Inherit(Vec<Estate>),
     /// The administrator's (new) configuration. It must pass [`Host::check`].
     Configure(Box<Host>),
     /// An order from the operator.

@@ -1,6 +1,7 @@
 //! One instance at run time: its configuration, its router, what it holds, what it counted.
 
 use crate::egress::Egress;
+use crate::estate::Outline;
 use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
 use crate::io::{Errno, RouterId};
@@ -10,7 +11,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::{Authentication, Instance};
 use timeline::{Duration, Instant, Machine};
-use vrrp::{Discard, Router, Seen};
+use vrrp::{Discard, Legacy, Role, Router, Seen};
 use wire::Priority;
 use wire::ah;
 use wire::message::Auth;
@@ -36,6 +37,14 @@ pub(crate) struct Slot {
     pub(crate) egress: Egress,
     pub(crate) seen: Seen,
     pub(crate) counters: Counters,
+    /// Where a router before it left off; of use once, when it starts with the first configuration.
+    pub(crate) legacy: Option<Legacy>,
+    /// When it last sent an advert.
+    pub(crate) advertised_at: Instant,
+    /// As it was noted last for a successor.
+    pub(crate) outline: Outline,
+    /// It is to be noted again.
+    pub(crate) is_unnoted: bool,
     /// Its live entry in the schedule.
     pub(crate) queued: Option<Instant>,
     /// Silence was excused since the last advert; not twice.
@@ -235,6 +244,10 @@ impl Slot {
             egress: Egress::default(),
             seen: Seen::default(),
             counters: Counters::default(),
+            legacy: None,
+            advertised_at: now,
+            outline: (Role::Initialize, instance.settings.interval, None),
+            is_unnoted: false,
             queued: None,
             excused: false,
             rounds: 0,

@@ -14,14 +14,15 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::Host;
 use node::Node;
+use node::estate::Estate;
 use node::event::{Event, Standing};
 use node::io::{
-    Actor, Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, Settled,
-    Transmit,
+    Actor, Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, RouterId,
+    Settled, Transmit,
 };
 use node::status::Status;
 use timeline::{Duration, Instant, Machine as _};
-use vrrp::Discard;
+use vrrp::{Discard, Legacy};
 
 /// So many frames wait in a socket; the rest is lost.
 const BACKLOG: usize = 256;
@@ -36,6 +37,14 @@ pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) programs: Programs,
     daemon: Option<Daemon>,
+    /// How the routers of the daemon stand, or stood when it died.
+    estates: BTreeMap<RouterId, Estate>,
+    /// The supervisor of a worker that has died.
+    heir: Option<Heir>,
+    /// Its clock has stood still since the daemon last looked about: what others have done meanwhile nobody here knows.
+    is_behind: bool,
+    /// When a worker died last.
+    fell_at: Option<Instant>,
     is_on: bool,
     sleep: Option<Sleep>,
     /// The daemon does not run before then.
@@ -49,6 +58,21 @@ pub(crate) struct Machine {
     /// Its last daemon was told to leave everything as it is.
     pub(crate) leaves: bool,
 }
+
+/// The supervisor waits for another worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heir {
+    /// It may go on with what is held.
+    Offered,
+    /// It starts anew.
+    Anew,
+}
+
+/// What a new worker needs until its first advert; what removing its addresses may take; and two deaths within this time
+/// are a loop.
+const START: Duration = Duration::from_millis(50);
+const RELEASE: Duration = Duration::from_millis(50);
+const LOOP: Duration = Duration::from_secs(60);
 
 /// The whole machine does not run.
 #[derive(Debug)]
@@ -146,6 +170,10 @@ impl Machine {
             host,
             programs: Programs::default(),
             daemon,
+            estates: BTreeMap::new(),
+            heir: None,
+            is_behind: false,
+            fell_at: None,
             is_on,
             sleep,
             frozen_until,
@@ -183,7 +211,10 @@ impl Machine {
         }
         match &self.daemon {
             Some(daemon) => self.start_again |= daemon.stopping,
+            // Its supervisor has not ended.
+            None if self.heir.is_some() => {}
             None => {
+                self.estates.clear();
                 let facts = [self.kernel.everything()].into();
                 let orders = [Input::Configure(Box::new(self.host.clone()))].into();
                 let previous = self.clock.read(now);
@@ -225,6 +256,63 @@ impl Machine {
         self.catch(now, frame);
     }
 
+    /// The worker dies. `None`: there is none. Else until when another one may go on with what it held; not at all: then it
+    /// is gone.
+    pub(crate) fn lose_worker(&mut self, now: Instant) -> Option<Option<Instant>> {
+        if self.daemon.as_ref().is_none_or(|daemon| daemon.stopping) {
+            return None;
+        }
+        self.daemon = None;
+        self.programs.forget_runs();
+        // What kept its threads is over with them.
+        (self.stalled_until, self.desk_until) = (now, now);
+        let is_loop = self.fell_at.replace(now).is_some_and(|at| now.since(at) < LOOP);
+        let until = self.estates.values().filter_map(|estate| match estate.legacy {
+            Legacy::Active { until, .. } => Some(self.clock.moment(until - RELEASE)),
+            Legacy::Backup { .. } => None,
+        });
+        let until = until.min();
+        // Where nothing is held there is nothing that another one could hold for too long.
+        let is_offered = !is_loop && until.is_none_or(|until| until.since(now) >= START);
+        self.heir = Some(if is_offered { Heir::Offered } else { Heir::Anew });
+        if is_offered && until.is_some() {
+            self.kernel.orphan();
+            return Some(until);
+        }
+        self.kernel.bury(true);
+        Some(None)
+    }
+
+    /// The next worker begins.
+    pub(crate) fn succeed(&mut self, now: Instant) {
+        let Some(heir) = self.heir.take().filter(|_| self.daemon.is_none()) else { return };
+        let estates: Vec<Estate> = core::mem::take(&mut self.estates).into_values().collect();
+        self.start(now);
+        if heir == Heir::Offered
+            && let Some(daemon) = &mut self.daemon
+        {
+            daemon.orders.insert(0, Input::Inherit(estates));
+        }
+    }
+
+    /// What a dead worker held is there for the next one, and nobody else can have taken over.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.heir == Some(Heir::Offered) && !self.is_behind
+    }
+
+    /// Nobody waits for another worker: the daemon may be started anew.
+    pub(crate) const fn forget_heir(&mut self) {
+        self.heir = None;
+    }
+
+    /// The supervisor waits no longer for the next worker.
+    pub(crate) fn revoke(&mut self) {
+        if self.heir == Some(Heir::Offered) {
+            self.heir = Some(Heir::Anew);
+            self.kernel.bury(true);
+        }
+    }
+
     pub(crate) fn crash(&mut self, cleaned: bool) {
         if self.daemon.take().is_some() {
             self.programs.forget_runs();
@@ -234,7 +322,7 @@ impl Machine {
 
     /// Nothing of what it held and nothing of what it waited for is left.
     pub(crate) fn lose_power(&mut self, now: Instant) {
-        self.daemon = None;
+        (self.daemon, self.heir) = (None, None);
         self.programs.forget_runs();
         self.kernel.lose_power();
         self.wake_up(now);
@@ -274,6 +362,7 @@ impl Machine {
         let missed = now.since(sleep.since);
         self.programs.put_off(missed);
         if sleep.is_paused {
+            self.is_behind = true;
             self.clock.miss(missed);
             // What was planned on this machine's time line comes so much later.
             for moment in [&mut self.frozen_until, &mut self.stalled_until, &mut self.desk_until] {
@@ -407,6 +496,7 @@ impl Machine {
         if !is_due || is_blocked {
             return None;
         }
+        self.is_behind = false;
         let first = !core::mem::replace(&mut daemon.ran, true);
         let (deaf, ordered) = (daemon.deaf, !daemon.orders.is_empty());
         let refused = daemon
@@ -470,6 +560,11 @@ impl Machine {
             }
         }
         turn.effects = effects;
+        let estates = &mut self.estates;
+        daemon.node.note_estates(|id, estate| match estate {
+            Some(estate) => _ = estates.insert(id, estate.clone()),
+            None => _ = estates.remove(&id),
+        });
         turn.ended = daemon.stopping && daemon.node.is_at_rest() && daemon.desk.is_empty();
         if turn.ended {
             self.daemon = None;

@@ -31,6 +31,14 @@ pub enum Step {
     PowerLost(usize),
     /// The daemon dies; `cleaned`: its supervisor removes what it held.
     Crash { machine: usize, cleaned: bool },
+    /// The worker of the daemon dies. If that leaves the time, its supervisor lets another one go on with what it held,
+    /// which has read its configuration after so long; if not, or if it was the second death within a minute, what was held
+    /// is removed, and another one starts a second later.
+    Replace { machine: usize, time: Duration },
+    /// The next worker begins: follows of itself from [`Step::Replace`].
+    Succeed(usize),
+    /// What the next worker has not gone on with in time is removed: follows of itself from [`Step::Replace`].
+    Revoke(usize),
     /// The configuration becomes another, and nobody has been told yet.
     Edit { machine: usize, host: Box<Host> },
     /// The configuration becomes another, and the daemon is told to read it, which takes `reading`.

@@ -133,6 +133,9 @@ fn done_to(step: &Step) -> Option<(usize, String)> {
         Step::Crash { machine, cleaned: false } => {
             (*machine, "the daemon dies, and what it held stays".into())
         }
+        Step::Replace { machine, .. } => (*machine, "the worker dies".into()),
+        Step::Succeed(n) => (*n, "another worker begins".into()),
+        Step::Revoke(n) => (*n, "the supervisor waits no longer for another worker".into()),
         Step::Edit { machine, .. } => (*machine, "the configuration is changed, and nobody is told".into()),
         Step::Reload { machine, reading, .. } => {
             (*machine, format!("reload, which takes {reading:?} to read"))

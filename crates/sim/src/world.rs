@@ -21,6 +21,8 @@ use vrrp::Ingress;
 use wire::Vrid;
 use wire::message::Message;
 
+/// When a supervisor starts another worker where none may go on at once.
+const RESTART: Duration = Duration::from_secs(1);
 /// What a hand needs for one order when all is well.
 const HAND: Duration = Duration::from_micros(300);
 
@@ -308,6 +310,9 @@ impl World {
                 self.plug(n);
             }
             Step::Crash { machine, cleaned } => self.with_run(machine, |machine, _| machine.crash(cleaned)),
+            Step::Replace { machine, time } => self.replace(machine, time),
+            Step::Succeed(n) => self.with_run(n, Machine::succeed),
+            Step::Revoke(n) => self.at(n, |machine, _| machine.revoke()),
             Step::Edit { machine, host } => self.at(machine, |machine, _| machine.host = *host),
             Step::Reload { machine, host, reading } => {
                 self.at(machine, |machine, now| machine.reload(now, *host, reading));
@@ -390,6 +395,22 @@ impl World {
         }
     }
 
+    /// A worker dies, and its supervisor does what follows.
+    fn replace(&mut self, n: usize, time: Duration) {
+        let mut end = None;
+        self.with_run(n, |machine, now| end = machine.lose_worker(now));
+        let Some(end) = end else { return };
+        let (next, revoke) = match end {
+            Some(until) => (self.now + time, Some(until)),
+            None => (self.now + RESTART, None),
+        };
+        let follows = [(next, Step::Succeed(n))].into_iter();
+        for (at, step) in follows.chain(revoke.map(|at| (at, Step::Revoke(n)))) {
+            let behind = self.steps.partition_point(|(other, _)| *other <= at);
+            self.steps.insert(behind, (at, step));
+        }
+    }
+
     fn heal(&mut self) {
         self.put_off.clear();
         self.lan.heal();
@@ -398,6 +419,7 @@ impl World {
             let hand = self.hand;
             self.at(n, |machine, now| {
                 machine.wake(now);
+                machine.forget_heir();
                 machine.kernel.heal(hand);
                 machine.programs.heal();
                 machine.change(Kernel::repair);
@@ -413,12 +435,14 @@ impl World {
 fn done_on(step: &Step) -> Option<usize> {
     match step {
         Step::Start(n) | Step::Stop(n) | Step::Abandon(n) | Step::Overrun(n) => Some(*n),
+        Step::Succeed(n) | Step::Revoke(n) => Some(*n),
         Step::Present { machine, .. }
         | Step::Rename { machine, .. }
         | Step::Own { machine, .. }
         | Step::Forged { machine, .. } => Some(*machine),
         Step::Crash { machine, .. }
         | Step::Edit { machine, .. }
+        | Step::Replace { machine, .. }
         | Step::Reload { machine, .. }
         | Step::Freeze { machine, .. }
         | Step::Stall { machine, .. }

@@ -49,8 +49,7 @@ fn every_oracle_has_something_to_judge() {
     for seed in 0..300 {
         sim::run(seed).seen.into_iter().for_each(|(what, count)| *seen.entry(what).or_default() += count);
     }
-    let whys =
-        "Started Owner NoResponse LeaderLeft Preempting HigherPriority HigherAddress Stopped Fault Group";
+    let whys = "Started Owner Resumed NoResponse LeaderLeft Preempting HigherPriority HigherAddress Stopped Fault Group";
     let faults = "InterfaceMissing InterfaceDown NoCarrier NoSourceAddress AddressKeepsVanishing AddressRefused \
                   Script Process Member";
     let forged = "HopLimit Version Type Truncated TrailingBytes Checksum Vrid AuthenticationType \

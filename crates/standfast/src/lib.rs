@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod demo;
 mod draw;
 pub mod explain;
+mod guard;
 pub mod keepalived;
 pub mod log;
 pub mod report;

@@ -6,10 +6,11 @@
 //! a stage takes them away with [`without_stage`].
 
 use crate::daemon::{Invocation, exit};
+use crate::guard::{Guard, Need, Offer, show};
 use crate::log::Log;
 use crate::worker::{self, Inherited};
 use linux::Error;
-use linux::ledger::{self, Ledger, Reader};
+use linux::ledger::{self, Ledger, Released};
 use linux::netlink::Netlink;
 use linux::pidfile::{self, PidFile};
 use linux::place::{Place, Taken};
@@ -37,6 +38,8 @@ pub mod word {
     pub const READY: u8 = b'R';
     /// A reload begins.
     pub const RELOADING: u8 = b'L';
+    /// It leads at a faster pace than before: look after it oftener.
+    pub const HASTE: u8 = b'H';
     /// An orderly end begins.
     pub const STOPPING: u8 = b'S';
 }
@@ -47,6 +50,9 @@ const LEDGER: usize = 1 << 16;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// A worker that ran this long is replaced at once when it dies.
 const STEADY: Duration = Duration::from_secs(60);
+
+/// The real-time priority of the supervisor: above the worker's threads, which it must notice when they run wild.
+const PRIORITY: i32 = 3;
 
 /// Runs the stage that this process was started for.
 #[must_use]
@@ -210,6 +216,9 @@ struct Supervisor<'a> {
     signals: Signals,
     place: Option<Place>,
     ledger: Ledger,
+    guard: Guard,
+    /// The next worker may go on with what stands in the ledger.
+    offers: bool,
     /// Told once, whatever happens to workers later.
     was_ready: bool,
     /// The service manager knows that this is the end.
@@ -281,12 +290,18 @@ impl<'a> Supervisor<'a> {
         }
         let mut log = Log::open(style);
         log.complain_on_console(complains_to_front(invocation));
+        let ledger = Ledger::create(LEDGER)?;
+        let guard = Guard::new(&ledger)?;
+        // Being refused is no error: the worker says so, of itself.
+        let _ = linux::privileges::real_time(PRIORITY);
         Ok(Self {
             invocation,
             log,
             signals,
             place,
-            ledger: Ledger::create(LEDGER)?,
+            ledger,
+            guard,
+            offers: false,
             was_ready: false,
             told_stopping: false,
             stopping: None,
@@ -301,6 +316,9 @@ impl<'a> Supervisor<'a> {
                 Ok(worker) => worker,
                 Err(why) => {
                     self.log.alarm(&format!("cannot start the worker: {why}"));
+                    if self.guard.withdraw() {
+                        self.take_back();
+                    }
                     if !self.was_ready || self.invocation.no_respawn {
                         return exit::FATAL;
                     }
@@ -311,6 +329,9 @@ impl<'a> Supervisor<'a> {
                 }
             };
             let status = self.watch(&mut worker);
+            if self.leaves_to_next(status) {
+                continue;
+            }
             self.release(status);
             if self.stopping.is_some() {
                 // Its scripts end with it, and not one of them is left unreaped.
@@ -341,6 +362,8 @@ impl<'a> Supervisor<'a> {
     }
 
     fn start_worker(&mut self) -> std::io::Result<Worker> {
+        self.ledger.offer(std::mem::take(&mut self.offers));
+        self.guard.begin();
         let (words, pen) = std::io::pipe()?;
         let (theirs, ours) = script::channel().map_err(std::io::Error::other)?;
         let scripts = Spawner::start(ours, &[STAGE, INHERITED, HERE]).map_err(std::io::Error::other)?;
@@ -379,7 +402,8 @@ impl<'a> Supervisor<'a> {
             ready.extend(self.place.as_ref().map(|place| PollFd::new(place, PollFlags::IN)));
             let limit = self.stopping.filter(|_| !killed);
             let limit = limit.map(|since| STOP_LIMIT.saturating_sub(since.elapsed()));
-            let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
+            let pause = limit.unwrap_or(Duration::MAX).min(self.guard.pause());
+            let timeout = Timespec::try_from(pause).ok();
             let count = poll(&mut ready, timeout.as_ref()).unwrap_or(0);
             let ended = !ready[1].revents().is_empty();
             silent |=
@@ -392,6 +416,7 @@ impl<'a> Supervisor<'a> {
             if ended {
                 return worker.child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
             }
+            self.guard(worker);
             if count == 0 && limit.is_some_and(|limit| limit.is_zero()) {
                 // In a system call that does not end, it ends later; then there is nothing to do but to wait.
                 let _ = pidfd_send_signal(&worker.pidfd, rustix::process::Signal::KILL);
@@ -433,6 +458,7 @@ impl<'a> Supervisor<'a> {
                             self.log.complain_on_console(false);
                         }
                     }
+                    word::HASTE => self.guard.hurry(),
                     word::RELOADING if self.stopping.is_none() => linux::notify::reloading(),
                     word::STOPPING if self.stopping.is_some() => self.tell_stopping(),
                     _ => {}
@@ -453,21 +479,75 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Ends a worker that hangs, and sees to it that what one held or was offered does not stay for too long.
+    fn guard(&mut self, worker: &Worker) {
+        match self.guard.look(worker.child.id()) {
+            None => {}
+            Some(Need::Tell(what)) => {
+                self.log.alarm(&format!("the worker cannot set addresses now: {what}"));
+            }
+            Some(Need::Kill(what)) => {
+                let _ = pidfd_send_signal(&worker.pidfd, rustix::process::Signal::KILL);
+                self.log.alarm(&format!("the worker hangs and was killed: {what}"));
+            }
+            Some(Need::Revoke) => self.take_back(),
+            Some(Need::Release) => {
+                let released = self.remove();
+                self.log.alarm("the worker was killed and has not ended: what it holds is removed");
+                self.tell_removed(released);
+            }
+        }
+    }
+
+    /// What the next worker was to go on with is removed, if it has not done so yet.
+    fn take_back(&mut self) {
+        if self.ledger.revoke() {
+            let released = self.remove();
+            self.log.alarm("no new worker was ready in time: what was held is removed");
+            self.tell_removed(released);
+        }
+    }
+
+    /// Whether the next worker may go on with what this one has left, and be started at once.
+    fn leaves_to_next(&mut self, status: ExitStatus) -> bool {
+        let in_order = self.stopping.is_some() || status.success() || obstacle(status).is_some();
+        if in_order || self.invocation.no_respawn {
+            let _ = self.guard.withdraw();
+            return false;
+        }
+        let offer = self.guard.fall(self.was_ready);
+        let Offer::Held(time) = offer else {
+            self.offers = offer == Offer::Learnt;
+            return false;
+        };
+        self.offers = true;
+        self.log.alarm(&format!(
+            "the worker ended unexpectedly ({status}); its addresses stay, and another worker has {} to go on with them",
+            show(time)
+        ));
+        true
+    }
+
     /// A crash must release: what the dead worker held is removed before anything else.
     fn release(&mut self, status: ExitStatus) {
         let keep = self.invocation.keep_at_exit && self.stopping.is_some();
-        let released = (!keep).then(|| {
-            Reader::open(&self.ledger)
-                .and_then(|reader| Ok((reader, Netlink::open()?)))
-                .and_then(|(reader, mut netlink)| ledger::release_all(&reader, &mut netlink))
-        });
+        let released = (!keep).then(|| self.remove());
         if self.stopping.is_none() && !status.success() && obstacle(status).is_none() {
             self.log.alarm(&format!("the worker ended unexpectedly ({status})"));
         }
+        released.into_iter().for_each(|released| self.tell_removed(released));
+    }
+
+    /// Removes what stands in the ledger.
+    fn remove(&self) -> Result<Released, Error> {
+        let mut netlink = Netlink::open()?;
+        ledger::release_all(self.guard.reader(), &mut netlink)
+    }
+
+    fn tell_removed(&mut self, released: Result<Released, Error>) {
         match released {
-            None => {}
-            Some(Err(why)) => self.log.alarm(&why.to_string()),
-            Some(Ok(released)) => {
+            Err(why) => self.log.alarm(&why.to_string()),
+            Ok(released) => {
                 for entry in &released.removed {
                     self.log.alarm(&format!(
                         "removed {}/{}, which the worker had left",

@@ -3,6 +3,7 @@
 //! [`Router`] is plain data with its timers inside the state that needs them, so a timer of another state
 //! cannot exist (SM-P-1, SM-INIT-6, SM-BKP-11, SM-BKP-12, SM-ACT-18). `handle` is one match over (state, input).
 
+use crate::legacy::Legacy;
 use crate::settings::{AnnounceSettings, Settings};
 use crate::timers;
 use alloc::vec::Vec;
@@ -97,6 +98,13 @@ pub enum Input {
         /// Own address.
         primary: IpAddr,
     },
+    /// Take part, and go on where a process that is no more has left off.
+    Resume {
+        /// Own address.
+        primary: IpAddr,
+        /// What it has left.
+        legacy: Legacy,
+    },
     /// Take part no longer.
     Shutdown(Manner),
     /// An admitted advert.
@@ -169,6 +177,8 @@ pub enum Why {
     Started,
     /// Started as the address owner.
     Owner,
+    /// Goes on where a process that is no more has left off.
+    Resumed,
     /// No advert for an Active_Down_Interval.
     NoResponse,
     /// The Active router resigned.
@@ -252,6 +262,7 @@ impl Machine for Router {
         match (&self.state, input) {
             // SM-INIT-1: the owner starts as Active. SM-INIT-2, SM-INIT-3: all others start as Backup.
             (Initialize, In::Startup { primary }) => self.start(now, primary, effects),
+            (Initialize, In::Resume { primary, legacy }) => self.resume(now, primary, legacy, effects),
             // SM-INIT-4, SM-INIT-5, SM-INIT-6: not taking part, so nothing matters.
             (Initialize, In::Advertisement(_) | In::Shutdown(_) | In::Elapsed | In::Deaf) => {}
             (Initialize, In::TakeOver | In::StandBack) => {}
@@ -291,7 +302,7 @@ impl Machine for Router {
             (Active { .. }, In::StandBack) => self.stand_back(now, effects),
 
             // Already taking part: only the address is news.
-            (Backup { .. } | Active { .. }, In::Startup { primary })
+            (Backup { .. } | Active { .. }, In::Startup { primary } | In::Resume { primary, .. })
             | (Initialize | Backup { .. } | Active { .. }, In::Primary(primary)) => {
                 self.primary_changes(primary, effects);
             }
@@ -424,6 +435,42 @@ impl Router {
         let down_at = now + self.down(interval);
         let state = State::Backup { down_at, interval, hold: None, leader: None, preempting: false };
         self.turn(state, Why::Started, effects);
+    }
+
+    /// The others must not notice: who was Active says so at once and keeps its rhythm, as long as none of them can
+    /// have taken over meanwhile; who was Backup knows whom it follows, and how long to wait for it.
+    fn resume(&mut self, now: Instant, primary: IpAddr, legacy: Legacy, effects: &mut Vec<Effect>) {
+        match legacy {
+            Legacy::Active { until, advertise_at, .. } if now < until => {
+                self.primary = primary;
+                effects.push(Effect::Advertise(self.priority));
+                let (interval, announce) = (self.settings.interval.duration(), self.settings.announce);
+                let next = next_on_schedule(advertise_at - interval, interval, now);
+                // Whatever a damaged record says.
+                let is_sane = next > now && next <= now + interval;
+                let state = State::Active {
+                    advertise_at: if is_sane { next } else { now + interval },
+                    announcing: Announcing::after_takeover(now, &announce),
+                    answers: Meter::default(),
+                };
+                self.turn(state, Why::Resumed, effects);
+                // What was owed may not have been sent; saying it twice harms nobody.
+                effects.push(Effect::Announce { rounds: announce.repeat.max(1) });
+            }
+            Legacy::Backup { interval: learnt, leader: Some(followed) }
+                if !self.priority.is_owner() && followed.priority != Priority::LEAVING =>
+            {
+                self.primary = primary;
+                let interval = match self.settings.version {
+                    Version::V2 => self.settings.interval,
+                    Version::V3 => learnt,
+                };
+                let (down_at, leader) = (now + self.down(interval), Some(followed));
+                let state = State::Backup { down_at, interval, hold: None, leader, preempting: false };
+                self.turn(state, Why::Resumed, effects);
+            }
+            Legacy::Active { .. } | Legacy::Backup { .. } => self.start(now, primary, effects),
+        }
     }
 
     // ---- Backup ----

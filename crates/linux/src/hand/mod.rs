@@ -34,6 +34,7 @@ pub const PRIORITY: i32 = 1;
 enum Order {
     Hold(Hold),
     Forget(InterfaceIndex),
+    Disown,
 }
 
 /// The orders that were not looked at yet.
@@ -139,6 +140,12 @@ impl Hand {
     /// An interface is gone, and with it everything on it.
     pub fn forget(&self, interface: InterfaceIndex) {
         self.shared.lock().orders.push(Order::Forget(interface));
+        self.shared.wake.notify_one();
+    }
+
+    /// What an earlier worker noted is not gone on with: whoever offered it removes it.
+    pub fn disown(&self) {
+        self.shared.lock().orders.push(Order::Disown);
         self.shared.wake.notify_one();
     }
 

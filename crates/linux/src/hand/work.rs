@@ -4,6 +4,7 @@ use super::announce::Announcer;
 use super::{Order, Shared};
 use crate::clock;
 use crate::error::{Refusal, Result};
+use crate::ledger::beat::HandBeat;
 use crate::ledger::{Ledger, Slot, State, is_gone, kernel_keeps_marks};
 use crate::mailbox::Mailbox;
 use crate::netlink::{Netlink, Request, SLICE};
@@ -86,9 +87,10 @@ pub(super) struct Worker {
     netlink: Netlink,
     announcer: Announcer,
     ledger: Ledger,
+    beat: HandBeat,
     outcomes: Arc<Mailbox<Outcome>>,
     jobs: VecDeque<Job>,
-    /// What this run set. The slot is missing when the ledger was full.
+    /// What this run set, or went on with. The slot is missing when the ledger was full.
     own: HashMap<Place, Option<Slot>>,
     /// What the kernel refused since the router's last `Remove`: it is not announced.
     refused: HashMap<RouterId, HashSet<(InterfaceIndex, IpAddr)>>,
@@ -113,17 +115,19 @@ impl Worker {
         shared: Arc<Shared>,
         netlink: Netlink,
         announcer: Announcer,
-        ledger: Ledger,
+        mut ledger: Ledger,
         outcomes: Arc<Mailbox<Outcome>>,
     ) -> Self {
+        let own = ledger.take_kept().into_iter().map(|(place, slot)| (place, Some(slot))).collect();
         Self {
             shared,
             netlink,
             announcer,
+            beat: ledger.hand_beat(),
             ledger,
             outcomes,
             jobs: VecDeque::new(),
-            own: HashMap::new(),
+            own,
             refused: HashMap::new(),
             known: None,
             marks: kernel_keeps_marks(),
@@ -138,8 +142,11 @@ impl Worker {
 
     pub(super) fn run(mut self) {
         let mut due = None;
+        self.beat.begin();
         while self.collect(due) {
+            self.beat.busy(clock::now());
             self.slice();
+            self.beat.idle();
             // Not while addresses wait to be set: the first announcement of each goes before the second of any.
             if self.jobs.is_empty() {
                 due = self.announcer.advance(clock::now());
@@ -176,6 +183,10 @@ impl Worker {
                     self.jobs.push_back(Job::new(hold));
                 }
                 Order::Forget(interface) => self.forget(interface),
+                Order::Disown => {
+                    let slots: Vec<Slot> = self.own.drain().filter_map(|(_, slot)| slot).collect();
+                    slots.into_iter().for_each(|slot| self.ledger.clear(slot));
+                }
             }
         }
         true

@@ -27,7 +27,9 @@ impl Node {
         let old = core::mem::replace(&mut self.host, groups);
         let first = !core::mem::replace(&mut self.configured, true);
         self.trackers.configure(now, &host, effects);
-        if first && !host.startup_delay.is_zero() {
+        let mut estates = core::mem::take(&mut self.estates);
+        // Who goes on does not start.
+        if first && !host.startup_delay.is_zero() && estates.is_empty() {
             self.ready_at = Some(now + host.startup_delay);
         }
         let ids: BTreeMap<model::Identity, RouterId> =
@@ -67,7 +69,11 @@ impl Node {
                     added += 1;
                     let id = RouterId(self.next_id);
                     self.next_id += 1;
-                    self.slots.insert(id, Box::new(Slot::new(id, instance.clone(), now)));
+                    let mut slot = Slot::new(id, instance.clone(), now);
+                    if let Some(estate) = estates.remove(&instance.identity()) {
+                        slot.inherit(&estate);
+                    }
+                    self.slots.insert(id, Box::new(slot));
                     self.dirty.insert(id);
                 }
             }
@@ -83,6 +89,8 @@ impl Node {
         marked.iter().for_each(|address| self.notice_address(address));
         effects.push(report(Event::Configured { instances, added, removed, altered }));
         self.judge_dirty(now, effects);
+        // Who could not go on at once starts as any other.
+        self.slots.values_mut().for_each(|slot| slot.legacy = None);
         self.unite_groups(now, effects);
         if !first && self.host.notify.states_on_reload {
             self.repeat_states(effects);

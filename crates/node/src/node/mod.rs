@@ -19,6 +19,7 @@ use self::group::{Stir, User};
 use self::learn::Loss;
 use self::wires::{Way, Wires};
 use crate::egress;
+use crate::estate::Estate;
 use crate::event::{Contrast, Event, Standing};
 use crate::facts::Facts;
 use crate::held::Spot;
@@ -32,7 +33,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Host, Transport};
+use model::{Host, Identity, Transport};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{
     Admitted, Discard, Effect as Decision, Expected, Ingress, Manner, Notice, Policy, Role, Transition, admit,
@@ -75,13 +76,17 @@ pub struct Node {
     next_id: u32,
     epoch: u64,
     /// A configuration came.
-    configured: bool,
+    pub(crate) configured: bool,
     /// No instance runs before then (`vrrp_startup_delay`); set with the first configuration.
     ready_at: Option<Instant>,
     pub(crate) stopping: Option<Order>,
     /// Removals under way for instances that are gone.
     departing: Departing,
     pub(crate) strays: Strays,
+    /// What an earlier daemon left, until the first configuration.
+    pub(crate) estates: BTreeMap<Identity, Estate>,
+    /// Routers to be noted again for a successor.
+    pub(crate) unnoted: Vec<RouterId>,
     scratch: Vec<Decision>,
     pub(crate) herald: Herald,
 }
@@ -115,11 +120,12 @@ impl Machine for Node {
             Input::Begun(id) => return self.trackers.begun(now, id),
             Input::Ended(ended) if is_ours(ended.id) => return self.herald.post.ended(now, ended, effects),
             Input::Ended(ended) => return self.trackers.ended(now, ended, effects),
+            Input::Inherit(estates) => return self.inherit(estates),
             Input::Order(_) | Input::Elapsed => {}
         }
         self.judge_dirty(now, effects);
         match input {
-            Input::Fact(_) | Input::Begun(_) | Input::Ended(_) => {}
+            Input::Fact(_) | Input::Begun(_) | Input::Ended(_) | Input::Inherit(_) => {}
             Input::Frame(frame) => self.hear(now, &frame, effects),
             Input::Outcome(outcome) => self.settle(now, &outcome, effects),
             Input::Unsent { router, errno } => self.note_unsent(now, router, errno, effects),
@@ -350,6 +356,7 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         self.scratch.clear();
         slot.router.handle(now, input, &mut self.scratch);
+        let advertised = self.scratch.iter().any(|effect| matches!(effect, Decision::Advertise(_)));
         for effect in self.scratch.drain(..) {
             match effect {
                 Decision::Advertise(priority) => advertise(&self.host, slot, priority, effects),
@@ -377,6 +384,9 @@ impl Node {
                     tell_notice(now, slot, notice, effects);
                 }
             }
+        }
+        if slot.must_note(now, advertised) {
+            self.unnoted.push(id);
         }
         self.schedule.arm(slot, Instant::EPOCH);
     }
@@ -546,7 +556,8 @@ fn moved(now: Instant, slot: &mut Slot, transition: Transition, effects: &mut Ve
         Role::Backup => Standing::Backup,
         Role::Active => Standing::Active,
     };
-    slot.counters.became_active += u64::from(transition.to == Role::Active);
+    let anew = transition.why != vrrp::Why::Resumed;
+    slot.counters.became_active += u64::from(transition.to == Role::Active && anew);
     slot.counters.released_active += u64::from(transition.from == Role::Active);
     slot.since = now;
     slot.quiet.clear();

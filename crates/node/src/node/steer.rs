@@ -129,10 +129,14 @@ impl Node {
                 let Some(slot) = self.slots.get_mut(&id) else { return };
                 if role == Role::Initialize {
                     // It starts when the first word of all that it tracks has come; once it runs, it need not wait.
-                    if slot.verdict.waits {
-                        return;
-                    }
-                    self.drive(now, id, vrrp::Input::Startup { primary: place.source }, effects);
+                    let primary = place.source;
+                    let input = match slot.legacy.take() {
+                        // It runs, as far as anybody else can tell.
+                        Some(legacy) => vrrp::Input::Resume { primary, legacy },
+                        None if slot.verdict.waits => return,
+                        None => vrrp::Input::Startup { primary },
+                    };
+                    self.drive(now, id, input, effects);
                 } else {
                     if new_mac && role == Role::Active {
                         slot.rounds = slot.rounds.max(slot.instance.settings.announce.repeat);

@@ -30,7 +30,7 @@ fn member(n: u8, priority: u8) -> Instance {
 }
 
 /// Instances `VI_50`, `VI_51` … on eth0, eth1 …, as one group.
-fn grouped(members: u8, priority: u8) -> Host {
+pub(crate) fn grouped(members: u8, priority: u8) -> Host {
     let instances: Vec<Instance> = (0..members).map(|n| member(n, priority)).collect();
     let names: Vec<Arc<str>> = instances.iter().map(|i| i.name.clone()).collect();
     let names: Vec<&str> = names.iter().map(|name| &**name).collect();
@@ -38,7 +38,7 @@ fn grouped(members: u8, priority: u8) -> Host {
 }
 
 /// Two machines with eth0 and eth1 on two networks.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let mut world = World::new(2);
     for (n, machine) in world.machines.iter_mut().enumerate() {
         let last = u8::try_from(n + 5).unwrap();

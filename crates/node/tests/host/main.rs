@@ -8,6 +8,7 @@ mod discards;
 mod election;
 mod facts;
 mod groups;
+mod inherit;
 mod interfaces;
 mod notify;
 mod random;

@@ -34,7 +34,7 @@ pub(crate) fn tracked(name: &str, value: i16) -> Tracked {
 }
 
 /// The scenario's host with this script, tracked with this weight.
-fn checked(priority: u8, script: Script, weight: i16) -> Host {
+pub(crate) fn checked(priority: u8, script: Script, weight: i16) -> Host {
     let mut instance = scenario(priority);
     instance.tracking.scripts = vec![tracked(&script.name, weight)];
     Host { scripts: vec![script], ..host(vec![instance]) }

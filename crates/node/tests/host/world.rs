@@ -178,6 +178,16 @@ impl World {
         self.configure(n, host);
     }
 
+    /// The daemon of machine `n` ends without a word, and another one goes on after `time`.
+    pub(crate) fn replace(&mut self, n: usize, host: Host, time: Duration) {
+        let mut estates = Vec::new();
+        self.machines[n].node.note_estates(|_, estate| estates.extend(estate.cloned()));
+        self.crash(n, false);
+        self.run(time);
+        self.boot(n, host);
+        self.machines[n].orders.insert(0, Input::Inherit(estates));
+    }
+
     pub(crate) fn configure(&mut self, n: usize, host: Host) {
         host.check().unwrap();
         self.machines[n].orders.push(Input::Configure(Box::new(host)));

@@ -87,11 +87,15 @@ fn steady(what: &str, active: Host, backup: Host) {
     let mut turn = |now: Instant| {
         sent.clear();
         heard.clear();
-        let from_sending = allocations(|| active.handle(now, Input::Elapsed, &mut sent));
+        let from_sending = allocations(|| {
+            active.handle(now, Input::Elapsed, &mut sent);
+            active.note_estates(|_, estate| assert!(estate.is_some()));
+        });
         adverts += sent.iter().filter(|effect| matches!(effect, Effect::Send(_))).count();
         let from_hearing = allocations(|| {
             hear(&mut backup, now, &sent, &mut heard);
             backup.handle(now, Input::Elapsed, &mut heard);
+            backup.note_estates(|_, estate| assert!(estate.is_some()));
         });
         (from_sending, from_hearing, active.deadline())
     };

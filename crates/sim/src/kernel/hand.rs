@@ -35,6 +35,12 @@ impl Hand {
         core::mem::take(&mut self.own)
     }
 
+    /// The worker is no more, and another one goes on: what was asked for is off, and what was set is its own.
+    pub(super) fn orphan(&mut self) {
+        let own = self.end();
+        self.own = own;
+    }
+
     /// What this daemon set.
     pub(super) fn own(&self) -> impl Iterator<Item = Place> {
         self.own.iter().copied()

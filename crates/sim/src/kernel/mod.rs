@@ -127,6 +127,11 @@ impl Kernel {
         }
     }
 
+    /// Whatever was asked for by a worker that is no more is off; another one goes on with what it has set.
+    pub fn orphan(&mut self) {
+        self.hand.orphan();
+    }
+
     /// The whole truth.
     #[must_use]
     pub fn everything(&self) -> Fact {

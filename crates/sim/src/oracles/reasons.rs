@@ -97,6 +97,15 @@ fn is_true(
             demand(owns && step.to == Standing::Active, "it does not own the address")?;
             faultless(account, world)
         }
+        Why::Resumed => {
+            demand(is_out(step.from), "it was taking part")?;
+            let left = account.left.as_ref().ok_or("there was nobody before it")?;
+            demand(left.standing == step.to, "the one before it stood elsewhere")?;
+            let down = left.rules.interval * left.rules.missing;
+            let is_early = left.advertised.is_some_and(|at| account.local < at + down);
+            demand(step.to == Standing::Backup || is_early, "another may have taken over meanwhile")?;
+            faultless(account, world)
+        }
         Why::NoResponse => {
             demand(order == (Standing::Backup, Standing::Active), "it was not Backup")?;
             // Whoever said that it leaves and whoever has less are not who is missed.

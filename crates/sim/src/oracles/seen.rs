@@ -75,6 +75,7 @@ const fn name(why: Why) -> &'static str {
     match why {
         Why::Started => "Started",
         Why::Owner => "Owner",
+        Why::Resumed => "Resumed",
         Why::NoResponse => "NoResponse",
         Why::LeaderLeft(_) => "LeaderLeft",
         Why::Preempting(_) => "Preempting",

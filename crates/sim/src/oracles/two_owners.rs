@@ -44,8 +44,9 @@ pub(crate) fn look(memory: &mut Memory, world: &World, watch: &Watch) -> Result<
     }
     let mut holders: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
     for (n, machine) in world.machines.iter().enumerate() {
-        // What a dead daemon left nobody can take away, and a hand that is at work may be about to.
-        if machine.is_running() && machine.kernel.next().is_none() && !machine.is_called() {
+        // What a dead daemon left nobody can take away, but for a supervisor; and a hand that is at work may be about to.
+        let is_guarded = machine.is_running() || machine.is_offered();
+        if is_guarded && machine.kernel.next().is_none() && !machine.is_called() {
             machine.kernel.marked().for_each(|place| holders.entry(place.address).or_default().push(n));
         }
     }

@@ -24,6 +24,8 @@ use wire::{Family, Version};
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) routers: BTreeMap<(usize, Arc<str>), Watched>,
+    /// Those of daemons that do not run any more, as they stood.
+    left: BTreeMap<(usize, Arc<str>), Watched>,
 }
 
 /// One router.
@@ -33,6 +35,8 @@ pub(crate) struct Watched {
     pub(crate) rules: Rules,
     pub(crate) standing: Standing,
     pub(crate) naive: Naive,
+    /// When it last advertised, on the machine's clock.
+    pub(crate) advertised: Option<Instant>,
 }
 
 /// What one turn meant for one router.
@@ -59,6 +63,8 @@ pub(crate) struct Account {
     pub(crate) taken: Vec<IpAddr>,
     /// Several configurations came in one turn.
     pub(crate) hasty: bool,
+    /// How the same router of the daemon before stood when that died.
+    pub(crate) left: Option<Watched>,
 }
 
 /// A change that the daemon told.
@@ -79,13 +85,17 @@ impl Watch {
                 self.take(*n, machine, world.now, turn, &mut accounts);
             }
         }
-        self.routers.retain(|(n, _), _| world.machines.get(*n).is_some_and(Machine::is_running));
+        let is_running = |n: &usize| world.machines.get(*n).is_some_and(Machine::is_running);
+        let gone = self.routers.extract_if(.., |(n, _), _| !is_running(n));
+        self.left.extend(gone);
         accounts
     }
 
     fn take(&mut self, n: usize, machine: &Machine, now: Instant, turn: &Turn, accounts: &mut Vec<Account>) {
         if turn.first {
-            self.routers.retain(|(other, _), _| *other != n);
+            // A worker may have died and another begun in one moment.
+            let gone = self.routers.extract_if(.., |(other, _), _| *other == n);
+            self.left.extend(gone);
         }
         let is_news = |effect: &Effect| match effect {
             Effect::Report(event) => matches!(
@@ -105,8 +115,10 @@ impl Watch {
                 let rules = rules(instance, state);
                 let naive = Naive::Out;
                 let instance = instance.clone();
-                routers
-                    .insert(state.name.clone(), Watched { instance, rules, standing: state.standing, naive });
+                routers.insert(
+                    state.name.clone(),
+                    Watched { instance, rules, standing: state.standing, naive, advertised: None },
+                );
             }
         }
         let known: Vec<Arc<str>> =
@@ -120,7 +132,8 @@ impl Watch {
             let before = before.or_else(|| now.clone());
             let Some(before) = before else { continue };
             let after = now.unwrap_or_else(|| before.clone());
-            let account = account(n, name.clone(), machine, turn, before, after);
+            let left = self.left.get(&(n, name.clone())).filter(|_| turn.first).cloned();
+            let account = account(n, name.clone(), machine, turn, (before, after, left));
             if is_gone {
                 self.routers.remove(&(n, name));
             } else {
@@ -136,8 +149,7 @@ fn account(
     name: Arc<str>,
     machine: &Machine,
     turn: &Turn,
-    mut before: Watched,
-    mut after: Watched,
+    (mut before, mut after, left): (Watched, Watched, Option<Watched>),
 ) -> Account {
     let moves = moves(turn, &name);
     let is_of = |frame: &Transmit| {
@@ -155,7 +167,9 @@ fn account(
         | Effect::Kill(_)
         | Effect::Tell(_) => None,
     });
-    let sent = sent.collect();
+    let sent: Vec<_> = sent.collect();
+    let is_advert = sent.iter().any(|(priority, _)| *priority != 0);
+    after.advertised = if is_advert { Some(turn.local) } else { before.advertised };
     let heard = turn.heard.iter().filter(|(_, frame)| is_of(frame));
     let heard = heard.filter_map(|(at, frame)| read(frame, *at));
     let heard: Vec<Advert> = heard.filter(|advert| before.rules.believes(advert)).collect();
@@ -189,7 +203,7 @@ fn account(
     let mut said = Said::default();
     let local = turn.local;
     let said = if is_outward {
-        after.naive = begun(&moves, &after.rules, local, !heard.is_empty());
+        after.naive = begun(&moves, &after.rules, local, !heard.is_empty(), left.as_ref());
         None
     } else {
         let mut naive = before.naive.clone();
@@ -212,8 +226,11 @@ fn account(
         // The order of things is not known, or the change itself moves it.
         let is_owner_now = is_told && after.rules.priority == 255;
         if !is_known || (told && !heard.is_empty()) || is_owner_now {
-            naive =
-                if moves.is_empty() { naive.forgotten() } else { begun(&moves, &after.rules, local, true) };
+            naive = if moves.is_empty() {
+                naive.forgotten()
+            } else {
+                begun(&moves, &after.rules, local, true, None)
+            };
         }
         after.naive = naive;
         (is_known && !is_told).then_some(said)
@@ -239,13 +256,37 @@ fn account(
         refused,
         taken,
         hasty,
+        left,
     }
 }
 
 /// Where the model is after the daemon went its own way; what may have been heard since cannot be said.
-fn begun(moves: &[Move], rules: &Rules, local: Instant, heard: bool) -> Naive {
+fn begun(moves: &[Move], rules: &Rules, local: Instant, heard: bool, left: Option<&Watched>) -> Naive {
     let interval = rules.interval;
     match moves.last() {
+        // It keeps the rhythm of the one before it, and follows whom that followed.
+        Some(Move { to: Standing::Active, why: Why::Resumed, .. }) => {
+            let before = left.filter(|left| left.rules.interval == interval && !heard);
+            let next =
+                before.and_then(|left| if let Naive::Active { next, .. } = left.naive { next } else { None });
+            let missed = |next: Instant| u32::try_from(local.since(next).as_nanos() / interval.as_nanos());
+            let next =
+                next.map(
+                    |next| {
+                        if next > local { next } else { next + interval * (1 + missed(next).unwrap_or(0)) }
+                    },
+                );
+            Naive::Active { next, answered: None }
+        }
+        Some(Move { to: Standing::Backup, why: Why::Resumed, .. }) => {
+            let learnt = left.and_then(|left| match left.naive {
+                Naive::Backup { interval, .. } if rules.v3 => Some(interval),
+                _ => None,
+            });
+            let interval = learnt.unwrap_or(interval);
+            let due = (!heard).then(|| local + rules.down(interval));
+            Naive::Backup { due, interval, hold: None, excused: false, ousts: None }
+        }
         Some(Move { to: Standing::Backup, why: Why::Started, .. }) if !heard => Naive::start(rules, local),
         Some(Move { to: Standing::Active, .. }) => {
             Naive::Active { next: (!heard).then(|| local + interval), answered: None }

@@ -98,7 +98,16 @@ impl<'a, 'b> Trouble<'a, 'b> {
         let changed = Box::new(self.changed(random));
         let base = self.base();
         let reading = if random.permille(300) { random.millis(0, 4_000) } else { Duration::ZERO };
-        match random.below(7) {
+        match random.below(9) {
+            7 => self.first(Step::Replace { machine, time: random.millis(10, 400) }),
+            8 => {
+                // It hangs for a while first, and the next one may be slow, or fall as well.
+                self.first(Step::Stall { machine, time: Duration::from_secs(4) });
+                let at = self.from + random.millis(0, 3_500);
+                self.storm.steps.push((at, Step::Replace { machine, time: random.millis(10, 3_000) }));
+                let again = at + random.millis(0, 30_000);
+                self.storm.steps.push((again, Step::Replace { machine, time: random.millis(10, 400) }));
+            }
             6 => {
                 self.first(Step::Abandon(machine));
                 self.then(Step::Start(machine));

@@ -12,8 +12,8 @@ use super::cast::Cast;
 use super::history::{Move, Record};
 use super::scenario::{Act, Scenario};
 
-/// When a supervisor starts another daemon after one died.
-const RESTART: Duration = Duration::from_secs(1);
+/// What a new worker needs until it goes on with what the one before it held.
+const ADOPTION: Duration = Duration::from_millis(30);
 /// How long a daemon needs to read its configuration.
 const READING: Duration = Duration::from_millis(20);
 
@@ -41,7 +41,7 @@ fn steps_of(act: &Act, at: Duration, cluster: &Cluster) -> Vec<(Duration, Step)>
         Act::Start(node) | Act::PowerOn(node) => vec![(at, Step::Start(*node))],
         Act::Stop(node) => vec![(at, Step::Stop(*node))],
         Act::Crash(node) => {
-            vec![(at, Step::Crash { machine: *node, cleaned: true }), (at + RESTART, Step::Start(*node))]
+            vec![(at, Step::Replace { machine: *node, time: ADOPTION })]
         }
         Act::PowerOff(node) => vec![(at, Step::PowerLost(*node))],
         Act::Pause(node, time) => vec![(at, Step::Pause { machine: *node, time: *time })],

@@ -16,7 +16,10 @@ use crate::see;
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("crash::sbt_5_a_killed_worker_s_address_is_removed_and_another_starts", worker_killed),
+        Test::new(
+            "crash::sbt_5_a_worker_that_is_killed_twice_loses_its_address_and_another_starts",
+            worker_killed,
+        ),
         Test::new("crash::a_killed_worker_s_backup_takes_over_alone", worker_killed_pair),
         Test::new("crash::a_killed_supervisor_s_worker_resigns", supervisor_killed),
         Test::new("crash::bk_6_what_a_crash_left_is_removed_at_the_next_start", leftovers),
@@ -48,11 +51,19 @@ fn active(lab: &Lab) -> Result<(Node, Running), Stop> {
 }
 
 /// The process number of the worker.
-fn worker(running: &Running) -> Result<i32, Stop> {
+pub(crate) fn worker(running: &Running) -> Result<i32, Stop> {
     match running.processes().as_slice() {
         [_, worker] => Ok(worker.pid),
         others => Err(fail(format!("a supervisor and a worker were expected: {others:?}"))),
     }
+}
+
+/// The first death in a long time: another worker goes on.
+fn kill_first(running: &Running) -> Outcome {
+    let mark = running.lines().mark();
+    running.signal_process(worker(running)?, Signal::KILL)?;
+    running.wait_for_line_from(mark, "where the worker before it left off", SOON)?;
+    Ok(())
 }
 
 fn worker_killed() -> Outcome {
@@ -60,9 +71,11 @@ fn worker_killed() -> Outcome {
     let lb01 = lab.machine(LB01)?;
     let (_node, running) = active(&lab)?;
     let watch = lb01.watch_addresses()?;
-    let (first, mark) = (worker(&running)?, running.lines().mark());
+    let first = worker(&running)?;
+    kill_first(&running)?;
+    let mark = running.lines().mark();
     let killed = lab::now();
-    running.signal_process(first, Signal::KILL)?;
+    running.signal_process(worker(&running)?, Signal::KILL)?;
     let gone = watch.wait_for_address_gone(0, ip("10.0.0.3"), SOON)?.at;
     figures::time("address gone after the worker was killed", gone.since(killed));
     assert!(gone.since(killed) < Duration::from_millis(500), "{:?}", gone.since(killed));
@@ -85,6 +98,7 @@ fn worker_killed_pair() -> Outcome {
     let running = pair::settle(&nodes)?;
     let asking = Client::start(lab.machine("client")?, ip("10.0.0.3"))?;
     asking.wait_for_answer_by(lb01.mac("eth0")?, SOON)?;
+    kill_first(&running[0])?;
     let begun = lab::now();
     running[0].signal_process(worker(&running[0])?, Signal::KILL)?;
     running[1].enters("VI_1", "MASTER", ELECTION)?;
@@ -165,6 +179,11 @@ fn full_log() -> Outcome {
     let mut daemon = Killed(command.spawn()?);
     drop(command);
     lb01.wait_until_holds(ip("10.0.0.3"), true, ELECTION)?;
+    // Another one goes on; the second death within a minute is a loop.
+    let first = daemon.child()?;
+    kill_process(first, Signal::KILL)?;
+    see::wait_until("another worker starts", || Ok(daemon.child().is_ok_and(|next| next != first)))?;
+    assert!(lb01.holds(ip("10.0.0.3"))?);
     let killed = lab::now();
     kill_process(daemon.child()?, Signal::KILL)?;
     let gone = watch.wait_for_address_gone(0, ip("10.0.0.3"), SOON)?.at;
@@ -272,6 +291,7 @@ fn frozen() -> Outcome {
     let nodes = pair::nodes(&lab, [Kind::Standfast; 2], |name| Flavour::V2Pass.instance(name).file())?;
     let running = pair::settle(&nodes)?;
     lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    let before = worker(&running[0])?;
     running[0].freeze()?;
     running[1].enters("VI_1", "MASTER", ELECTION)?;
     lb02.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
@@ -288,6 +308,8 @@ fn frozen() -> Outcome {
     assert!(lb01.holds(ip("10.0.0.3"))? && !lb02.holds(ip("10.0.0.3"))?);
     let moves = running[0].lines().from_mark(mark);
     let moves = moves.iter().filter(|line| line.text.contains("Entering")).count();
+    // All of it stood still: nobody is to blame.
+    assert_eq!((worker(&running[0])?, running[0].count("hangs")), (before, 0));
     figures::note("transitions of a frozen Active after it went on", moves);
     assert!(moves <= 2, "it settles");
     Ok(())
@@ -310,7 +332,8 @@ fn hung_worker() -> Outcome {
     let lab = pair::alone()?;
     let lb01 = lab.machine(LB01)?;
     let (node, running) = active(&lab)?;
-    running.signal_process(worker(&running)?, Signal::STOP)?;
+    // The thread that obeys orders; adverts go on.
+    lab::stop_thread(worker(&running)?)?;
     let asked = lab::now();
     running.term()?;
     running.wait(ELECTION)?;

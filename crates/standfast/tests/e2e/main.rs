@@ -14,6 +14,7 @@ mod conf;
 mod crash;
 mod figures;
 mod frr;
+mod hang;
 mod interface;
 mod notify;
 mod pair;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         reload::tests(),
         repair::tests(),
         crash::tests(),
+        hang::tests(),
         interface::tests(),
         command_line::tests(),
         bad_packets::tests(),

@@ -2,6 +2,7 @@
 //! with whatever chance brings.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod legacy;
 mod link;
 mod matrix;
 mod properties;

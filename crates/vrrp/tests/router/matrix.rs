@@ -15,6 +15,18 @@ type Row = (&'static str, fn(&mut Bench) -> Vec<Effect>);
 const ROWS: &[Row] = &[
     ("Startup", |b| b.start()),
     ("Startup, another address", |b| b.give(Input::Startup { primary: ip(LOWER) })),
+    ("Resume, Active 1 s ago", |b| {
+        let legacy = crate::legacy::active(b, Duration::from_secs(1));
+        b.give(Input::Resume { primary: ip(OWN), legacy })
+    }),
+    ("Resume, Active 4 s ago", |b| {
+        let legacy = crate::legacy::active(b, Duration::from_secs(4));
+        b.give(Input::Resume { primary: ip(OWN), legacy })
+    }),
+    ("Resume, Backup of another at 2 s", |b| {
+        let legacy = crate::legacy::backup(HIGHER, 200);
+        b.give(Input::Resume { primary: ip(OWN), legacy })
+    }),
     ("Shutdown Stop", |b| b.give(Input::Shutdown(Manner::Stop))),
     ("Shutdown Fault", |b| b.give(Input::Shutdown(Manner::Fault))),
     ("Shutdown Mute", |b| b.give(Input::Shutdown(Manner::Mute))),
@@ -172,7 +184,13 @@ fn show_effect(effect: &Effect) -> String {
                 Why::Preempting(l) => format!("Preempting {}", show_leader(*l)),
                 Why::HigherPriority(l) => format!("HigherPriority {}", show_leader(*l)),
                 Why::HigherAddress(l) => format!("HigherAddress {}", show_leader(*l)),
-                Why::Started | Why::Owner | Why::NoResponse | Why::Stopped | Why::Fault | Why::Group => {
+                Why::Started
+                | Why::Owner
+                | Why::Resumed
+                | Why::NoResponse
+                | Why::Stopped
+                | Why::Fault
+                | Why::Group => {
                     format!("{why:?}")
                 }
             };

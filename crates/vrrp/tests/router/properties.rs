@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vrrp::{AnnounceSettings, Input, Manner, Settings};
+use vrrp::{AnnounceSettings, Input, Leader, Legacy, Manner, Settings};
 use wire::Version::{V2, V3};
 
 use crate::*;
@@ -51,6 +51,20 @@ fn some_settings() -> impl Strategy<Value = Settings> {
     )
 }
 
+/// What another router left; its times are counted from when it is given, and may be nonsense.
+fn a_legacy(source: impl Strategy<Value = IpAddr> + Clone) -> impl Strategy<Value = Legacy> {
+    let leader =
+        (source, any::<u8>()).prop_map(|(source, priority)| Leader { source, priority: Priority(priority) });
+    let backup = (1..=25_500_u16, proptest::option::of(leader))
+        .prop_map(|(interval, leader)| Legacy::Backup { interval: centis(interval), leader });
+    let active = (1..=25_500_u16, a_wait(), a_wait()).prop_map(|(interval, until, next)| Legacy::Active {
+        interval: centis(interval),
+        until: Instant::EPOCH + until,
+        advertise_at: Instant::EPOCH + next,
+    });
+    prop_oneof![backup, active]
+}
+
 /// An input, and for an advert how long it lay in a queue.
 fn an_input() -> impl Strategy<Value = (Input, Duration)> {
     let source = prop_oneof![Just(ip(LOWER)), Just(ip(OWN)), Just(ip(HIGHER)), any::<IpAddr>()];
@@ -62,6 +76,7 @@ fn an_input() -> impl Strategy<Value = (Input, Duration)> {
         4 => heard,
         4 => Just(Input::Elapsed),
         2 => source.clone().prop_map(|primary| Input::Startup { primary }),
+        2 => (source.clone(), a_legacy(source.clone())).prop_map(|(primary, legacy)| Input::Resume { primary, legacy }),
         1 => prop_oneof![Just(Manner::Stop), Just(Manner::Fault), Just(Manner::Mute)].prop_map(Input::Shutdown),
         1 => a_priority().prop_map(Input::Priority),
         1 => source.prop_map(Input::Primary),
@@ -87,10 +102,15 @@ fn live(epoch: Instant, settings: &Settings, life: &Life) -> Vec<(Vec<Effect>, O
     let mut log = Vec::new();
     for (wait, (input, age)) in life {
         bench.wait(*wait);
-        let input = if let Input::Advertisement(heard) = input {
-            Input::Advertisement(Advertisement { at: bench.now - *age, ..*heard })
-        } else {
-            input.clone()
+        let now = bench.now;
+        let placed = |at: Instant| (now + at.since(Instant::EPOCH)) - *age;
+        let input = match input.clone() {
+            Input::Advertisement(heard) => Input::Advertisement(Advertisement { at: now - *age, ..heard }),
+            Input::Resume { primary, legacy: Legacy::Active { interval, until, advertise_at } } => {
+                let (until, advertise_at) = (placed(until), placed(advertise_at));
+                Input::Resume { primary, legacy: Legacy::Active { interval, until, advertise_at } }
+            }
+            input => input,
         };
         let elapsed = input == Input::Elapsed;
         let role = bench.role();

@@ -4,32 +4,42 @@
 //! out *after* it asked to remove it, each with one atomic store and no system call. Whatever kills
 //! the worker, what stands in the ledger is everything that may be left on the host, and [`release_all`] removes it.
 //!
-//! # Layout (version 1, 64-bit words in the machine's byte order)
-//! Header: magic, version, number of records, sequence (grows with every change), inode of the network
-//! namespace, 3 words reserved. Record: `head`, address (high half, low half), reserved. `head` packs interface (32
-//! bits), generation (8), state (8), prefix (8), family (8); it is stored last when a record
+//! The same memory says how each router stands ([`roll`]), so that another worker can go on in its place, and gives
+//! a sign of life of both threads ([`beat`]), so that a worker that is stuck is noticed.
+//!
+//! # Layout (version 2, 64-bit words in the machine's byte order)
+//! Header (16 words): magic, version, room for addresses, sequence (grows with every change of an address), inode of the
+//! network namespace, room for routers, whether what is held is up for adoption (0 no, 1 yes, 2 taken), records of
+//! routers ever used, when the packet thread turned, by when it must turn, shortest interval of an Active router, number
+//! of the packet thread, since when the hand is busy, number of its thread, records of addresses ever used, 1 reserved.
+//! Then the records of routers (16 words each, see [`roll`]), then those of addresses: `head`, address (high half, low
+//! half), reserved. `head` packs interface (32 bits), generation (8), state (8), prefix (8), family (8); it is stored last when a record
 //! comes to life and first when it dies, so a record is either whole or free. A reader that finds `head` unchanged
 //! after reading the address has read one record and not half of two.
 
+pub mod beat;
+mod book;
+pub mod roll;
+
+use self::beat::{Beat, HandBeat};
+use self::book::{Book, MAGIC, MOST, SEALS, VERSION, at, length, word};
+use self::roll::{Estates, Roll};
 use crate::error::{Error, Refusal, Result};
 use crate::netlink::{Netlink, Request};
 use crate::privileges::netns_inode;
-use crate::sys::map::Shared;
 use node::io::{Address, InterfaceIndex, Place};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, fcntl_add_seals, ftruncate, memfd_create};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slotted;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-const MAGIC: u64 = u64::from_be_bytes(*b"STDFAST\0");
-const VERSION: u64 = 1;
-const HEADER: usize = 8;
-const RECORD: usize = 4;
-const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
-/// More records than any host holds addresses; keeps a damaged header from mapping the moon.
-const MOST: usize = 1 << 20;
+/// Of so many addresses there is one router.
+const EACH: usize = 4;
+/// The most routers that there is room for.
+const ROUTERS: usize = 1 << 14;
 /// A record is read so often while it changes. A writer changes it for nanoseconds; who changes it for longer is none.
 const PATIENCE: usize = 10_000;
 
@@ -65,8 +75,10 @@ pub struct Slot(usize);
 #[derive(Debug)]
 pub struct Ledger {
     fd: OwnedFd,
-    map: Shared,
+    book: Arc<Book>,
     free: Vec<usize>,
+    /// What a worker before this one noted and this one keeps.
+    kept: Vec<(Place, Slot)>,
 }
 
 impl Ledger {
@@ -78,48 +90,88 @@ impl Ledger {
         let doing = "create the ledger";
         let refused = |why: rustix::io::Errno| Error::refused(doing, why);
         let capacity = capacity.clamp(1, MOST);
-        let words = HEADER + capacity * RECORD;
+        let routers = (capacity / EACH).clamp(1, ROUTERS);
         let fd = memfd_create("standfast-ledger", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
             .map_err(refused)?;
-        ftruncate(&fd, word(words * 8)).map_err(refused)?;
+        ftruncate(&fd, word(length(routers, capacity) * 8)).map_err(refused)?;
         fcntl_add_seals(&fd, SEALS).map_err(refused)?;
-        let map = Shared::map(&fd, words, true).map_err(|why| Error::refused(doing, why))?;
-        let netns = netns_inode().unwrap_or(0);
-        let header = [(1, VERSION), (2, word(capacity)), (3, 0), (4, netns), (0, MAGIC)];
-        for (at, value) in header {
-            if let Some(to) = map.words().get(at) {
-                to.store(value, Ordering::Release);
-            }
-        }
-        Ok(Self { fd, map, free: (0..capacity).rev().collect() })
+        let book = Arc::new(Book::begin(&fd, routers, capacity)?);
+        let header = [
+            (at::VERSION, VERSION),
+            (at::ADDRESSES, word(capacity)),
+            (at::ROUTERS, word(routers)),
+            (at::NETNS, netns_inode().unwrap_or(0)),
+            (at::MAGIC, MAGIC),
+        ];
+        header.into_iter().for_each(|(at, value)| book.store(at, value));
+        Ok(Self { fd, book, free: (0..capacity).rev().collect(), kept: Vec::new() })
     }
 
-    /// Goes on in a memfd that another process created (a supervisor, which keeps its own descriptor): erases what
-    /// its last writer noted and writes for the calling thread's network namespace.
+    /// Goes on in a memfd that another process created (a supervisor, which keeps its own descriptor), and writes for
+    /// the calling thread's network namespace. What the last writer noted is kept if the supervisor offers it to a
+    /// successor ([`Ledger::offer`]), and erased otherwise.
     ///
     /// # Errors
     /// As [`Reader::open`].
     pub fn adopt(fd: OwnedFd) -> Result<Self> {
-        let words = Reader::open(&fd)?.map.words().len();
-        let map = Shared::map(&fd, words, true).map_err(|why| Error::refused("adopt the ledger", why))?;
-        let capacity = (words - HEADER) / RECORD;
-        for slot in 0..capacity {
-            if let Some([head, ..]) = record(map.words(), slot) {
-                head.store(0, Ordering::Release);
+        let book = Book::open(&fd, true)?;
+        let (mut kept, mut taken) = (Vec::new(), Vec::new());
+        let here = netns_inode().unwrap_or(0);
+        let keeps = book.load(at::CLAIM) == claim::OFFERED && book.load(at::NETNS) == here;
+        for (slot, record) in book.used_addresses() {
+            match read(record) {
+                Record::Whole(Entry { interface, address, prefix, .. }) if keeps => {
+                    kept.push((Place { interface, address, prefix }, Slot(slot)));
+                    taken.push(slot);
+                }
+                Record::Whole(_) | Record::Free | Record::Damaged => record[0].store(0, Ordering::Release),
             }
         }
-        if let Some(netns) = map.words().get(4) {
-            netns.store(netns_inode().unwrap_or(0), Ordering::Release);
+        if !keeps {
+            roll::erase(&book);
         }
-        let ledger = Self { fd, map, free: (0..capacity).rev().collect() };
+        book.store(at::NETNS, here);
+        let free = (0..book.addresses()).rev().filter(|slot| taken.binary_search(slot).is_err()).collect();
+        let ledger = Self { fd, book: Arc::new(book), free, kept };
         ledger.count();
         Ok(ledger)
+    }
+
+    /// What a worker before this one noted and this one keeps, with the names of the records.
+    pub fn take_kept(&mut self) -> Vec<(Place, Slot)> {
+        std::mem::take(&mut self.kept)
+    }
+
+    /// The packet thread's side.
+    #[must_use]
+    pub fn roll(&self) -> Roll {
+        Roll::new(Arc::clone(&self.book))
+    }
+
+    /// The hand's sign of life.
+    #[must_use]
+    pub fn hand_beat(&self) -> HandBeat {
+        HandBeat(Arc::clone(&self.book))
+    }
+
+    /// For the supervisor, before it starts a worker: nothing is expected of it until its first turn. `offer`: it may go
+    /// on with what stands here ([`Roll::claim`]), until [`Ledger::revoke`].
+    pub fn offer(&self, offer: bool) {
+        beat::forget(&self.book);
+        self.book.store(at::CLAIM, if offer { claim::OFFERED } else { claim::NONE });
+    }
+
+    /// Takes an offer back. False if there is none, or the worker has claimed it.
+    #[must_use]
+    pub fn revoke(&self) -> bool {
+        claim::swap(&self.book, claim::OFFERED, claim::NONE)
     }
 
     /// Notes that an address is about to be set. `None` when the ledger is full: then a crash leaves the address.
     pub fn begin(&mut self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> Option<Slot> {
         let slot = self.free.pop()?;
-        let [head, high, low] = record(self.map.words(), slot)?;
+        let [head, high, low] = self.book.address(slot)?;
+        self.book.use_up_to(at::ADDRESSES_USED, slot);
         let (family, bits) = match address {
             IpAddr::V4(ip) => (4, u128::from(u32::from(ip))),
             IpAddr::V6(ip) => (6, u128::from(ip)),
@@ -149,7 +201,7 @@ impl Ledger {
     }
 
     fn change(&mut self, slot: Slot, state: u8) -> bool {
-        let Some([head, ..]) = record(self.map.words(), slot.0) else { return false };
+        let Some([head, ..]) = self.book.address(slot.0) else { return false };
         let old = Head::unpack(head.load(Ordering::Relaxed));
         if old.state == FREE {
             return false;
@@ -160,7 +212,7 @@ impl Ledger {
     }
 
     fn count(&self) {
-        if let Some(sequence) = self.map.words().get(3) {
+        if let Some(sequence) = self.book.header(at::SEQUENCE) {
             sequence.fetch_add(1, Ordering::Release);
         }
     }
@@ -168,7 +220,23 @@ impl Ledger {
     /// What is noted.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        entries(self.map.words())
+        entries(&self.book)
+    }
+}
+
+/// Who owns what a dead worker has left: the supervisor, which removes it, or the next worker. Both sides change the
+/// word with one compare-and-exchange, so it is never both.
+mod claim {
+    use super::book::{Book, at};
+    use std::sync::atomic::Ordering;
+
+    pub(super) const NONE: u64 = 0;
+    pub(super) const OFFERED: u64 = 1;
+    pub(super) const CLAIMED: u64 = 2;
+
+    pub(super) fn swap(book: &Book, from: u64, to: u64) -> bool {
+        book.header(at::CLAIM)
+            .is_some_and(|word| word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok())
     }
 }
 
@@ -182,7 +250,7 @@ impl AsFd for Ledger {
 /// The reader's side.
 #[derive(Debug)]
 pub struct Reader {
-    map: Shared,
+    book: Book,
 }
 
 impl Reader {
@@ -191,54 +259,43 @@ impl Reader {
     /// # Errors
     /// When the descriptor is no ledger of this version, or one that its writer could cut short under our feet.
     pub fn open(fd: impl AsFd) -> Result<Self> {
-        let doing = "open the ledger";
-        let refused = |why: rustix::io::Errno| Error::refused(doing, why);
-        let garbled = |what| Error::Garbled { doing: doing.to_owned(), what };
-        if !fcntl_get_seals(&fd).map_err(refused)?.contains(SEALS) {
-            return Err(garbled("it is not sealed"));
-        }
-        let bytes = usize::try_from(fstat(&fd).map_err(refused)?.st_size).unwrap_or(0);
-        let words = bytes / 8;
-        let whole = bytes.is_multiple_of(8) && words >= HEADER && (words - HEADER).is_multiple_of(RECORD);
-        if !whole || words > HEADER + MOST * RECORD {
-            return Err(garbled("its size is wrong"));
-        }
-        let map = Shared::map(&fd, words, false).map_err(|why| Error::refused(doing, why))?;
-        let header = |at: usize| map.words().get(at).map_or(0, |word| word.load(Ordering::Acquire));
-        if header(0) != MAGIC {
-            return Err(garbled("it is not a ledger"));
-        }
-        if header(1) != VERSION {
-            return Err(garbled("it is of another version"));
-        }
-        if header(2) != word((words - HEADER) / RECORD) {
-            return Err(garbled("its size is wrong"));
-        }
-        Ok(Self { map })
+        Ok(Self { book: Book::open(fd, false)? })
+    }
+
+    /// How the routers stand.
+    #[must_use]
+    pub fn estates(&self) -> Estates {
+        roll::estates(&self.book)
+    }
+
+    /// The sign of life of the worker's threads.
+    #[must_use]
+    pub fn beat(&self) -> Beat {
+        beat::read(&self.book)
     }
 
     /// What is noted. Records that no writer of ours leaves are not in it: see [`Reader::damaged`].
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        entries(self.map.words())
+        entries(&self.book)
     }
 
     /// How many records are neither free nor whole.
     #[must_use]
     pub fn damaged(&self) -> usize {
-        records(self.map.words()).filter(|record| matches!(record, Record::Damaged)).count()
+        records(&self.book).filter(|record| matches!(record, Record::Damaged)).count()
     }
 
     /// Grows with every change.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.map.words().get(3).map_or(0, |word| word.load(Ordering::Acquire))
+        self.book.load(at::SEQUENCE)
     }
 
     /// Inode of the network namespace whose addresses these are.
     #[must_use]
     pub fn netns(&self) -> u64 {
-        self.map.words().get(4).map_or(0, |word| word.load(Ordering::Acquire))
+        self.book.load(at::NETNS)
     }
 }
 
@@ -282,21 +339,9 @@ fn halves(bits: u128) -> [u64; 2] {
     [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest)]
 }
 
-fn word(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-fn record(words: &[AtomicU64], slot: usize) -> Option<[&AtomicU64; 3]> {
-    let start = HEADER + slot * RECORD;
-    match words.get(start..start + RECORD)? {
-        [head, high, low, _] => Some([head, high, low]),
-        _ => None,
-    }
-}
-
-fn entries(words: &[AtomicU64]) -> Vec<Entry> {
+fn entries(book: &Book) -> Vec<Entry> {
     let whole = |record| if let Record::Whole(entry) = record { Some(entry) } else { None };
-    records(words).filter_map(whole).collect()
+    records(book).filter_map(whole).collect()
 }
 
 /// What a record is.
@@ -306,9 +351,8 @@ enum Record {
     Damaged,
 }
 
-fn records(words: &[AtomicU64]) -> impl Iterator<Item = Record> + '_ {
-    let count = words.len().saturating_sub(HEADER) / RECORD;
-    (0..count).filter_map(|slot| Some(read(record(words, slot)?)))
+fn records(book: &Book) -> impl Iterator<Item = Record> + '_ {
+    book.used_addresses().map(|(_, record)| read(record))
 }
 
 /// Reads one record; again while the writer changes it (which takes it some nanoseconds).
@@ -530,9 +574,9 @@ mod tests {
         let any = "10.0.0.3".parse().unwrap();
         for (head, slot) in heads.into_iter().zip([0, 1]) {
             ledger.begin(7, any, 32).unwrap();
-            let words = ledger.map.words();
-            words[HEADER + slot * RECORD].store(head, Ordering::Release);
-            words[HEADER + slot * RECORD + 2].store(low, Ordering::Release);
+            let [first, _, last] = ledger.book.address(slot).unwrap();
+            first.store(head, Ordering::Release);
+            last.store(low, Ordering::Release);
         }
         ledger
     }

@@ -1,0 +1,140 @@
+//! A daemon goes on where one that has ended without a word left off: what the other machines notice, and what not.
+
+use crate::config::{host, instance, interval, lb01, lb02, with};
+use crate::election::settled;
+use crate::groups::{self, grouped};
+use crate::tracking::{checked, script};
+use crate::world::{ETH0, World, adverts, ms};
+use model::{Host, VirtualAddress};
+use node::event::Standing;
+use timeline::Duration;
+use wire::Version;
+
+#[test]
+fn the_others_do_not_notice_and_the_address_stays() {
+    let mut world = settled();
+    world.run(ms(400));
+    let before = world.status(0, "VI_50").counters;
+    world.machines[0].log.clear();
+    world.replace(0, lb01(), ms(1_200));
+    world.run(ms(1));
+    assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Backup));
+    let counters = world.status(0, "VI_50").counters;
+    assert_eq!(
+        (counters.sent, counters.became_active, counters.received),
+        (before.sent + 1, before.became_active, before.received)
+    );
+    for _ in 0..100 {
+        world.run(ms(100));
+        assert!(world.has(0, "10.0.0.3") && !world.has(1, "10.0.0.3"));
+    }
+    assert_eq!(world.story(1), "", "nothing happened");
+    let all = adverts(&world, 0);
+    assert_eq!(all[0], (11_600.0, 150), "at once");
+    // The seconds of a rhythm that began at 3.414 s.
+    assert!(
+        (all[1].0 - 12_414.062_5).abs() < 0.001 && (all[2].0 - all[1].0 - 1_000.0).abs() < 0.001,
+        "{all:?}"
+    );
+    insta::assert_snapshot!(world.story(0), @r"
+    11.600000 configuration in force: 1 instance (1 new, 0 removed, 0 changed)
+    11.600000 (VI_50) Entering MASTER STATE
+    11.600000 (VI_50) because it goes on where the worker before it left off
+    11.600000 (VI_50) 1 address in place
+    ");
+}
+
+#[test]
+fn where_another_may_have_taken_over_it_starts_as_any_other_and_holds_nothing() {
+    let mut world = settled();
+    world.run(ms(400));
+    world.replace(0, lb01(), ms(3_050));
+    world.run(ms(10));
+    assert_eq!(world.standing(0), Standing::Backup);
+    assert!(!world.has(0, "10.0.0.3"));
+    assert!(adverts(&world, 0).is_empty());
+}
+
+#[test]
+fn what_is_configured_no_longer_goes_and_what_is_new_comes() {
+    let mut world = settled();
+    let other = with(lb01(), |instance| {
+        instance.addresses = vec![VirtualAddress::host("10.0.0.4".parse().unwrap())];
+    });
+    world.replace(0, other, ms(100));
+    world.run(ms(50));
+    assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Backup));
+    assert!(world.has(0, "10.0.0.4") && !world.has(0, "10.0.0.3"));
+    // Another virtual router inherits nothing.
+    let mut world = settled();
+    world.replace(0, host(vec![instance(51, 150, &["10.0.0.3"])]), ms(100));
+    world.run(ms(50));
+    assert_eq!(world.standing(0), Standing::Backup);
+    assert!(!world.has(0, "10.0.0.3"));
+}
+
+#[test]
+fn who_goes_on_waits_for_no_first_word_and_no_startup_delay() {
+    let mut world = World::new(1);
+    world.boot(0, checked(100, script("chk", 5_000), 0));
+    world.run(ms(10_000));
+    assert_eq!(world.standing(0), Standing::Active);
+    world.machines[0].programs_wait = true;
+    let late = Host { startup_delay: Duration::from_secs(30), ..checked(100, script("chk", 5_000), 0) };
+    world.replace(0, late, ms(100));
+    world.run(ms(1));
+    assert_eq!(world.standing(0), Standing::Active);
+}
+
+#[test]
+fn who_has_a_fault_does_not_go_on_and_starts_as_any_other_later() {
+    let mut world = settled();
+    world.machines[0].change_link(ETH0, |link| link.carrier = false);
+    world.replace(0, lb01(), ms(100));
+    world.run(ms(10));
+    assert_eq!(world.standing(0), Standing::Fault);
+    assert!(!world.has(0, "10.0.0.3"));
+    world.machines[0].change_link(ETH0, |link| link.carrier = true);
+    world.run(ms(10));
+    assert_eq!(world.standing(0), Standing::Backup);
+}
+
+#[test]
+fn a_group_goes_on_as_one() {
+    let mut world = groups::world();
+    world.boot(0, grouped(2, 150));
+    world.boot(1, grouped(2, 100));
+    world.run(ms(10_000));
+    world.replace(0, grouped(2, 150), ms(100));
+    world.run(ms(1));
+    for (n, expected) in [(0, [(Standing::Active, 1); 2]), (1, [(Standing::Backup, 0); 2])] {
+        let status = world.machines[n].node.status(world.now);
+        let all = status.instances.iter().map(|one| (one.standing, one.counters.became_active));
+        assert_eq!(all.collect::<Vec<_>>(), expected, "machine {n}");
+    }
+}
+
+#[test]
+fn a_backup_remembers_how_long_to_wait_for_whom_it_follows() {
+    let v3 = |host: Host, centis| {
+        with(host, |instance| {
+            instance.authentication = model::Authentication::None;
+            instance.settings.version = Version::V3;
+            instance.settings.interval = interval(centis);
+        })
+    };
+    let mut world = World::new(2);
+    world.boot(0, v3(lb01(), 400));
+    world.boot(1, v3(lb02(), 100));
+    world.run(ms(60_000));
+    assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Backup));
+    // Between two adverts of lb01, which come every four seconds.
+    world.replace(1, v3(lb02(), 100), ms(50));
+    world.machines[1].log.clear();
+    world.crash(0, true);
+    world.run(ms(10_000));
+    assert_eq!(world.standing(1), Standing::Backup, "its own interval would have been over after 3.6 s");
+    assert_eq!(world.status(1, "VI_50").active_interval, interval(400));
+    world.run(ms(10_000));
+    assert_eq!(world.standing(1), Standing::Active);
+}

@@ -1,0 +1,176 @@
+//! A worker dies or hangs while it is Active: another one goes on before any peer notices, or the address is gone before
+//! one takes over.
+
+use std::time::Duration;
+
+use lab::harness::{Outcome, Stop, Test, fail};
+use lab::{Capture, Change, Client, Lab, Signal, Watch};
+use timeline::Instant;
+
+use crate::conf::{Flavour, LB01, LB02, ip};
+use crate::crash::worker;
+use crate::figures;
+use crate::pair::{self, ELECTION, Kind, Node, Running, SOON};
+use crate::see;
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new("hang::a_killed_worker_s_successor_goes_on_and_our_peer_notices_nothing", || {
+            unseen(Kind::Standfast, kill)
+        }),
+        Test::new("hang::a_killed_worker_s_successor_goes_on_and_keepalived_notices_nothing", || {
+            unseen(Kind::Keepalived, kill)
+        }),
+        Test::new("hang::a_stopped_worker_is_ended_and_another_goes_on_unseen", || {
+            unseen(Kind::Standfast, stop)
+        }),
+        Test::new("hang::a_worker_whose_packet_thread_is_stuck_is_ended_and_another_goes_on_unseen", || {
+            unseen(Kind::Standfast, stop_packet_thread)
+        }),
+        Test::new("hang::sbt_5_with_fast_adverts_a_stopped_worker_never_makes_two_holders", || {
+            two_holders("0.1")
+        }),
+        Test::new("hang::sbt_5_with_the_fastest_adverts_a_stopped_worker_never_makes_two_holders", || {
+            two_holders("0.02")
+        }),
+        Test::new("hang::what_is_configured_no_longer_is_not_gone_on_with", other_address),
+        Test::new("hang::authenticated_adverts_go_on_with_their_sequence_numbers", sealed),
+    ]
+}
+
+fn kill(running: &Running) -> Outcome {
+    Ok(running.signal_process(worker(running)?, Signal::KILL)?)
+}
+
+fn stop(running: &Running) -> Outcome {
+    Ok(running.signal_process(worker(running)?, Signal::STOP)?)
+}
+
+fn stop_packet_thread(running: &Running) -> Outcome {
+    Ok(lab::stop_thread(lab::thread_of(worker(running)?, "packet")?)?)
+}
+
+/// When the address was there and when it was not.
+fn changes(watch: &Watch) -> Vec<(Instant, bool)> {
+    let of = |event: lab::Event| match event.change {
+        Change::Address { address, .. } => Some((event.at, address.address, true)),
+        Change::AddressGone { address, .. } => Some((event.at, address.address, false)),
+        Change::Link { .. } | Change::LinkGone { .. } | Change::Port { .. } | Change::Lost => None,
+    };
+    let all = watch.events().all().into_iter().filter_map(of);
+    all.filter(|(_, address, _)| *address == ip("10.0.0.3")).map(|(at, _, there)| (at, there)).collect()
+}
+
+/// With adverts every second: the peer stays Backup, the address stays, the client is answered.
+fn unseen(peer: Kind, harm: fn(&Running) -> Outcome) -> Outcome {
+    let lab = pair::three()?;
+    let (lb01, client) = (lab.machine(LB01)?, lab.machine("client")?);
+    let nodes = pair::nodes(&lab, [Kind::Standfast, peer], |name| Flavour::V2Pass.instance(name).file())?;
+    let running = pair::settle(&nodes)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    let asking = Client::start(client, ip("10.0.0.3"))?;
+    asking.wait_for_answer_by(lb01.mac("eth0")?, SOON)?;
+    let capture = Capture::start(client, "eth0")?;
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), 1, SOON)?;
+    let watch = lb01.watch_addresses()?;
+    let (first, mark) = (worker(&running[0])?, running[0].lines().mark());
+    let harmed = lab::now();
+    harm(&running[0])?;
+    let (_, line) = running[0].wait_for_line_from(mark, "where the worker before it left off", ELECTION)?;
+    figures::time("another worker goes on after", line.at.since(harmed));
+    // Long enough for a peer that has missed something.
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), 6, ELECTION)?;
+    assert_ne!(worker(&running[0])?, first);
+    let adverts = see::adverts(&capture.records());
+    assert!(adverts.iter().all(|a| (a.source, a.priority) == (ip("10.0.0.5"), 150)), "{adverts:?}");
+    let times: Vec<_> = adverts.iter().map(|advert| advert.at).collect();
+    figures::time("longest pause between its adverts", see::widest(&times));
+    assert!(see::widest(&times) < Duration::from_secs(3), "{times:?}");
+    assert_eq!(changes(&watch), [], "the address was never touched");
+    assert_eq!(running[1].count("Entering MASTER"), 0);
+    let silence = asking.timeline().since(harmed).longest_silence();
+    figures::time("client silent", silence);
+    assert!(silence < Duration::from_millis(500), "{silence:?}");
+    Ok(())
+}
+
+/// The address is never on both machines, whether another worker could go on or not.
+fn two_holders(interval: &str) -> Outcome {
+    let lab = pair::three()?;
+    let (lb01, lb02) = (lab.machine(LB01)?, lab.machine(LB02)?);
+    let nodes = pair::nodes(&lab, [Kind::Standfast; 2], |name| {
+        let quick = Flavour::V3.instance(name).every(interval);
+        // Who comes back does not take the address back: there is one change of holders at most.
+        if name == LB01 { quick.state("BACKUP").line("nopreempt").file() } else { quick.file() }
+    })?;
+    let running = pair::settle(&nodes)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    let watches = [lb01.watch_addresses()?, lb02.watch_addresses()?];
+    let mark = running[0].lines().mark();
+    let harmed = lab::now();
+    stop(&running[0])?;
+    let (_, line) = running[0].wait_for_line_from(mark, "hangs and was killed", SOON)?;
+    figures::time(&format!("hang noticed with adverts every {interval} s"), line.at.since(harmed));
+    let after = line.at;
+    see::wait_until("one of them holds the address for good", || {
+        let lines = running[0].lines().from_mark(mark);
+        let went_on = lines.iter().any(|line| line.text.contains("where the worker before it left off"));
+        Ok((went_on || running[1].count("Entering MASTER") > 0)
+            && lab::now().since(after) > Duration::from_secs(1))
+    })?;
+    let [old, new] = [changes(&watches[0]), changes(&watches[1])];
+    figures::note(&format!("went on with adverts every {interval} s"), old.is_empty());
+    let taken = new.iter().find(|(_, there)| *there).map(|(at, _)| *at);
+    let gone = old.iter().find(|(_, there)| !*there).map(|(at, _)| *at);
+    match (gone, taken) {
+        (None, None) => {}
+        (Some(gone), Some(taken)) => {
+            assert!(gone < taken + Duration::from_millis(5), "two holders: {old:?} {new:?}");
+        }
+        others => return Err(fail(format!("gone from one and set on the other: {others:?}"))),
+    }
+    assert!(lb01.holds(ip("10.0.0.3"))? != lb02.holds(ip("10.0.0.3"))?);
+    Ok(())
+}
+
+fn alone(lab: &Lab, file: &str) -> Result<(Node, Running), Stop> {
+    let lb01 = lab.machine(LB01)?;
+    let node = Node::ours(lb01, file)?;
+    let running = node.start_active()?;
+    lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    Ok((node, running))
+}
+
+fn other_address() -> Outcome {
+    let lab = pair::alone()?;
+    let lb01 = lab.machine(LB01)?;
+    let instance = Flavour::V3.instance(LB01).every("0.5");
+    let (node, running) = alone(&lab, &instance.file())?;
+    let mut other = instance;
+    other.addresses = vec!["10.0.0.4".into()];
+    node.write(other.file())?;
+    let mark = running.lines().mark();
+    kill(&running)?;
+    running.wait_for_line_from(mark, "where the worker before it left off", SOON)?;
+    lb01.wait_until_holds(ip("10.0.0.4"), true, SOON)?;
+    lb01.wait_until_holds(ip("10.0.0.3"), false, SOON)?;
+    running.stop()?;
+    assert!(!lb01.holds(ip("10.0.0.4"))?);
+    Ok(())
+}
+
+/// keepalived drops an advert whose number is not greater than the last one.
+fn sealed() -> Outcome {
+    let lab = pair::three()?;
+    let nodes =
+        pair::nodes(&lab, [Kind::Standfast, Kind::Keepalived], |name| Flavour::V2Ah.instance(name).file())?;
+    let running = pair::settle(&nodes)?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), 2, SOON)?;
+    let mark = running[0].lines().mark();
+    kill(&running[0])?;
+    running[0].wait_for_line_from(mark, "where the worker before it left off", SOON)?;
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), 7, ELECTION)?;
+    assert_eq!(running[1].count("Entering MASTER"), 0, "it believes what it hears");
+    Ok(())
+}
