@@ -2,10 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a tool for who works on the fuzz targets")]
 
 use linux::ledger::{Ledger, State};
+use model::Identity;
+use node::estate::{Estate, Tally};
+use node::io::RouterId;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use timeline::Instant;
+use vrrp::{Leader, Legacy};
+use wire::Family;
 
 /// Vectors of the conformance list: whole IPv4 datagrams, IPv4 messages and IPv6 messages.
 const DATAGRAMS: [&str; 6] = [
@@ -106,17 +112,54 @@ fn ledgers() -> Vec<Vec<u8>> {
     seeds.push(full.clone());
     ledger.clear(first);
     seeds.push(image(&ledger));
-    for end in [0, 8, 63, 64, 100, full.len() - 1] {
+    // Routers, and what a supervisor offers of them.
+    let mut roll = ledger.roll();
+    for (id, estate) in (0..).map(RouterId).zip(estates()) {
+        roll.note(id, Some(&estate));
+        seeds.push(image(&ledger));
+        roll.note(id, None);
+    }
+    roll.note(RouterId(9), estates().first());
+    roll.rests(Instant::from_nanos(5), Instant::from_nanos(1_000_000_005));
+    ledger.offer(true);
+    let offered = image(&ledger);
+    seeds.push(offered.clone());
+    for byte in (128..256).step_by(7) {
+        let mut other = offered.clone();
+        other[byte] ^= 0x41;
+        seeds.push(other);
+    }
+    for end in [0, 8, 127, 128, 200, full.len() - 1] {
         seeds.push(full[..end].to_vec()); // torn
     }
-    for word in [0, 1, 2, 3, 4] {
+    for word in [0, 1, 2, 3, 4, 5, 6, 7, 14] {
         let mut other = full.clone(); // foreign, of another version, of a size that is not so
         other[word * 8] ^= 1;
         seeds.push(other);
     }
     seeds.push(b"4711\n".to_vec());
     let sealed = seeds.into_iter().enumerate();
-    sealed.map(|(n, seed)| [&[u8::try_from(n).unwrap() * 2], &seed[..]].concat()).collect()
+    sealed.map(|(n, seed)| [&[u8::try_from(n * 2 % 256).unwrap()], &seed[..]].concat()).collect()
+}
+
+/// One router of each kind.
+fn estates() -> Vec<Estate> {
+    let of = |interface: &str, family, unicast, legacy| {
+        let vrid = wire::Vrid::new(50).unwrap();
+        let identity = Identity { interface: interface.into(), vrid, family, unicast };
+        let tally = Tally { sent: 1, received: 2, became_active: 3, released_active: 4 };
+        Estate { identity, legacy, sequence: 7, tally }
+    };
+    let interval = wire::Interval::SECOND;
+    let leader =
+        |source: &str| Some(Leader { source: source.parse().unwrap(), priority: wire::Priority(150) });
+    let (until, advertise_at) = (Instant::NEVER, Instant::from_nanos(1_000_000_000));
+    vec![
+        of("eth0", Family::V4, false, Legacy::Active { interval, until, advertise_at }),
+        of("eth0", Family::V4, true, Legacy::Backup { interval, leader: leader("10.0.0.5") }),
+        of("0123456789abcde", Family::V6, false, Legacy::Backup { interval, leader: leader("fe80::5") }),
+        of("eth1", Family::V6, true, Legacy::Backup { interval, leader: None }),
+    ]
 }
 
 /// Each breaks one rule and no other: these stay in the corpus, whatever a minimiser says.
@@ -144,7 +187,7 @@ fn near_misses() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let mut ledger = Ledger::create(1).unwrap();
     let slot = ledger.begin(2, "10.0.0.3".parse().unwrap(), 32).unwrap();
     ledger.set(slot, State::Held);
-    let mut image = vec![0; 96];
+    let mut image = vec![0; 288];
     let file = std::fs::File::from(ledger.as_fd().try_clone_to_owned().unwrap());
     file.read_exact_at(&mut image, 0).unwrap();
     let mut heads = Vec::new();
@@ -153,7 +196,7 @@ fn near_misses() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     {
         let [a, b, c, d] = interface.to_be_bytes();
         let head = u64::from_be_bytes([a, b, c, d, 1, state, prefix, family]);
-        image[64..72].copy_from_slice(&head.to_ne_bytes());
+        image[256..264].copy_from_slice(&head.to_ne_bytes());
         heads.push([&[0], &image[..]].concat());
     }
     (packets, heads)

@@ -1,13 +1,18 @@
 //! Any bytes as what a worker leaves behind: its ledger, and the pid file. Whatever they say, no address is removed that
-//! is not there, or is there without being ours.
+//! is not there, or is there without being ours, and nobody goes on as Active when another may have taken over.
 
+use linux::ledger::roll::Estates;
 use linux::ledger::{Entry, Ledger, Leftovers, Reader, State, leftovers};
 use linux::pidfile;
+use linux::vigil::Vigil;
 use node::io::{Address, Place};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
+use timeline::{Duration, Instant, Machine as _};
+use vrrp::{Input, Legacy, Role, Router, Settings};
+use wire::{Family, Version};
 
 /// The first byte chooses the seals, and what is there; the others are the ledger.
 ///
@@ -28,13 +33,17 @@ pub fn check(bytes: &[u8]) {
     assert!(choice & 1 == 0, "without seals its end could be cut off");
     let entries = reader.entries();
     assert!(entries.len() + reader.damaged() <= image.len() / 32, "more than there is room for");
+    let estates = reader.estates();
+    assert!(estates.estates.len() + estates.damaged <= image.len() / 128, "more than there is room for");
+    resumed(&estates);
+    watched(&reader);
     assert!(leftovers(&reader, reader.netns() ^ 1, &[], true).is_err(), "addresses of another namespace");
     for marks in [false, true] {
         let present = present(&entries, choice >> 1);
         let left = leftovers(&reader, reader.netns(), &present, marks).expect("of this namespace");
         judge(&entries, &present, marks, &left);
     }
-    adopted(fd, &reader);
+    adopted(fd, &reader, &entries, &estates);
 }
 
 fn pid_file(bytes: &[u8]) {
@@ -97,12 +106,57 @@ fn judge(entries: &[Entry], present: &[Address], marks: bool, left: &Leftovers) 
     }
 }
 
-/// A new worker begins with nothing, and has all the room there is.
-fn adopted(fd: OwnedFd, reader: &Reader) {
+/// What a router makes of what another one left: it is Active only while nobody else can be, and in any case alive.
+fn resumed(left: &Estates) {
+    let now = Instant::from_nanos(1_000_000_000_000);
+    for estate in &left.estates {
+        let version = if estate.identity.family == Family::V4 { Version::V2 } else { Version::V3 };
+        let mut router = Router::new(Settings::new(version, estate.identity.family, estate.identity.vrid));
+        let primary = IpAddr::from([192, 0, 2, 9]);
+        router.handle(now, Input::Resume { primary, legacy: estate.legacy }, &mut Vec::new());
+        let may = matches!(estate.legacy, Legacy::Active { until, .. } if until > now);
+        assert_eq!(router.role() == Role::Active, may, "{estate:?}");
+        assert!(router.deadline().is_some_and(|due| due > now), "it goes on");
+    }
+    let first = left.until();
+    assert!(left.estates.iter().all(|estate| match estate.legacy {
+        Legacy::Active { until, .. } => first.is_some_and(|first| first <= until),
+        Legacy::Backup { .. } => true,
+    }));
+}
+
+/// Whatever the sign of life says, there is a next look, and it is not far away.
+fn watched(reader: &Reader) {
+    let mut now = Instant::from_nanos(1_000_000_000_000);
+    let mut vigil = Vigil::new(now);
+    for _ in 0..20 {
+        if vigil.look(now, &reader.beat(), || reader.estates().until()).is_some() {
+            return;
+        }
+        assert!(vigil.look_at() > now && vigil.look_at().since(now) <= Duration::from_secs(10));
+        now = vigil.look_at();
+    }
+}
+
+/// A new worker begins with what it was offered, or with nothing, and has all the room there is.
+fn adopted(fd: OwnedFd, reader: &Reader, entries: &[Entry], estates: &Estates) {
     let mut ledger = Ledger::adopt(fd).expect("it was opened");
-    assert_eq!((reader.entries(), reader.damaged()), (vec![], 0));
+    let kept = ledger.take_kept();
+    assert_eq!((reader.entries().len(), reader.damaged()), (kept.len(), 0));
+    assert!(kept.iter().all(|(kept, _)| entries.iter().any(|entry| place(entry) == *kept)));
+    let mut roll = ledger.roll();
+    let claimed = roll.claim();
+    assert!(kept.is_empty() || claimed.is_some(), "what is kept was offered");
+    if let Some(claimed) = claimed
+        && !kept.is_empty()
+    {
+        assert_eq!(claimed, estates.estates);
+    }
+    let now = Instant::from_nanos(1);
+    roll.rests(now, now);
+    assert_eq!(reader.estates(), Estates::default(), "what it does not note is gone");
     let address = IpAddr::from([192, 0, 2, 1]);
-    let mut slots = Vec::new();
+    let mut slots: Vec<_> = kept.into_iter().map(|(_, slot)| slot).collect();
     while let Some(slot) = ledger.begin(9, address, 32) {
         slots.push(slot);
     }
