@@ -13,6 +13,8 @@ use timeline::Instant;
 
 /// Two deaths within this time are a loop.
 const LOOP: Duration = Duration::from_secs(60);
+/// Nobody waits longer for another worker.
+const OFFER: Duration = Duration::from_secs(30);
 /// A worker that was killed is given at least so long to be gone.
 const KILL: Duration = Duration::from_millis(5);
 
@@ -138,7 +140,7 @@ impl Guard {
         let Some(until) = estates.until() else {
             return if estates.estates.is_empty() { Offer::Nothing } else { Offer::Learnt };
         };
-        let last = until - release(estates.pace());
+        let last = (until - release(estates.pace())).min(now + OFFER);
         // A record that is not whole may be of a router with less time than all others.
         if estates.damaged > 0 || last.since(now) < START {
             return Offer::Nothing;

@@ -491,6 +491,8 @@ impl<'a> Supervisor<'a> {
                 self.log.alarm(&format!("the worker hangs and was killed: {what}"));
             }
             Some(Need::Revoke) => self.take_back(),
+            // An orderly end that leaves everything as it is.
+            Some(Need::Release) if self.keeps() => {}
             Some(Need::Release) => {
                 let released = self.remove();
                 self.log.alarm("the worker was killed and has not ended: what it holds is removed");
@@ -530,12 +532,16 @@ impl<'a> Supervisor<'a> {
 
     /// A crash must release: what the dead worker held is removed before anything else.
     fn release(&mut self, status: ExitStatus) {
-        let keep = self.invocation.keep_at_exit && self.stopping.is_some();
-        let released = (!keep).then(|| self.remove());
+        let released = (!self.keeps()).then(|| self.remove());
         if self.stopping.is_none() && !status.success() && obstacle(status).is_none() {
             self.log.alarm(&format!("the worker ended unexpectedly ({status})"));
         }
         released.into_iter().for_each(|released| self.tell_removed(released));
+    }
+
+    /// What is held is to stay.
+    const fn keeps(&self) -> bool {
+        self.invocation.keep_at_exit && self.stopping.is_some()
     }
 
     /// Removes what stands in the ledger.

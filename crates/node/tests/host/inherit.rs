@@ -11,7 +11,7 @@ use timeline::Duration;
 use wire::Version;
 
 #[test]
-fn the_others_do_not_notice_and_the_address_stays() {
+fn sm_init_9_the_others_do_not_notice_and_the_address_stays() {
     let mut world = settled();
     world.run(ms(400));
     let before = world.status(0, "VI_50").counters;

@@ -18,19 +18,20 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("hang::a_killed_worker_s_successor_goes_on_and_our_peer_notices_nothing", || {
             unseen(Kind::Standfast, kill)
         }),
-        Test::new("hang::a_killed_worker_s_successor_goes_on_and_keepalived_notices_nothing", || {
-            unseen(Kind::Keepalived, kill)
-        }),
-        Test::new("hang::a_stopped_worker_is_ended_and_another_goes_on_unseen", || {
+        Test::new(
+            "hang::sm_init_9_a_killed_worker_s_successor_goes_on_and_keepalived_notices_nothing",
+            || unseen(Kind::Keepalived, kill),
+        ),
+        Test::new("hang::sbf_5_a_stopped_worker_is_ended_and_another_goes_on_unseen", || {
             unseen(Kind::Standfast, stop)
         }),
         Test::new("hang::a_worker_whose_packet_thread_is_stuck_is_ended_and_another_goes_on_unseen", || {
             unseen(Kind::Standfast, stop_packet_thread)
         }),
-        Test::new("hang::sbt_5_with_fast_adverts_a_stopped_worker_never_makes_two_holders", || {
+        Test::new("hang::sbf_5_with_fast_adverts_a_stopped_worker_never_makes_two_holders", || {
             two_holders("0.1")
         }),
-        Test::new("hang::sbt_5_with_the_fastest_adverts_a_stopped_worker_never_makes_two_holders", || {
+        Test::new("hang::sbf_5_with_the_fastest_adverts_a_stopped_worker_never_makes_two_holders", || {
             two_holders("0.02")
         }),
         Test::new("hang::what_is_configured_no_longer_is_not_gone_on_with", other_address),

@@ -26,7 +26,7 @@ fn resume(bench: &mut Bench, legacy: Legacy) -> Vec<Effect> {
 }
 
 #[test]
-fn who_was_active_says_so_at_once_and_keeps_its_rhythm() {
+fn sm_init_9_who_was_active_says_so_at_once_and_keeps_its_rhythm() {
     for (ago, next) in [(0, 1_000), (400, 600), (1_000, 1_000), (2_300, 700), (2_999, 1)] {
         let mut bench = Bench::new(settings(V3));
         let effects = {
@@ -48,7 +48,7 @@ fn who_was_active_says_so_at_once_and_keeps_its_rhythm() {
 }
 
 #[test]
-fn where_another_may_have_taken_over_it_starts_as_any_other() {
+fn sm_init_9_where_another_may_have_taken_over_it_starts_as_any_other() {
     for (version, ago) in [(V2, 3_000), (V3, 3_000), (V3, 100_000)] {
         let mut bench = Bench::new(settings(version));
         let legacy = active(&bench, millis(ago));
