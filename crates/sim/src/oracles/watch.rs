@@ -85,17 +85,26 @@ impl Watch {
                 self.take(*n, machine, world.now, turn, &mut accounts);
             }
         }
-        let is_running = |n: &usize| world.machines.get(*n).is_some_and(Machine::is_running);
-        let gone = self.routers.extract_if(.., |(n, _), _| !is_running(n));
-        self.left.extend(gone);
+        self.leave(|n| !world.machines.get(n).is_some_and(Machine::is_running));
         accounts
+    }
+
+    /// The routers of these machines run no longer.
+    fn leave(&mut self, is_gone: impl Fn(usize) -> bool) {
+        let left = &mut self.left;
+        self.routers.retain(|key, watched| {
+            let stays = !is_gone(key.0);
+            if !stays {
+                left.insert(key.clone(), watched.clone());
+            }
+            stays
+        });
     }
 
     fn take(&mut self, n: usize, machine: &Machine, now: Instant, turn: &Turn, accounts: &mut Vec<Account>) {
         if turn.first {
             // A worker may have died and another begun in one moment.
-            let gone = self.routers.extract_if(.., |(other, _), _| *other == n);
-            self.left.extend(gone);
+            self.leave(|other| other == n);
         }
         let is_news = |effect: &Effect| match effect {
             Effect::Report(event) => matches!(
@@ -281,7 +290,7 @@ fn begun(moves: &[Move], rules: &Rules, local: Instant, heard: bool, left: Optio
         Some(Move { to: Standing::Backup, why: Why::Resumed, .. }) => {
             let learnt = left.and_then(|left| match left.naive {
                 Naive::Backup { interval, .. } if rules.v3 => Some(interval),
-                _ => None,
+                Naive::Out | Naive::Backup { .. } | Naive::Active { .. } => None,
             });
             let interval = learnt.unwrap_or(interval);
             let due = (!heard).then(|| local + rules.down(interval));

@@ -111,7 +111,7 @@ fn two_holders(interval: &str) -> Outcome {
     let harmed = lab::now();
     stop(&running[0])?;
     let (_, line) = running[0].wait_for_line_from(mark, "hangs and was killed", SOON)?;
-    figures::time(&format!("hang noticed with adverts every {interval} s"), line.at.since(harmed));
+    figures::time(format!("hang noticed with adverts every {interval} s"), line.at.since(harmed));
     let after = line.at;
     see::wait_until("one of them holds the address for good", || {
         let lines = running[0].lines().from_mark(mark);
@@ -120,7 +120,7 @@ fn two_holders(interval: &str) -> Outcome {
             && lab::now().since(after) > Duration::from_secs(1))
     })?;
     let [old, new] = [changes(&watches[0]), changes(&watches[1])];
-    figures::note(&format!("went on with adverts every {interval} s"), old.is_empty());
+    figures::note(format!("went on with adverts every {interval} s"), old.is_empty());
     let taken = new.iter().find(|(_, there)| *there).map(|(at, _)| *at);
     let gone = old.iter().find(|(_, there)| !*there).map(|(at, _)| *at);
     match (gone, taken) {
