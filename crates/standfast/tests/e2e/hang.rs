@@ -16,23 +16,21 @@ use crate::see;
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("hang::a_killed_worker_s_successor_goes_on_and_our_peer_notices_nothing", || {
-            unseen(Kind::Standfast, kill)
+            unseen(Kind::Standfast)
         }),
         Test::new(
             "hang::sm_init_9_a_killed_worker_s_successor_goes_on_and_keepalived_notices_nothing",
-            || unseen(Kind::Keepalived, kill),
+            || unseen(Kind::Keepalived),
         ),
-        Test::new("hang::sbf_5_a_stopped_worker_is_ended_and_another_goes_on_unseen", || {
-            unseen(Kind::Standfast, stop)
-        }),
-        Test::new("hang::a_worker_whose_packet_thread_is_stuck_is_ended_and_another_goes_on_unseen", || {
-            unseen(Kind::Standfast, stop_packet_thread)
+        Test::new("hang::sbf_5_a_stopped_worker_is_ended_and_another_goes_on_unseen", || hangs("1", stop)),
+        Test::new("hang::a_worker_whose_packet_thread_is_stuck_is_ended_and_never_makes_two_holders", || {
+            hangs("1", stop_packet_thread)
         }),
         Test::new("hang::sbf_5_with_fast_adverts_a_stopped_worker_never_makes_two_holders", || {
-            two_holders("0.1")
+            hangs("0.1", stop)
         }),
         Test::new("hang::sbf_5_with_the_fastest_adverts_a_stopped_worker_never_makes_two_holders", || {
-            two_holders("0.02")
+            hangs("0.02", stop)
         }),
         Test::new("hang::what_is_configured_no_longer_is_not_gone_on_with", other_address),
         Test::new("hang::authenticated_adverts_go_on_with_their_sequence_numbers", sealed),
@@ -63,7 +61,7 @@ fn changes(watch: &Watch) -> Vec<(Instant, bool)> {
 }
 
 /// With adverts every second: the peer stays Backup, the address stays, the client is answered.
-fn unseen(peer: Kind, harm: fn(&Running) -> Outcome) -> Outcome {
+fn unseen(peer: Kind) -> Outcome {
     let lab = pair::three()?;
     let (lb01, client) = (lab.machine(LB01)?, lab.machine("client")?);
     let nodes = pair::nodes(&lab, [Kind::Standfast, peer], |name| Flavour::V2Pass.instance(name).file())?;
@@ -76,7 +74,7 @@ fn unseen(peer: Kind, harm: fn(&Running) -> Outcome) -> Outcome {
     let watch = lb01.watch_addresses()?;
     let (first, mark) = (worker(&running[0])?, running[0].lines().mark());
     let harmed = lab::now();
-    harm(&running[0])?;
+    kill(&running[0])?;
     let (_, line) = running[0].wait_for_line_from(mark, "where the worker before it left off", ELECTION)?;
     figures::time("another worker goes on after", line.at.since(harmed));
     // Long enough for a peer that has missed something.
@@ -95,8 +93,9 @@ fn unseen(peer: Kind, harm: fn(&Running) -> Outcome) -> Outcome {
     Ok(())
 }
 
-/// The address is never on both machines, whether another worker could go on or not.
-fn two_holders(interval: &str) -> Outcome {
+/// The address is never on both machines, whether another worker could go on or not. With adverts every second it can, if
+/// the machine did not stand still meanwhile.
+fn hangs(interval: &str, harm: fn(&Running) -> Outcome) -> Outcome {
     let lab = pair::three()?;
     let (lb01, lb02) = (lab.machine(LB01)?, lab.machine(LB02)?);
     let nodes = pair::nodes(&lab, [Kind::Standfast; 2], |name| {
@@ -106,25 +105,29 @@ fn two_holders(interval: &str) -> Outcome {
     })?;
     let running = pair::settle(&nodes)?;
     lb01.wait_until_holds(ip("10.0.0.3"), true, SOON)?;
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
     let watches = [lb01.watch_addresses()?, lb02.watch_addresses()?];
     let mark = running[0].lines().mark();
     let harmed = lab::now();
-    stop(&running[0])?;
+    harm(&running[0])?;
     let (_, line) = running[0].wait_for_line_from(mark, "hangs and was killed", SOON)?;
     figures::time(format!("hang noticed with adverts every {interval} s"), line.at.since(harmed));
-    let after = line.at;
-    see::wait_until("one of them holds the address for good", || {
-        let lines = running[0].lines().from_mark(mark);
-        let went_on = lines.iter().any(|line| line.text.contains("where the worker before it left off"));
-        Ok((went_on || running[1].count("Entering MASTER") > 0)
-            && lab::now().since(after) > Duration::from_secs(1))
+    // Whoever holds it then says so a few times.
+    let (after, mut count) = (line.at, 0);
+    capture.wait_for("adverts of who holds the address", ELECTION, |record| {
+        count += u32::from(record.at > after && record.advert().is_some_and(|(_, priority)| priority > 0));
+        count == 5
     })?;
     let [old, new] = [changes(&watches[0]), changes(&watches[1])];
     figures::note(format!("went on with adverts every {interval} s"), old.is_empty());
     let taken = new.iter().find(|(_, there)| *there).map(|(at, _)| *at);
     let gone = old.iter().find(|(_, there)| !*there).map(|(at, _)| *at);
+    let in_time = line.text.contains("is 1.0 s late (it is stopped)");
     match (gone, taken) {
         (None, None) => {}
+        (Some(_), _) if in_time && ended_at_once(&running[0], mark) => {
+            return Err(fail("there was time for another worker to go on"));
+        }
         (Some(gone), Some(taken)) => {
             assert!(gone < taken + Duration::from_millis(5), "two holders: {old:?} {new:?}");
         }
@@ -132,6 +135,13 @@ fn two_holders(interval: &str) -> Outcome {
     }
     assert!(lb01.holds(ip("10.0.0.3"))? != lb02.holds(ip("10.0.0.3"))?);
     Ok(())
+}
+
+/// Whether the killed worker was gone before what it held had to be removed.
+fn ended_at_once(running: &Running, mark: usize) -> bool {
+    let lines = running.lines().from_mark(mark);
+    lines.iter().any(|line| line.text.contains("its addresses stay, and another worker has"))
+        && !lines.iter().any(|line| line.text.contains("no new worker was ready in time"))
 }
 
 fn alone(lab: &Lab, file: &str) -> Result<(Node, Running), Stop> {
