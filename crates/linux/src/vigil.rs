@@ -235,7 +235,8 @@ mod tests {
             while vigil.look_at() < at(10_000) {
                 let now = vigil.look_at();
                 let every = if pace == 0 { 1_000 } else { pace };
-                let turned = now.since(at(0)).as_millis() as u64 / every * every;
+                let turned =
+                    now.since(at(0)).as_nanos().try_into().unwrap_or(0_u64) / 1_000_000 / every * every;
                 let beat = Beat { turned_at: Some(at(turned)), due_at: at(turned + every), ..beat(pace) };
                 assert_eq!(vigil.look(now, &beat, || panic!("it is not late")), None);
                 looks += 1;

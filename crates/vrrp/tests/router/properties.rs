@@ -104,14 +104,13 @@ fn live(epoch: Instant, settings: &Settings, life: &Life) -> Vec<(Vec<Effect>, O
         bench.wait(*wait);
         let now = bench.now;
         let placed = |at: Instant| (now + at.since(Instant::EPOCH)) - *age;
-        let input = match input.clone() {
-            Input::Advertisement(heard) => Input::Advertisement(Advertisement { at: now - *age, ..heard }),
-            Input::Resume { primary, legacy: Legacy::Active { interval, until, advertise_at } } => {
-                let (until, advertise_at) = (placed(until), placed(advertise_at));
-                Input::Resume { primary, legacy: Legacy::Active { interval, until, advertise_at } }
-            }
-            input => input,
-        };
+        let mut input = input.clone();
+        if let Input::Advertisement(heard) = &mut input {
+            heard.at = now - *age;
+        }
+        if let Input::Resume { legacy: Legacy::Active { until, advertise_at, .. }, .. } = &mut input {
+            (*until, *advertise_at) = (placed(*until), placed(*advertise_at));
+        }
         let elapsed = input == Input::Elapsed;
         let role = bench.role();
         let effects = bench.give(input);
