@@ -13,11 +13,13 @@ mod lvs;
 mod pages;
 mod root;
 mod track;
+mod usage;
 mod value;
 
 pub(crate) use former::meant;
 pub use former::{FORMER, Former, Successor, former};
 pub use pages::{Page, facts, pages};
+pub use usage::{Area, Part, Tier};
 pub use value::{Number, Value};
 
 use alloc::format;
