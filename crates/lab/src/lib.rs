@@ -26,6 +26,7 @@
 
 mod address;
 mod bpf;
+mod caller;
 pub mod capture;
 mod client;
 mod clock;
@@ -48,6 +49,7 @@ mod tape;
 mod watch;
 
 pub use address::Cidr;
+pub use caller::{Call, Caller, Reply};
 pub use capture::{Capture, Record};
 pub use client::{Answer, Client, Probe, Silence, Span, Timeline};
 pub use clock::{Deadline, now};

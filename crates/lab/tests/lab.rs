@@ -4,13 +4,14 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "parts of this program talk to its tests")]
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use lab::harness::{Outcome, Test, fail, main as run, program, skip};
-use lab::{Capture, Change, Client, Ended, Lab, Machine, Traffic};
+use lab::{Caller, Capture, Change, Client, Ended, Lab, Machine, Reply, Traffic};
 use wire::checksum::Sum;
 use wire::frame::{ETHERTYPE_IPV4, Seen, header};
 use wire::message::{Auth, Outgoing};
@@ -34,6 +35,7 @@ fn tests() -> Vec<Test> {
         Test::new("machines_reach_each_other_in_both_families", reach),
         Test::new("a_client_sees_a_removed_address_as_one_silence", silence),
         Test::new("a_client_says_who_answered", who_answered),
+        Test::new("a_caller_says_whose_service_answered_and_who_refused", called),
         Test::new("a_capture_decodes_a_crafted_advert", capture),
         Test::new("a_capture_file_is_read_by_tcpdump", || read_by("tcpdump", &["-nn", "-r"], "vrid 50")),
         Test::new("a_capture_file_is_read_by_tshark", || read_by("tshark", &["-n", "-r"], "VRRP")),
@@ -173,6 +175,43 @@ fn who_answered() -> Outcome {
         let spans = asking.timeline().spans();
         assert_eq!(spans.iter().map(|s| s.by).collect::<Vec<_>>(), [lb01.mac("eth0")?, lb02.mac("eth0")?]);
     }
+    Ok(())
+}
+
+fn called() -> Outcome {
+    let lab = three()?;
+    let (lb01, lb02, client) = (lab.machine("lb01")?, lab.machine("lb02")?, lab.machine("client")?);
+    let address: lab::Cidr = "10.0.0.3/32".parse()?;
+    lb01.add_address("eth0", address)?;
+    let (every, patience) = (Duration::from_millis(5), Duration::from_millis(50));
+    let caller = Caller::start(client, (address.address, 80).into(), every, patience)?;
+    let refused = caller.calls().wait(SOON, |call| call.reply == Reply::Refused);
+    assert!(refused.is_some(), "nobody listens there");
+    serve(lb01)?;
+    caller.wait_for_body("lb01", SOON)?;
+    lb01.del_address("eth0", address)?;
+    let silent = |call: &lab::Call| call.reply == Reply::Silence;
+    assert!(caller.calls().wait(SOON, silent).is_some(), "nobody has the address");
+    lb02.add_address("eth0", address)?;
+    serve(lb02)?;
+    announce(lb02, address.address)?;
+    caller.wait_for_body("lb02", SOON)?;
+    Ok(())
+}
+
+/// Answers every call with the machine's name, until this program ends.
+fn serve(machine: &Machine) -> Outcome {
+    let listener = machine.within(|| TcpListener::bind(("0.0.0.0", 80)))??;
+    let name = machine.name().to_owned();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            if lines.any(|line| line.is_empty()) {
+                // Who has hung up wants no answer.
+                let _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\n{name}\n");
+            }
+        }
+    });
     Ok(())
 }
 

@@ -27,7 +27,7 @@ enum Command {
     Run(Run),
     /// Say what is wrong with configurations, like a compiler
     Check(check::Args),
-    /// Show failover, return and no-preemption in a laboratory on this machine
+    /// Show failover, a dying service and a split brain in a laboratory on this machine
     Demo(demo::Args),
     /// Say what happens to the addresses of your configurations if ..., in a simulated world
     Simulate(simulate::Args),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use timeline::Instant;
 
-use super::measure::{Gap, History, Power};
+use super::measure::{Gap, History, Power, served_by};
 use super::scenario::Who;
 use crate::draw::grid::{Grid, write_at};
 use crate::draw::ink::{Ink, Line};
@@ -22,54 +22,76 @@ const VISIBLE: Duration = Duration::from_millis(50);
 pub(crate) struct Chart<'a> {
     history: &'a History,
     chapters: &'a [(Instant, String)],
-    /// The right end.
-    end: Instant,
+    /// The left and the right end.
+    ends: (Instant, Instant),
     silences: Vec<Gap>,
+    outages: Vec<Gap>,
+}
+
+/// The parts of the picture: all of it in one row of columns would be too fine to read.
+pub(crate) fn pages(begun: Instant, page: Option<Instant>, taken: Instant) -> Vec<(Instant, Instant)> {
+    match page {
+        Some(page) => vec![(begun, page), (page, taken)],
+        None => vec![(begun, taken)],
+    }
 }
 
 impl<'a> Chart<'a> {
-    /// Over `length` from the beginning, or over all of the history if that is longer.
-    pub(crate) fn new(history: &'a History, chapters: &'a [(Instant, String)], length: Duration) -> Self {
-        let end = history.taken.max(history.begun + length);
-        let silences = history.gaps().filter(|gap| gap.length() >= VISIBLE).collect();
-        Self { history, chapters, end, silences }
+    /// From `ends.0` to `ends.1`.
+    pub(crate) fn new(
+        history: &'a History,
+        chapters: &'a [(Instant, String)],
+        ends: (Instant, Instant),
+    ) -> Self {
+        let visible = |gap: &Gap| gap.length() >= VISIBLE && gap.until > ends.0 && gap.from < ends.1;
+        let silences = history.gaps().filter(visible).collect();
+        let outages = history.outages().filter(visible).collect();
+        Self { history, chapters, ends, silences, outages }
     }
 
     /// All of its rows.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let mut lines = vec![self.chapter_row()];
         for who in Who::BOTH {
-            let name = Line::default().add(ink(who), format!(" {:<pad$}", who.name(), pad = NAMES - 1));
-            lines.push((0..CELLS).fold(name, |line, cell| {
-                let (ink, text) = self.machine_cell(who, cell);
-                line.add(ink, text)
-            }));
+            lines.push(self.row(who.name(), ink(who), |cell| self.machine_cell(who, cell)));
         }
-        let name = Line::plain(format!(" {:<pad$}", "client", pad = NAMES - 1));
-        lines.push((0..CELLS).fold(name, |line, cell| {
-            let (ink, text) = self.client_cell(cell);
-            line.add(ink, text)
-        }));
-        lines.push(self.silence_row());
+        lines.push(self.row("client", Ink::Plain, |cell| self.client_cell(cell)));
+        let first = self.history.answers.first().map(|answer| answer.at);
+        lines.push(self.silence_row(&self.silences, first));
+        if self.history.calls.first().is_some_and(|call| call.began < self.ends.1) {
+            lines.push(self.row("service", Ink::Plain, |cell| self.service_cell(cell)));
+            lines.extend((!self.outages.is_empty()).then(|| self.silence_row(&self.outages, None)));
+        }
         lines.push(self.axis());
         lines
+    }
+
+    /// A name, and one character for each cell.
+    fn row(&self, name: &str, ink: Ink, cell: impl Fn(usize) -> (Ink, &'static str)) -> Line {
+        let name = Line::default().add(ink, format!(" {name:<pad$}", pad = NAMES - 1));
+        (0..CELLS).fold(name, |line, number| {
+            let (ink, text) = cell(number);
+            line.add(ink, text)
+        })
     }
 
     /// What the characters mean.
     pub(crate) fn legend() -> Line {
         Line::plain(" ".repeat(NAMES))
             .add(Ink::Plain, "█")
-            .add(Ink::Dim, " holds the address / answers   ")
+            .add(Ink::Dim, " has the address / answers  ")
             .add(Ink::Plain, "·")
-            .add(Ink::Dim, " listens   ")
-            .add(Ink::Plain, "×")
-            .add(Ink::Dim, " no power   ")
+            .add(Ink::Dim, " listens  ")
+            .add(Ink::Silent, "×")
+            .add(Ink::Dim, " no power  ")
+            .add(Ink::Bad, "F")
+            .add(Ink::Dim, " FAULT  ")
             .add(Ink::Silent, "░")
             .add(Ink::Dim, " silence")
     }
 
     const fn grid(&self) -> Grid {
-        Grid { from: self.history.begun, until: self.end, cells: CELLS }
+        Grid { from: self.ends.0, until: self.ends.1, cells: CELLS }
     }
 
     fn cell(&self, number: usize) -> (Instant, Instant) {
@@ -93,6 +115,7 @@ impl<'a> Chart<'a> {
         match self.history.power_at(who, from + until.since(from) / 2) {
             Power::Off => (Ink::Silent, "×"),
             Power::Idle => (Ink::Plain, " "),
+            Power::Fault => (Ink::Bad, "F"),
             Power::Serving => (Ink::Dim, "·"),
         }
     }
@@ -102,13 +125,7 @@ impl<'a> Chart<'a> {
         if from >= self.history.taken {
             return (Ink::Plain, " ");
         }
-        let overlap =
-            |gap: &Gap, from: Instant, until: Instant| gap.until.min(until).since(gap.from.max(from));
-        let silent: Duration = self.silences.iter().map(|gap| overlap(gap, from, until)).sum();
-        // A silence that fills no cell still marks the one in which most of it lies.
-        let lies_here = |gap: &&Gap| self.column(gap.from + gap.length() / 2) == number;
-        let visible = silent * 2 >= until.since(from) || self.silences.iter().any(|gap| lies_here(&gap));
-        if visible {
+        if self.is_silent(&self.silences, number) {
             return (Ink::Silent, "░");
         }
         let middle = from + until.since(from) / 2;
@@ -120,10 +137,37 @@ impl<'a> Chart<'a> {
         }
     }
 
+    fn service_cell(&self, number: usize) -> (Ink, &'static str) {
+        let (from, until) = self.cell(number);
+        let middle = from + until.since(from) / 2;
+        let calls = &self.history.calls;
+        if from >= self.history.taken || calls.first().is_none_or(|call| middle < call.began) {
+            return (Ink::Plain, " ");
+        }
+        if self.is_silent(&self.outages, number) {
+            return (Ink::Silent, "░");
+        }
+        let before = calls.partition_point(|call| call.ended < middle);
+        match calls.get(..before).and_then(|calls| calls.iter().rev().find_map(served_by)) {
+            Some(who) => (ink(who), "█"),
+            None => (Ink::Silent, "░"),
+        }
+    }
+
+    /// Whether a cell shows one of these silences.
+    fn is_silent(&self, silences: &[Gap], number: usize) -> bool {
+        let (from, until) = self.cell(number);
+        let overlap = |gap: &Gap| gap.until.min(until).since(gap.from.max(from));
+        let silent: Duration = silences.iter().map(overlap).sum();
+        // A silence that fills no cell still marks the one in which most of it lies.
+        let lies_here = |gap: &Gap| self.column(gap.from + gap.length() / 2) == number;
+        silent * 2 >= until.since(from) || silences.iter().any(lies_here)
+    }
+
     /// The names of the parts of the story, as far as there is room for them.
     fn chapter_row(&self) -> Line {
-        let marks: Vec<(usize, &str)> =
-            self.chapters.iter().map(|(at, name)| (self.column(*at), name.as_str())).collect();
+        let here = self.chapters.iter().filter(|(at, _)| *at >= self.ends.0 && *at < self.ends.1);
+        let marks: Vec<(usize, &str)> = here.map(|(at, name)| (self.column(*at), name.as_str())).collect();
         let mut row = vec![' '; CELLS];
         for (n, (column, name)) in marks.iter().enumerate() {
             let next = marks.get(n + 1).map_or(CELLS + 1, |(next, _)| *next);
@@ -136,18 +180,17 @@ impl<'a> Chart<'a> {
         Line::plain(" ".repeat(NAMES)).add(Ink::Bold, row)
     }
 
-    /// How long each silence was, below it.
-    fn silence_row(&self) -> Line {
-        let after_first = self.history.answers.first().map_or(Instant::NEVER, |answer| answer.at);
-        let over = |gap: &&Gap| gap.from >= after_first && gap.until < self.history.taken;
-        let mut labels: Vec<&Gap> = self.silences.iter().filter(over).collect();
+    /// How long each silence was, below it; nothing about those before `first`.
+    fn silence_row(&self, silences: &[Gap], first: Option<Instant>) -> Line {
+        let over = |gap: &&Gap| first.is_none_or(|first| gap.from >= first) && gap.until < self.history.taken;
+        let mut labels: Vec<&Gap> = silences.iter().filter(over).collect();
         // Where there is no room for two, the longer silence is told.
         labels.sort_by_key(|gap| std::cmp::Reverse(gap.length()));
         let mut row = vec![' '; CELLS];
         for gap in labels {
             let text = span(gap.length());
             let width = text.chars().count();
-            let middle = self.column(gap.from + gap.length() / 2);
+            let middle = self.column(gap.from + gap.length() / 2).min(CELLS - 1);
             // Below its middle, or a little to one side.
             let places =
                 [0, 1, 2, 3].into_iter().flat_map(|by| [width / 2 + by, (width / 2).saturating_sub(by)]);
@@ -165,9 +208,8 @@ impl<'a> Chart<'a> {
     }
 
     fn axis(&self) -> Line {
-        let total = self.end.since(self.history.begun);
-        let every = if total > Duration::from_secs(60) { 15 } else { 5 };
-        Line::plain(" ".repeat(NAMES)).add(Ink::Dim, self.grid().axis(every))
+        let every = if self.ends.1.since(self.ends.0) > Duration::from_secs(60) { 15 } else { 5 };
+        Line::plain(" ".repeat(NAMES)).add(Ink::Dim, self.grid().axis(every, self.history.begun))
     }
 }
 
@@ -210,6 +252,7 @@ mod tests {
             begun: at(0),
             taken: at(seconds * 1000),
             sights: Vec::new(),
+            calls: Vec::new(),
             answers: answers.collect(),
             probes,
             holds: vec![
@@ -228,7 +271,7 @@ mod tests {
     fn rows_show_holders_silence_and_its_length() {
         let history = history();
         let chapters = [(at(0), "1 start".to_owned()), (at(10_000), "2 power off".to_owned())];
-        let chart = Chart::new(&history, &chapters, Duration::ZERO);
+        let chart = Chart::new(&history, &chapters, (history.begun, history.taken));
         let look = Look { colour: false, ascii: true };
         let shown: Vec<String> = chart.lines().iter().map(|line| look.show(line)).collect();
         assert_eq!(shown[0], "         1 start   2 power off");
@@ -244,9 +287,36 @@ mod tests {
     fn a_short_silence_is_still_seen() {
         let mut history = history();
         history.answers.retain(|answer| !(answer.at > at(30_100) && answer.at < at(30_300)));
-        let chart = Chart::new(&history, &[], Duration::ZERO);
+        let chart = Chart::new(&history, &[], (history.begun, history.taken));
         let client = Look { colour: false, ascii: true }.show(&chart.lines()[3]);
         assert_eq!(client.chars().nth(NAMES + 30), Some('_'), "{client}");
         assert_eq!(client.chars().nth(NAMES + 31), Some('#'), "{client}");
+    }
+
+    #[test]
+    fn the_second_page_begins_later_and_shows_who_served() {
+        let mut history = history();
+        let reply = |n: u64| match n {
+            750..=999 => lab::Reply::Refused,
+            1000.. => lab::Reply::Body("lb02".into()),
+            _ => lab::Reply::Body("lb01".into()),
+        };
+        let call = |n| lab::Call { began: at(n * 20), ended: at(n * 20 + 1), reply: reply(n) };
+        history.calls = (600..2000).map(call).collect();
+        history.power[0].push((at(30_000), Power::Fault));
+        let pages = pages(history.begun, Some(at(10_000)), history.taken);
+        assert_eq!(pages, [(at(0), at(10_000)), (at(10_000), history.taken)]);
+        let chapters = [(at(0), "1 start".to_owned()), (at(12_000), "6 service".to_owned())];
+        let page = (at(10_000), at(10_000 + u64::try_from(CELLS).unwrap() * 1000));
+        let look = Look { colour: false, ascii: true };
+        let shown: Vec<String> =
+            Chart::new(&history, &chapters, page).lines().iter().map(|line| look.show(line)).collect();
+        assert_eq!(shown[0].trim_end(), "           6 service");
+        assert!(shown[1].starts_with(" lb01    xxxxxxxxxx          FFFF"), "{}", shown[1]);
+        let service = format!(" service   ###_____{}{}", "#".repeat(20), "_".repeat(31));
+        assert_eq!(shown[5].trim_end(), service);
+        assert_eq!(shown[6].trim_end(), "             5.020 s");
+        assert_eq!(shown[7].split_whitespace().collect::<Vec<_>>().join(" "), "15 s 30 s 45 s 60 s 75 s");
+        assert_eq!(shown[7].find("15 s"), Some(NAMES + 5));
     }
 }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lab::{Answer, Change, Event, Probe, Record};
+use lab::{Answer, Call, Change, Event, Probe, Record, Reply};
 use timeline::Instant;
 use wire::Mac;
 use wire::frame::Seen;
@@ -94,6 +94,8 @@ pub(crate) enum Power {
     Idle,
     /// Its daemon runs.
     Serving,
+    /// Its daemon runs and is in FAULT.
+    Fault,
 }
 
 /// A time in which a machine held the service address and could be reached.
@@ -125,6 +127,29 @@ impl Gap {
     }
 }
 
+/// What became of the calls of the service in some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Service {
+    /// The longest time between two answered calls; in it so many were not answered.
+    pub(crate) gap: Gap,
+    /// Calls begun.
+    pub(crate) calls: usize,
+    /// Of those: nobody listened where the address was.
+    pub(crate) refused: usize,
+    /// Of those: nobody said anything in time.
+    pub(crate) silent: usize,
+    /// Whose services answered, one after the other.
+    pub(crate) by: Vec<Who>,
+}
+
+/// Whose service answered a call.
+pub(crate) fn served_by(call: &Call) -> Option<Who> {
+    match &call.reply {
+        Reply::Body(name) => Who::named(name),
+        Reply::Refused | Reply::Silence => None,
+    }
+}
+
 /// How many frames of which kind somebody sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
@@ -153,6 +178,8 @@ pub(crate) struct History {
     pub(crate) answers: Vec<Answer>,
     /// Who held the address, in order of beginning.
     pub(crate) holds: Vec<Hold>,
+    /// The client's calls of the service, in order.
+    pub(crate) calls: Vec<Call>,
     /// What became of each machine, in order.
     pub(crate) power: [Vec<(Instant, Power)>; 2],
     /// Their Ethernet addresses.
@@ -297,6 +324,58 @@ impl History {
         (end - first) - answered.len()
     }
 
+    /// The times between answered calls of the service, in order; the time since the last one too. `lost` is not
+    /// counted.
+    pub(crate) fn outages(&self) -> impl Iterator<Item = Gap> + '_ {
+        let begin = self.calls.first().map_or(self.taken, |call| call.began);
+        let answered = self.calls.iter().filter(|call| served_by(call).is_some());
+        let ends = answered.map(|call| call.ended).chain([self.taken]);
+        ends.scan(begin, |last, until| Some(Gap { from: std::mem::replace(last, until), until, lost: 0 }))
+    }
+
+    /// Whose services answered the client, one after the other: each from its first answer to its last before
+    /// another's, or before a call that was not answered.
+    pub(crate) fn served(&self) -> Vec<Hold> {
+        let mut all: Vec<Hold> = Vec::new();
+        let mut broken = true;
+        for call in &self.calls {
+            let Some(who) = served_by(call) else {
+                broken = true;
+                continue;
+            };
+            match all.last_mut() {
+                Some(last) if last.who == who && !broken => last.until = call.ended,
+                _ => all.push(Hold { who, from: call.ended, until: call.ended }),
+            }
+            broken = false;
+        }
+        all
+    }
+
+    /// What became of the calls that the client began between `from` and `until`.
+    pub(crate) fn service(&self, from: Instant, until: Instant) -> Service {
+        let calls: Vec<&Call> =
+            self.calls.iter().filter(|call| call.began >= from && call.began < until).collect();
+        let longest =
+            self.outages().filter(|gap| gap.until > from && gap.from < until).max_by_key(|gap| gap.length());
+        let mut gap = longest.unwrap_or(Gap { from, until, lost: 0 });
+        let in_gap = self.calls.iter().filter(|call| call.began >= gap.from && call.began < gap.until);
+        gap.lost = in_gap.filter(|call| served_by(call).is_none()).count();
+        let of = |reply: &Reply| calls.iter().filter(|call| call.reply == *reply).count();
+        let mut by: Vec<Who> = calls.iter().filter_map(|call| served_by(call)).collect();
+        by.dedup();
+        Service { gap, calls: calls.len(), refused: of(&Reply::Refused), silent: of(&Reply::Silence), by }
+    }
+
+    /// Who answered the client between `from` and `until`, one after the other, and since when each.
+    pub(crate) fn answerers(&self, from: Instant, until: Instant) -> Vec<(Who, Instant)> {
+        let within = self.answers.iter().filter(|answer| answer.at >= from && answer.at < until);
+        let mut order: Vec<(Who, Instant)> =
+            within.filter_map(|answer| Some((self.owner_of(answer.by)?, answer.at))).collect();
+        order.dedup_by_key(|(who, _)| *who);
+        order
+    }
+
     /// By how much this machine was too busy to let the client ask in time, at worst: what it adds to
     /// everything that is measured on it.
     pub(crate) fn hesitation(&self, from: Instant, until: Instant) -> Duration {
@@ -357,9 +436,38 @@ mod tests {
                 Hold { who: Who::Lb01, from: ms(10), until: ms(110) },
                 Hold { who: Who::Lb02, from: ms(150), until: ms(200) },
             ],
+            calls: vec![
+                call(10, Reply::Body("lb01".into())),
+                call(20, Reply::Body("lb01".into())),
+                call(110, Reply::Refused),
+                call(120, Reply::Silence),
+                call(160, Reply::Body("lb02".into())),
+                call(170, Reply::Body("somebody".into())),
+            ],
             power: [vec![(ms(5), Power::Serving), (ms(110), Power::Off)], vec![]],
             macs: MACS,
         }
+    }
+
+    fn call(at: u64, reply: Reply) -> Call {
+        Call { began: ms(at), ended: ms(at + 1), reply }
+    }
+
+    #[test]
+    fn calls_tell_who_served_and_how_long_nobody_did() {
+        let service = history().service(ms(15), ms(165));
+        let gap = Gap { from: ms(21), until: ms(161), lost: 2 };
+        let by = vec![Who::Lb01, Who::Lb02];
+        assert_eq!(service, Service { gap, calls: 4, refused: 1, silent: 1, by });
+        // What neither of the two said is no answer.
+        let outages: Vec<_> = history().outages().map(|gap| (gap.from, gap.until)).collect();
+        let all = [(10, 11), (11, 21), (21, 161), (161, 200)];
+        assert_eq!(outages, all.map(|(from, until)| (ms(from), ms(until))));
+        let served: Vec<_> =
+            history().served().iter().map(|hold| (hold.who, hold.from, hold.until)).collect();
+        assert_eq!(served, [(Who::Lb01, ms(11), ms(21)), (Who::Lb02, ms(161), ms(161))]);
+        let answerers = history().answerers(ms(90), ms(200));
+        assert_eq!(answerers, [(Who::Lb01, ms(90)), (Who::Lb02, ms(160))]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod measure;
 mod report;
 mod scenario;
 mod screen;
+mod service;
 mod story;
 mod world;
 
@@ -34,7 +35,7 @@ use crate::draw::ink::{Ink, Line, Look};
 use crate::draw::svg;
 use crate::draw::words::{WIDTH, count, millis, seconds, span, wrap};
 use chart::Chart;
-use measure::{History, What};
+use measure::{History, Hold, What};
 use scenario::{ASKS_EVERY, CLIENT, VIP, VRID, Who};
 use screen::Screen;
 use story::Story;
@@ -48,15 +49,18 @@ const OFF: u8 = 1;
 const NO_LAB: u8 = 4;
 /// It was interrupted (128 and the number of SIGINT).
 const INTERRUPTED: i32 = 130;
-/// How long the whole story takes, about, and the quick one: the live time line has this length from the start.
+/// How long the first page of the whole story is, about, and that of the quick one: the live time line has this
+/// length from the start.
 const LENGTHS: [Duration; 2] = [Duration::from_secs(33), Duration::from_secs(18)];
+/// How long the second page is.
+const SECOND: Duration = Duration::from_secs(30);
 /// Lines of a daemon's log that are shown when something was off.
 const EXCERPT: usize = 12;
 
 /// Options of `standfast demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The first four steps only: about 18 seconds instead of 33
+    /// The first four steps only: about 18 seconds instead of 60
     #[arg(long)]
     pub quick: bool,
     /// One JSON document with every fact instead of text
@@ -77,12 +81,21 @@ pub struct Args {
     /// Draw the final screen into this file
     #[arg(long, value_name = "FILE", hide = true)]
     pub svg: Option<PathBuf>,
+    /// Be the service of this machine, inside the laboratory
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub serve: Option<String>,
 }
 
 /// Runs the demonstration. Call it before there are threads. Returns the exit code: 0 if all was as the
 /// protocol demands, 1 if not, 4 if there can be no laboratory on this machine.
 #[must_use]
 pub fn run(args: &Args) -> u8 {
+    if let Some(name) = &args.serve {
+        return match service::serve(name) {
+            Ok(never) => match never {},
+            Err(why) => complain(OFF, &why),
+        };
+    }
     // Opened outside: inside, some directories (/run) are others.
     let outputs = match Outputs::open(args) {
         Ok(outputs) => outputs,
@@ -174,7 +187,7 @@ fn play(args: &Args, outputs: &Outputs, stage: &Stage<'_>) -> u8 {
     });
     let history = stage.eyes.history();
     let ok = story.steps.iter().all(|step| step.off() == 0);
-    screen.say(ending(&story, &history, &stage.eyes.chapters()));
+    screen.say(ending(&story, &history, stage.eyes));
     if args.json {
         let document = document(&story, &history, stage);
         let _ = writeln!(std::io::stdout(), "{document:#}");
@@ -229,7 +242,11 @@ fn headline(programs: &[Program; 2]) -> Vec<Line> {
 /// The lines that are drawn anew while the story goes on.
 fn live(eyes: &Eyes, length: Duration) -> Vec<Line> {
     let history = eyes.history();
-    let mut lines = Chart::new(&history, &eyes.chapters(), length).lines();
+    let ends = match eyes.page() {
+        Some(page) => (page, history.taken.max(page + SECOND)),
+        None => (history.begun, history.taken.max(history.begun + length)),
+    };
+    let mut lines = Chart::new(&history, &eyes.chapters(), ends).lines();
     lines.push(status(&history));
     lines
 }
@@ -266,8 +283,12 @@ fn status(history: &History) -> Line {
 }
 
 /// The time line, the log excerpts if something was off, and the verdict.
-fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) -> Vec<Line> {
-    let mut lines = Chart::new(history, chapters, Duration::ZERO).lines();
+fn ending(story: &Story<'_>, history: &History, eyes: &Eyes) -> Vec<Line> {
+    let chapters = eyes.chapters();
+    let mut lines = Vec::new();
+    for ends in chart::pages(history.begun, eyes.page(), history.taken) {
+        lines.extend(Chart::new(history, &chapters, ends).lines());
+    }
     lines.extend([Chart::legend(), Line::default()]);
     let off: usize = story.steps.iter().map(report::Step::off).sum();
     if let Some(step) = story.steps.iter().find(|step| step.off() > 0) {
@@ -286,6 +307,7 @@ fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) 
             silent(3),
             silent(4)
         )));
+        lines.extend(last_words(story).into_iter().flatten().map(Line::plain));
     } else {
         let be = if off == 1 { "is" } else { "are" };
         let text = format!(" ✗ {off} of {} {be} off, in {steps}, {took} s", count(checks, "check"));
@@ -297,11 +319,32 @@ fn ending(story: &Story<'_>, history: &History, chapters: &[(Instant, String)]) 
     lines
 }
 
+/// What the whole story adds: the service, and the two holders.
+fn last_words(story: &Story<'_>) -> Option<Vec<String>> {
+    let ms = |number, check, fact| fact_of(story, number, check, fact).and_then(from_millis);
+    let served = ms(6, "service", "silent_ms")?;
+    let after = ms(7, "holders", "after_heal_ms")?;
+    let text = format!(
+        "   nobody served for {} (dead service); two held the address for {} after the heal",
+        span(served),
+        span(after)
+    );
+    Some(wrap(&text, 3))
+}
+
 /// How long the client was not answered in a step.
 fn silence_of(story: &Story<'_>, number: usize) -> Option<Duration> {
+    from_millis(fact_of(story, number, "client", "silent_ms")?)
+}
+
+/// A number that a check of a step has found.
+fn fact_of(story: &Story<'_>, number: usize, check: &str, fact: &str) -> Option<f64> {
     let step = story.steps.iter().find(|step| step.number == number)?;
-    let check = step.checks.iter().find(|check| check.name == "client")?;
-    let millis = check.facts.get("silent_ms")?.as_f64()?;
+    let check = step.checks.iter().find(|known| known.name == check)?;
+    check.facts.get(fact)?.as_f64()
+}
+
+fn from_millis(millis: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(millis / 1e3).ok()
 }
 
@@ -357,6 +400,11 @@ fn document(story: &Story<'_>, history: &History, stage: &Stage<'_>) -> serde_js
         .gaps()
         .filter(|gap| gap.length() >= Duration::from_millis(50))
         .map(|gap| json!({ "from_s": seconds(gap.from, begun), "until_s": seconds(gap.until, begun) }));
+    let served = |served: Hold| {
+        json!({
+            "machine": served.who.name(), "from_s": seconds(served.from, begun), "until_s": seconds(served.until, begun),
+        })
+    };
     let machines = Who::BOTH.map(|who| {
         json!({
             "name": who.name(), "address": who.address(), "mac": history.macs[who.index()].to_string(),
@@ -371,7 +419,11 @@ fn document(story: &Story<'_>, history: &History, stage: &Stage<'_>) -> serde_js
         "machines": machines,
         "client": { "address": CLIENT, "asks_every_ms": millis(ASKS_EVERY) },
         "steps": story.steps.iter().map(|step| step.json(begun)).collect::<Vec<_>>(),
-        "timeline": { "holders": holders.collect::<Vec<_>>(), "silences": silences.collect::<Vec<_>>() },
+        "timeline": {
+            "holders": holders.collect::<Vec<_>>(),
+            "silences": silences.collect::<Vec<_>>(),
+            "service": history.served().into_iter().map(served).collect::<Vec<_>>(),
+        },
         "seconds": seconds(history.taken, begun),
         "off": off,
         "ok": off == 0,

@@ -4,6 +4,7 @@
 //! demonstration that asks the accused for the law proves nothing.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 
 /// The service address.
@@ -16,6 +17,16 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 /// How often the client asks.
 pub(crate) const ASKS_EVERY: Duration = Duration::from_millis(2);
+/// Where the service listens.
+pub(crate) const PORT: u16 = 80;
+/// How often the client calls the service.
+pub(crate) const CALLS_EVERY: Duration = Duration::from_millis(10);
+/// How long it waits for the service each time.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
+/// How often a load balancer looks whether its service is there.
+pub(crate) const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// So many failures in a row count.
+pub(crate) const FALL: u32 = 2;
 
 /// One of the two load balancers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +65,11 @@ impl Who {
         }
     }
 
+    /// Whose name this is.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::BOTH.into_iter().find(|who| who.name() == name)
+    }
+
     /// Its priority.
     pub(crate) const fn priority(self) -> u8 {
         match self {
@@ -63,29 +79,54 @@ impl Who {
     }
 }
 
-/// Which of the scenario's two pairs of configurations.
+/// Which of the scenario's pairs of configurations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pair {
     /// `state MASTER` on lb01, `state BACKUP` on lb02: whoever returns takes the address back.
     Preempting,
     /// `state BACKUP` and `nopreempt` on both: whoever has the address keeps it.
     Staying,
+    /// As `Preempting`, and a script on each looks whether its service is there.
+    Looking,
 }
 
-/// The configuration file of one of them.
-pub(crate) fn configuration(who: Who, pair: Pair) -> String {
+impl Pair {
+    /// All of them, each with what its files are called by.
+    pub(crate) const ALL: [(Self, &'static str); 3] =
+        [(Self::Preempting, ""), (Self::Staying, "-nopreempt"), (Self::Looking, "-service")];
+}
+
+/// The configuration file of one of them; `look` is the script that `Pair::Looking` runs.
+pub(crate) fn configuration(who: Who, pair: Pair, look: &Path) -> String {
     let (state, stay) = match (pair, who) {
-        (Pair::Preempting, Who::Lb01) => ("MASTER", ""),
-        (Pair::Preempting, Who::Lb02) => ("BACKUP", ""),
+        (Pair::Preempting | Pair::Looking, Who::Lb01) => ("MASTER", ""),
+        (Pair::Preempting | Pair::Looking, Who::Lb02) => ("BACKUP", ""),
         (Pair::Staying, _) => ("BACKUP", "    nopreempt\n"),
+    };
+    let (user, script, track) = match pair {
+        Pair::Preempting | Pair::Staying => ("", String::new(), ""),
+        Pair::Looking => {
+            let (look, every) = (look.display(), LOOKS_EVERY.as_secs());
+            let script = format!(
+                "vrrp_script service {{
+    script \"{look} {PORT}\"
+    interval {every}
+    fall {FALL}
+    rise 1
+}}
+
+"
+            );
+            ("    script_user root\n", script, "    track_script {\n        service\n    }\n")
+        }
     };
     let (name, priority) = (who.name(), who.priority());
     format!(
         "global_defs {{
     router_id {name}
-}}
+{user}}}
 
-vrrp_instance VI_1 {{
+{script}vrrp_instance VI_1 {{
     state {state}
 {stay}    interface eth0
     virtual_router_id {VRID}
@@ -98,10 +139,21 @@ vrrp_instance VI_1 {{
     virtual_ipaddress {{
         {VIP}
     }}
-}}
+{track}}}
 "
     )
 }
+
+/// The script that looks whether anybody listens on a port of this machine. It needs no other program than a shell,
+/// because the demonstration promises that; the manual has shorter ones.
+pub(crate) const LOOK: &str = r"#!/bin/sh
+# look PORT: does anybody listen there? The kernel says so in state 0A.
+port=$(printf '%04X' $1)
+while read -r _ local _ state _; do
+    case $local/$state in *:$port/0A) exit 0 ;; esac
+done </proc/self/net/tcp
+exit 1
+";
 
 /// A time that the protocol names, with the arithmetic that leads to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +179,33 @@ pub(crate) fn down(who: Who) -> Term {
     Term { formula, length }
 }
 
+/// So many of `what` that takes `each`, as long as that.
+fn times(number: u32, each: Duration) -> Term {
+    let length = each * number;
+    let formula = format!("{number} × {} s = {} s", each.as_secs(), length.as_secs());
+    Term { formula, length }
+}
+
+/// How long a dead service goes unnoticed at most: it died right after a look that found it.
+pub(crate) fn noticed() -> Term {
+    times(FALL, LOOKS_EVERY)
+}
+
+/// How long a service that is back goes unnoticed at most.
+pub(crate) fn noticed_back() -> Term {
+    times(1, LOOKS_EVERY)
+}
+
+/// How long two routers that hear each other go on side by side at most: until one of them says something.
+pub(crate) fn heard() -> Term {
+    times(1, INTERVAL)
+}
+
+/// How long it takes at most to know that one is not heard: three adverts of somebody who was answered each time.
+pub(crate) fn unheard() -> Term {
+    times(3, INTERVAL)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,15 +216,25 @@ mod tests {
         assert_eq!(down(Who::Lb02).length, Duration::from_nanos(3_609_375_000));
         assert_eq!(down(Who::Lb02).formula, "3 × 1 s + (256 − 100)/256 s = 3.609 s");
         assert_eq!(skew(Who::Lb02).formula, "(256 − 100)/256 s = 0.609 s");
+        assert_eq!((noticed().formula.as_str(), noticed().length), ("2 × 1 s = 2 s", Duration::from_secs(2)));
+        assert_eq!(unheard().length, Duration::from_secs(3));
     }
 
     #[test]
     fn the_configurations_differ_where_the_scenario_says() {
-        let lb01 = configuration(Who::Lb01, Pair::Preempting);
+        let look = Path::new("/look");
+        let lb01 = configuration(Who::Lb01, Pair::Preempting, look);
         assert!(
             lb01.contains("state MASTER") && lb01.contains("priority 150") && !lb01.contains("nopreempt")
         );
-        let lb02 = configuration(Who::Lb02, Pair::Staying);
+        let lb02 = configuration(Who::Lb02, Pair::Staying, look);
         assert!(lb02.contains("state BACKUP\n    nopreempt\n") && lb02.contains("router_id lb02"));
+        assert!(!lb02.contains("script"), "{lb02}");
+        let looking = configuration(Who::Lb01, Pair::Looking, look);
+        for part in
+            ["    script \"/look 80\"\n    interval 1\n    fall 2\n", "track_script {\n        service\n"]
+        {
+            assert!(looking.contains(part), "{looking}");
+        }
     }
 }

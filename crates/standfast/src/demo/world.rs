@@ -3,33 +3,37 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lab::{Capture, Change, Client, Daemon, Ended, Lab, Line, Machine, Result, Signal, Watch};
+use lab::{
+    Caller, Capture, Change, Client, Daemon, Ended, Lab, Line, Lossy, Machine, Result, Signal, Traffic, Watch,
+};
 use linux::signals::Signals;
 use timeline::Instant;
 use wire::Mac;
 use wire::frame::Seen;
 
 use super::measure::{History, Power, What, holds, sight, sights};
-use super::scenario::{ASKS_EVERY, CLIENT, Pair, VIP, Who, configuration};
+use super::scenario::{ASKS_EVERY, CALLS_EVERY, CLIENT, LOOK, PATIENCE, PORT, Pair, VIP, Who, configuration};
+use super::service;
 
 /// Long enough for whatever happens at once, on a busy machine too.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// What the network card of each machine is called.
 const ETH0: &str = "eth0";
 /// The start of a daemon's log line that says that it listens for others now.
-const LISTENS: &str = "Entering BACKUP STATE";
+pub(crate) const LISTENS: &str = "Entering BACKUP STATE";
 
 /// A program that can be a load balancer's daemon.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     /// What is started.
     path: PathBuf,
-    /// It wants keepalived's options.
-    keepalived: bool,
+    /// It is keepalived: it wants its options, and has its words.
+    pub(crate) keepalived: bool,
     /// What it calls itself.
     pub(crate) version: String,
 }
@@ -82,6 +86,8 @@ pub(crate) struct Eyes {
     begun: Instant,
     power: Mutex<[Vec<(Instant, Power)>; 2]>,
     chapters: Mutex<Vec<(Instant, String)>>,
+    page: Mutex<Option<Instant>>,
+    caller: Mutex<Option<Arc<Caller>>>,
 }
 
 impl Eyes {
@@ -110,6 +116,7 @@ impl Eyes {
             probes: timeline.probes,
             answers: timeline.answers,
             holds: held,
+            calls: lock(&self.caller).as_deref().map(|caller| caller.calls().all()).unwrap_or_default(),
             power,
             macs: self.macs,
         }
@@ -125,6 +132,16 @@ impl Eyes {
         lock(&self.chapters).push((lab::now(), name.into()));
     }
 
+    /// The second page of the picture begins.
+    pub(crate) fn turn_page(&self) {
+        *lock(&self.page) = Some(lab::now());
+    }
+
+    /// When the second page began, if it did.
+    pub(crate) fn page(&self) -> Option<Instant> {
+        *lock(&self.page)
+    }
+
     /// Frames that the kernel had no room for: the numbers would be wrong.
     pub(crate) fn dropped(&self) -> u32 {
         let posts: u32 = self.posts.iter().map(|post| post.capture.dropped()).sum();
@@ -132,7 +149,12 @@ impl Eyes {
     }
 
     fn turn(&self, who: Who, power: Power) {
-        lock(&self.power)[who.index()].push((lab::now(), power));
+        self.note(who, lab::now(), power);
+    }
+
+    /// Notes what became of a machine, and when; later than what was noted before.
+    pub(crate) fn note(&self, who: Who, at: Instant, power: Power) {
+        lock(&self.power)[who.index()].push((at, power));
     }
 }
 
@@ -153,6 +175,7 @@ struct Life {
 pub(crate) struct World<'a> {
     // In this order: the daemons end before the machines do.
     lives: Vec<Life>,
+    services: [Option<Daemon>; 2],
     lab: &'a Lab,
     eyes: &'a Eyes,
     programs: &'a [Program; 2],
@@ -193,6 +216,8 @@ pub(crate) fn watch(lab: &Lab) -> Result<Eyes> {
         begun: lab::now(),
         power: Mutex::default(),
         chapters: Mutex::default(),
+        page: Mutex::default(),
+        caller: Mutex::default(),
     })
 }
 
@@ -204,7 +229,7 @@ impl<'a> World<'a> {
         programs: &'a [Program; 2],
         signals: &'a Signals,
     ) -> Self {
-        Self { lives: Vec::new(), lab, eyes, programs, signals }
+        Self { lives: Vec::new(), services: [None, None], lab, eyes, programs, signals }
     }
 
     /// What watches it.
@@ -222,8 +247,13 @@ impl<'a> World<'a> {
     /// When it cannot be started.
     pub(crate) fn start(&mut self, who: Who, pair: Pair) -> Result<Instant> {
         let machine = self.machine(who);
-        let file = machine.file("keepalived.conf");
-        machine.write(&file, configuration(who, pair))?;
+        let (file, look) = (machine.file("keepalived.conf"), machine.file("look"));
+        machine.write(&file, configuration(who, pair, &look))?;
+        if pair == Pair::Looking {
+            machine.write(&look, LOOK)?;
+            let executable = || fs::set_permissions(&look, fs::Permissions::from_mode(0o755));
+            machine.within(executable)?.map_err(|why| cannot_write(&look, why))?;
+        }
         let program = &self.programs[who.index()];
         self.eyes.turn(who, Power::Serving);
         let at = lab::now();
@@ -235,6 +265,55 @@ impl<'a> World<'a> {
         })?;
         self.lives.push(Life { who, daemon });
         Ok(at)
+    }
+
+    /// Starts the service of `who` and waits until it listens; says when it was started.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(crate) fn start_service(&mut self, who: Who) -> Result<Instant> {
+        let at = lab::now();
+        let service = self.machine(who).spawn("/proc/self/exe", |command| {
+            command.args(["demo", "--serve", who.name()]);
+            self.signals.restore_for(command);
+        })?;
+        let listens = service.wait_for_line(service::LISTENS, SOON).map(drop);
+        self.services[who.index()] = Some(service);
+        listens.map(|()| at)
+    }
+
+    /// Kills the service of `who`; says when it was dead.
+    ///
+    /// # Errors
+    /// When there is none, or the kernel does not end it.
+    pub(crate) fn kill_service(&mut self, who: Who) -> Result<Instant> {
+        let service = self.services[who.index()].take();
+        let service =
+            service.ok_or_else(|| lab::Error::NoMachine(format!("{} with a service", who.name())))?;
+        service.kill_crash().map(|_| lab::now())
+    }
+
+    /// Lets the client call the service from now on.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) fn call_service(&self) -> Result<()> {
+        let client = self.lab.machine("client")?;
+        let caller = Caller::start(client, (VIP, PORT).into(), CALLS_EVERY, PATIENCE)?;
+        *lock(&self.eyes.caller) = Some(Arc::new(caller));
+        Ok(())
+    }
+
+    /// Waits until a call of the client is answered by the service of `who`.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn wait_served(&self, who: Who) -> Result<()> {
+        // Not locked while it waits: the screen looks through the same eyes.
+        let caller = lock(&self.eyes.caller).clone();
+        let caller =
+            caller.ok_or_else(|| lab::Error::NoMachine("client that calls the service".to_owned()))?;
+        caller.wait_for_body(who.name(), SOON).map(drop)
     }
 
     fn life(&self, who: Who) -> Result<&Daemon> {
@@ -408,9 +487,10 @@ impl<'a> World<'a> {
         for who in Who::BOTH {
             let name = who.name();
             self.eyes.posts[who.index()].capture.write_pcap(directory.join(format!("{name}.pcap")))?;
-            for (pair, suffix) in [(Pair::Preempting, ""), (Pair::Staying, "-nopreempt")] {
+            let look = self.machine(who).file("look");
+            for (pair, suffix) in Pair::ALL {
                 let file = directory.join(format!("{name}{suffix}.conf"));
-                fs::write(&file, configuration(who, pair)).map_err(|why| cannot_write(&file, why))?;
+                fs::write(&file, configuration(who, pair, &look)).map_err(|why| cannot_write(&file, why))?;
             }
             let lives = self.lives.iter().filter(|life| life.who == who);
             for (number, life) in lives.enumerate() {
@@ -418,7 +498,52 @@ impl<'a> World<'a> {
                 fs::write(&file, life.daemon.log()).map_err(|why| cannot_write(&file, why))?;
             }
         }
+        let look = directory.join("look");
+        fs::write(&look, LOOK).map_err(|why| cannot_write(&look, why))?;
         self.eyes.wire.write_pcap(directory.join("client.pcap"))
+    }
+
+    /// Cuts the way between the two; the client reaches both, and every link has carrier.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn cut(&self) -> Result<()> {
+        self.lab.isolate(&[self.machine(Who::Lb01), self.machine(Who::Lb02)])
+    }
+
+    /// Opens the way again that [`World::cut`] has cut.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn join(&self) -> Result<()> {
+        self.lab.heal()
+    }
+
+    /// Loses all adverts on their way to `who`, until the result is dropped.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or has no such filters.
+    pub(crate) fn deafen(&self, who: Who) -> Result<Lossy> {
+        self.lab.lose_to(self.machine(who), Traffic::Vrrp)
+    }
+
+    /// Whether `who` runs keepalived.
+    pub(crate) fn is_keepalived(&self, who: Who) -> bool {
+        self.programs[who.index()].keepalived
+    }
+
+    /// Waits until the latest daemon of `who` says something with `words` in it, not before `since`.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn wait_said(&self, who: Who, words: &str, since: Instant) -> Result<Line> {
+        let daemon = self.life(who)?;
+        let said = daemon.lines().wait(SOON, |line| line.at >= since && line.text.contains(words));
+        said.ok_or_else(|| lab::Error::Late {
+            what: format!("{} says {words:?}", who.name()),
+            within: SOON,
+            seen: String::new(),
+        })
     }
 }
 

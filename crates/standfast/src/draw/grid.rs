@@ -28,12 +28,14 @@ impl Grid {
         (0..self.cells).take_while(|&number| self.cell(number).1 <= at).count()
     }
 
-    /// The seconds below the cells, one number for `every` so many.
-    pub(crate) fn axis(&self, every: usize) -> String {
+    /// The seconds since `zero` below the cells, one number for `every` so many.
+    pub(crate) fn axis(&self, every: usize, zero: Instant) -> String {
         let mut row = vec![' '; self.cells];
-        for second in (0..=self.until.since(self.from).as_secs()).step_by(every.max(1)) {
-            let column = self.column(self.from + Duration::from_secs(second));
-            write_at(&mut row, column, &format!("{second} s"));
+        for second in (0..=self.until.since(zero).as_secs()).step_by(every.max(1)) {
+            let at = zero + Duration::from_secs(second);
+            if at >= self.from {
+                write_at(&mut row, self.column(at), &format!("{second} s"));
+            }
         }
         row.into_iter().collect()
     }

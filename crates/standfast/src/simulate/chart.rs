@@ -165,7 +165,7 @@ impl<'a> Chart<'a> {
         const STEPS: [usize; 13] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200];
         let seconds = usize::try_from(self.history.end.since(Instant::EPOCH).as_secs()).unwrap_or(usize::MAX);
         let fits = |step: &&usize| seconds / **step <= self.grid.cells / 9;
-        self.grid.axis(STEPS.iter().find(fits).copied().unwrap_or(14_400))
+        self.grid.axis(STEPS.iter().find(fits).copied().unwrap_or(14_400), self.grid.from)
     }
 }
 

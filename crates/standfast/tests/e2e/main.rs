@@ -12,6 +12,7 @@ mod bad_packets;
 mod command_line;
 mod conf;
 mod crash;
+mod demo;
 mod figures;
 mod frr;
 mod hang;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         repair::tests(),
         crash::tests(),
         hang::tests(),
+        demo::tests(),
         interface::tests(),
         command_line::tests(),
         bad_packets::tests(),

@@ -2,19 +2,30 @@
 //!
 //! Every wait is for something that happens (a frame, a log line, an answer), with a deadline; nothing sleeps.
 
+mod service;
+mod split;
+
 use lab::{Ended, Result};
 use serde_json::json;
 use timeline::Instant;
 
 use super::judge::{self, Takeover, Window};
 use super::report::Step;
-use super::scenario::{INTERVAL, Pair, Who, down, skew};
+use super::scenario::{INTERVAL, Pair, Term, Who, down, heard, noticed, noticed_back, skew, unheard};
 use super::screen::Screen;
+use super::without_time;
 use super::world::World;
 use crate::draw::words::{millis, secs, span};
 
 const LB01: Who = Who::Lb01;
 const LB02: Who = Who::Lb02;
+
+/// How Standfast begins the reason of what it has said.
+const BECAUSE: &str = " because ";
+/// How it begins what somebody should look at.
+const ALARM: &str = "ALARM: ";
+/// The steps of the quick story.
+const QUICK: usize = 4;
 
 /// The story so far.
 #[derive(Debug)]
@@ -34,14 +45,16 @@ impl<'a> Story<'a> {
 
     /// Plays it. A step that cannot be played to its end is off, and the last one.
     pub(crate) fn play(&mut self, quick: bool) {
-        let plays: [(&str, &str, &str, Play<'a>); 5] = [
+        let plays: [(&str, &str, &str, Play<'a>); 7] = [
             ("1 start", "S2", "both start: who has the address?", Self::start),
             ("", "S3", "lb01 loses power: processes killed, cable dead", Self::crash),
             ("3 back", "S4", "lb01 comes back and takes the address back", Self::come_back),
             ("4 stop", "S3", "lb01 is stopped in order (SIGTERM)", Self::stop),
             ("5 nopreempt", "S5", "nopreempt on both: lb01 loses power and comes back", Self::stay),
+            ("", "S7", "a service on each, watched by a script: lb01's dies, and comes back", Self::service),
+            ("", "S10", "split brain: the way between lb01 and lb02 is cut", Self::split),
         ];
-        let count = if quick { 4 } else { plays.len() };
+        let count = if quick { QUICK } else { plays.len() };
         for (n, (chapter, story, title, play)) in plays.into_iter().take(count).enumerate() {
             let mut step = Step::new(n + 1, story, title, lab::now());
             step.allowed = allowed(n + 1);
@@ -208,13 +221,41 @@ impl<'a> Story<'a> {
     }
 }
 
+/// What a daemon says about its new state, in one line, and when.
+type Told = (Instant, String);
+
+impl Story<'_> {
+    /// Waits until `who` says `state`, not before `since`; with the reason, which Standfast gives in the next line.
+    fn told(&self, who: Who, state: &str, since: Instant) -> Result<Told> {
+        let line = self.world.wait_said(who, state, since)?;
+        let text = without_time(&line.text).trim_start_matches(ALARM).to_owned();
+        if self.world.is_keepalived(who) {
+            return Ok((line.at, text));
+        }
+        let reason = self.world.wait_said(who, BECAUSE, line.at)?;
+        let because = reason.text.find(BECAUSE).and_then(|at| reason.text.get(at..)).unwrap_or_default();
+        Ok((line.at, format!("{text}{because}")))
+    }
+}
+
 /// What the protocol allows in each step.
-fn allowed(step: usize) -> Vec<(&'static str, super::scenario::Term)> {
+fn allowed(step: usize) -> Vec<(&'static str, Term)> {
     match step {
         1 | 3 => vec![("lb01 listens first", down(LB01))],
         2 => vec![("after lb01's last advert", down(LB02))],
         4 => vec![("after lb01's resignation", skew(LB02))],
-        _ => vec![("lb01 listens first", down(LB01)), ("after lb01's last advert", down(LB02))],
+        5 => vec![("lb01 listens first", down(LB01)), ("after lb01's last advert", down(LB02))],
+        6 => vec![
+            ("until two looks in a row have failed", noticed()),
+            ("after lb01's resignation", skew(LB02)),
+            ("until a look has succeeded", noticed_back()),
+            ("lb01 listens first", down(LB01)),
+        ],
+        _ => vec![
+            ("after the last advert that lb02 heard", down(LB02)),
+            ("half open: lb01 has answered lb02's adverts in vain", unheard()),
+            ("after the heal, until one of them hears the other", heard()),
+        ],
     }
 }
 
