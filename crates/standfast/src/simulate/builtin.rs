@@ -97,11 +97,6 @@ impl<'a> Writer<'a> {
         self.stage.cast.name(self.stage.victim)
     }
 
-    fn others(&self) -> String {
-        let others = (0..self.stage.cast.nodes.len()).filter(|node| *node != self.stage.victim);
-        others.map(|node| self.stage.cast.name(node)).collect::<Vec<_>>().join(", ")
-    }
-
     fn at(&mut self, what: &str) {
         let _ = writeln!(self.text, "at {} {what}", seconds(self.at));
     }
@@ -237,55 +232,58 @@ fn orderly_stop(stage: &Stage<'_>) -> Result<Play, &'static str> {
 }
 
 fn cable_cut(stage: &Stage<'_>) -> Result<Play, &'static str> {
-    if is_alone(stage) {
-        return Err(ALONE);
-    }
-    let mut play = Writer::new(
+    let title =
+        |victim: &str, others: &str| format!("{victim} and {others} do not see each other; clients see all");
+    cut(
         stage,
-        &format!(
-            "{} and {} do not see each other; clients see all",
-            stage.cast.name(stage.victim),
-            "the others"
-        ),
-    );
-    let (victim, others) = (play.victim(), play.others());
-    play.text = play.text.replace("the others do not", &format!("{others} do not"));
-    play.at(&format!("cut {victim} <-> {others}"));
-    let time = play.expect_next(|law, service, node| law.down(service, node));
-    play.wait(time + TROUBLE);
-    play.at("heal");
-    let time = tenths(stage.law.agree());
-    play.expect(&format!("one owner within {}", seconds(time)));
-    play.wait(time + TROUBLE);
-    Ok(play.end(&[
-        "two owners while the nodes do not see each other is a limit of VRRP, whoever speaks it: a node that hears \
+        "<->",
+        title,
+        &[
+            "two owners while the nodes do not see each other is a limit of VRRP, whoever speaks it: a node that hears \
          nothing cannot tell a dead partner from a cut cable",
-        "what helps: a second way between the nodes (a bond, or another VRRP interface), the adverts on the network of \
+            "what helps: a second way between the nodes (a bond, or another VRRP interface), the adverts on the network of \
          the clients, and something that a node without that network tracks (track_interface, or a script that asks the \
          gateway)",
-    ]))
+        ],
+    )
 }
 
 fn one_way(stage: &Stage<'_>) -> Result<Play, &'static str> {
+    let title = |victim: &str, _: &str| format!("{victim} hears the others and is not heard");
+    cut(
+        stage,
+        "->",
+        title,
+        &[
+            "two owners are a limit of VRRP here too: the node that is not heard has the higher priority and need not yield. \
+         Standfast says so in its log: \"... still advertises and does not hear us\"",
+            "what causes it: a firewall that lets protocol 112 out and not in, a switch that loses multicast in one \
+         direction, a password or a checksum that only one node accepts",
+        ],
+    )
+}
+
+/// The way from the victim to the others is cut (and back, as `arrow` says), and healed.
+fn cut(
+    stage: &Stage<'_>,
+    arrow: &str,
+    title: impl Fn(&str, &str) -> String,
+    about_two: &[&'static str],
+) -> Result<Play, &'static str> {
     if is_alone(stage) {
         return Err(ALONE);
     }
-    let mut play =
-        Writer::new(stage, &format!("{} hears the others and is not heard", stage.cast.name(stage.victim)));
-    let (victim, others) = (play.victim(), play.others());
-    play.at(&format!("cut {victim} -> {others}"));
+    let victim = stage.cast.name(stage.victim);
+    let others = stage.others();
+    let mut play = Writer::new(stage, &title(victim, &others));
+    play.at(&format!("cut {victim} {arrow} {others}"));
     let time = play.expect_next(|law, service, node| law.down(service, node));
     play.wait(time + TROUBLE);
     play.at("heal");
     let time = tenths(stage.law.agree());
     play.expect(&format!("one owner within {}", seconds(time)));
     play.wait(time + TROUBLE);
-    Ok(play.end(&[
-        "two owners are a limit of VRRP here too: the node that is not heard has the higher priority and need not yield. \
-         Standfast says so in its log: \"... still advertises and does not hear us\"",
-        "what causes it: a firewall that lets protocol 112 out and not in, a switch that loses multicast in one \
-         direction, a password or a checksum that only one node accepts",
-    ]))
+    Ok(play.end(about_two))
 }
 
 fn late_switch(stage: &Stage<'_>) -> Result<Play, &'static str> {
@@ -388,6 +386,12 @@ fn node_paused(stage: &Stage<'_>) -> Result<Play, &'static str> {
 }
 
 impl Stage<'_> {
+    /// The names of all nodes but the victim.
+    fn others(&self) -> String {
+        let others = (0..self.cast.nodes.len()).filter(|node| *node != self.victim);
+        others.map(|node| self.cast.name(node)).collect::<Vec<_>>().join(", ")
+    }
+
     /// The longest time until somebody notices that the victim is gone, in whole seconds.
     fn lost_time(&self) -> Duration {
         let services = 0..self.cast.services.len();
