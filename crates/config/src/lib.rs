@@ -68,6 +68,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use diagnostic::Findings;
+use model::{Flaw, Hook};
 use print::seconds;
 
 /// What the text may depend on besides itself.
@@ -82,6 +83,8 @@ pub struct Surroundings {
     /// What is wrong with the programs of the host's `vrrp_script` blocks, by name. Only where a program is looked
     /// at on the machine that shall run it can anything be said.
     pub programs: BTreeMap<String, ProgramFlaw>,
+    /// The same of the programs that are told of changes, each with its account.
+    pub hooks: BTreeMap<Hook, ProgramFlaw>,
     /// The file is for this version of keepalived: words that are newer are reported, and what Standfast does
     /// differently, or cannot do yet, is not.
     pub keepalived: Option<table::Release>,
@@ -99,37 +102,8 @@ pub struct Interface {
 /// Why a program cannot be run as it is written, or should not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgramFlaw {
-    /// This part of its path does not exist.
-    Missing(String),
-    /// This is no file that can be run.
-    NotAFile(String),
-    /// This user may not run it, or may not pass through this directory.
-    Forbidden {
-        /// The file, or the part of its path.
-        path: String,
-        /// Its permission bits.
-        mode: u32,
-        /// The user.
-        user: String,
-    },
-    /// What its first line names cannot be run; `None`: it is no program of this machine.
-    Interpreter {
-        /// The file.
-        path: String,
-        /// What is named.
-        interpreter: Option<String>,
-    },
-    /// Root runs it, and others may change this part of its path.
-    Unsafe {
-        /// The part of the path.
-        path: String,
-        /// Its permission bits.
-        mode: u32,
-        /// The number of its owner.
-        owner: u32,
-    },
-    /// There is no such user or group.
-    NoAccount(String),
+    /// It is not run.
+    Flaw(Flaw),
     /// This process may not become that user.
     NoSwitch(String),
     /// A text without a `#!` line.

@@ -16,6 +16,7 @@ use config::{
     Diagnostic, Found, Id, IncludeRequest, Interface, Loaded, Outcome, ProgramFlaw, Refusal, Sources,
     Surroundings, load,
 };
+use model::Flaw;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -84,14 +85,17 @@ fn program(text: &str) -> (String, ProgramFlaw) {
     let word = |at: usize| words[at].to_string();
     let mode = || u32::from_str_radix(words[3], 8).unwrap();
     let flaw = match words[1] {
-        "missing" => ProgramFlaw::Missing(word(2)),
-        "directory" => ProgramFlaw::NotAFile(word(2)),
-        "forbidden" => ProgramFlaw::Forbidden { path: word(2), mode: mode(), user: word(4) },
-        "interpreter" => {
-            ProgramFlaw::Interpreter { path: word(2), interpreter: words.get(3).map(|word| word.to_string()) }
+        "missing" => ProgramFlaw::Flaw(Flaw::Missing(word(2))),
+        "directory" => ProgramFlaw::Flaw(Flaw::NotAFile(word(2))),
+        "forbidden" => ProgramFlaw::Flaw(Flaw::NotExecutable { path: word(2), mode: mode(), user: word(4) }),
+        "interpreter" => ProgramFlaw::Flaw(Flaw::Interpreter {
+            path: word(2),
+            interpreter: words.get(3).map(|word| word.to_string()),
+        }),
+        "unsafe" => {
+            ProgramFlaw::Flaw(Flaw::Unsafe { path: word(2), mode: mode(), owner: words[4].parse().unwrap() })
         }
-        "unsafe" => ProgramFlaw::Unsafe { path: word(2), mode: mode(), owner: words[4].parse().unwrap() },
-        "account" => ProgramFlaw::NoAccount(word(2)),
+        "account" => ProgramFlaw::Flaw(Flaw::NoAccount(word(2))),
         "switch" => ProgramFlaw::NoSwitch(word(2)),
         "bare" => ProgramFlaw::Bare(word(2)),
         other => panic!("{other}"),

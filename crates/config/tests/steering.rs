@@ -328,10 +328,42 @@ fn a_script_is_judged_by_whoever_shall_run_it() {
         }
     };
     let theirs = config::table::Release::of("2.2.7");
-    let missing = || config::ProgramFlaw::Missing("/a".into());
+    let missing = || config::ProgramFlaw::Flaw(model::Flaw::Missing("/a".into()));
     let bare = || config::ProgramFlaw::Bare("/a/b".into());
     assert_eq!(said(None, missing()), "`/a` does not exist: who tracks it has priority 1");
     assert_eq!(said(theirs, missing()), "`/a` does not exist: keepalived drops it");
     assert_eq!(said(None, bare()), "`/a/b` has no `#!` line: it is run by /bin/sh");
     assert_eq!(said(theirs, bare()), "`/a/b` has no `#!` line: keepalived takes that for a success");
+}
+
+/// A program that is told of something is looked at as a check is; what comes of it is another thing.
+#[test]
+fn what_is_told_is_looked_at_too() {
+    let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\npriority 90\nvirtual_ipaddress {\n10.0.0.3\n}\n\
+                notify_master \"/a/b up\" root\nnotify_fault /c\n}\n";
+    let said = |keepalived, flaw: config::ProgramFlaw| {
+        let mut sources = config::Sources::new();
+        sources.add_root("f", text.as_bytes().to_vec());
+        let mut surroundings = config::Surroundings { keepalived, ..config::Surroundings::default() };
+        let command = model::Command::Run { path: "/a/b".into(), arguments: vec!["up".into()] };
+        let account = Some(model::Account { user: "root".into(), group: None });
+        surroundings.hooks.insert(model::Hook { command, account }, flaw);
+        let config::Loaded::Done(outcome) = config::load(&sources, &surroundings) else {
+            panic!("nothing is included")
+        };
+        let [found] = &outcome.diagnostics[..] else { panic!("{:?}", outcome.diagnostics) };
+        let (id, message, span) = (found.id.name(), found.message.clone(), found.span);
+        assert_eq!(&text[span.start as usize..span.end as usize], "\"/a/b up\"");
+        (id, message)
+    };
+    let theirs = config::table::Release::of("2.2.7");
+    let missing = || config::ProgramFlaw::Flaw(model::Flaw::Missing("/a".into()));
+    let bare = || config::ProgramFlaw::Bare("/a/b".into());
+    assert_eq!(said(None, missing()), ("script-missing", "`/a` does not exist: it is not told".to_owned()));
+    assert_eq!(
+        said(theirs, missing()),
+        ("script-missing", "`/a` does not exist: keepalived drops it".to_owned())
+    );
+    assert_eq!(said(None, bare()).1, "`/a/b` has no `#!` line: it is run by /bin/sh");
+    assert_eq!(said(theirs, bare()).1, "`/a/b` has no `#!` line: keepalived does not tell it");
 }

@@ -20,7 +20,7 @@ mod track;
 pub use change::{Change, changes};
 pub use check::Inconsistent;
 pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
-pub use script::{Account, Command, Hook, Scripts, TimedHook};
+pub use script::{Account, Command, Flaw, Hook, Scripts, TimedHook};
 pub use track::{
     Bfd, File, InitialNumber, LinkDelay, ParameterMatch, Process, Script, SyncGroup, Tracked, Tracking,
     Weight,

@@ -29,6 +29,18 @@ pub struct Notify {
     pub priority_changes: Option<bool>,
 }
 
+impl Notify {
+    /// All programs that are told.
+    pub fn hooks(&self) -> impl Iterator<Item = &Hook> {
+        let deleted = match &self.deleted {
+            Deleted::AsFault => None,
+            Deleted::Told(hook) => hook.as_ref(),
+        };
+        let own = [&self.active, &self.backup, &self.fault, &self.stop, &self.any, &self.lower_advert];
+        own.into_iter().flatten().chain(deleted)
+    }
+}
+
 /// What is told when a reload removes an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Deleted {
@@ -61,6 +73,17 @@ pub struct HostNotify {
     pub priority_changes: bool,
     /// After a reload all states are written again.
     pub states_on_reload: bool,
+}
+
+impl crate::Host {
+    /// All programs that are told of changes: by instances, by groups, and through pipes.
+    pub fn hooks(&self) -> impl Iterator<Item = &Hook> {
+        let instances = self.instances.iter().map(|instance| &instance.notify);
+        let groups = self.groups.iter().map(|group| &group.notify);
+        let pipes = [&self.notify.fifo, &self.notify.vrrp_fifo].into_iter().flatten();
+        let readers = pipes.filter_map(|pipe| pipe.script.as_ref());
+        instances.chain(groups).flat_map(Notify::hooks).chain(readers)
+    }
 }
 
 /// Mail about changes of state.

@@ -4,7 +4,7 @@ use crate::io::Errno;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
-use model::{Account, Command};
+use model::{Account, Command, Flaw};
 
 /// Names one run of a program. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,37 +64,8 @@ pub enum Ending {
 /// Why a program could not be run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// This part of its path does not exist.
-    Missing(String),
-    /// This is no file that can be run (a directory, a socket).
-    NotAFile(String),
-    /// This user must not run it, or must not pass through this directory on the way to it.
-    NotExecutable {
-        /// The file, or the part of its path.
-        path: String,
-        /// Its permission bits.
-        mode: u32,
-        /// Who would run it.
-        user: String,
-    },
-    /// Its first line names an interpreter that does not exist or cannot be run, or it is of another machine.
-    Interpreter {
-        /// The file.
-        path: String,
-        /// What its first line names, if it names something.
-        interpreter: Option<String>,
-    },
-    /// Others than root may change this part of its path, and root would run it.
-    Unsafe {
-        /// The part of the path.
-        path: String,
-        /// Its permission bits.
-        mode: u32,
-        /// The number of its owner.
-        owner: u32,
-    },
-    /// There is no such user or group.
-    NoAccount(String),
+    /// Something is wrong with the program, or with whom it shall run as.
+    Flaw(Flaw),
     /// Its user could not be switched to.
     Switch {
         /// The user.
@@ -113,21 +84,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(path) => write!(f, "{path} does not exist"),
-            Self::NotAFile(path) => write!(f, "{path} is no file that can be run"),
-            Self::NotExecutable { path, mode, user } => {
-                write!(f, "user {user} may not run {path} (mode {:04o})", mode & 0o7777)
-            }
-            Self::Interpreter { path, interpreter: Some(interpreter) } => {
-                write!(f, "the interpreter {interpreter} that {path} names cannot be run")
-            }
-            Self::Interpreter { path, interpreter: None } => {
-                write!(f, "{path} is no program of this machine")
-            }
-            Self::Unsafe { path, mode, owner } => {
-                write!(f, "others than root may change {path} (owner {owner}, mode {:04o})", mode & 0o7777)
-            }
-            Self::NoAccount(name) => write!(f, "there is no user or group {name}"),
+            Self::Flaw(flaw) => flaw.fmt(f),
             Self::Switch { user, errno } => write!(f, "cannot become user {user}: {errno}"),
             Self::Refused(errno) => write!(f, "the system refused to start it: {errno}"),
             Self::NoRunner => f.write_str("the process that runs scripts is gone"),

@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::{
-    Authentication, Command, File, Host, ParameterMatch, Process, Script, Secret, Tracked, Transport,
+    Authentication, Command, File, Flaw, Host, ParameterMatch, Process, Script, Secret, Tracked, Transport,
 };
 use model::{VirtualAddress, Weight};
 use node::event::Standing;
@@ -370,7 +370,7 @@ fn checked(priority: u8, weight: i16) -> Host {
 #[test]
 fn a_check_that_fails_hangs_or_cannot_be_run_moves_the_address_until_it_is_well_again() {
     let ends = |how| Course::Ends { after: Duration::from_millis(20), how };
-    let missing = Ending::NotRun(Reason::Missing("/bin/check".into()));
+    let missing = Ending::NotRun(Reason::Flaw(Flaw::Missing("/bin/check".into())));
     let courses = [
         Course::FAILS,
         ends(Ending::Signalled(11)),

@@ -175,9 +175,9 @@ fn complete(
     // For this machine: only now it is known which programs there are to look at.
     let host =
         outcome.host.as_ref().or(outcome.partial.as_deref()).filter(|_| surroundings.interfaces.is_some());
-    let programs = host.map(here::programs).unwrap_or_default();
-    if !programs.is_empty() {
-        outcome = settled(&mut files, &Surroundings { programs, ..surroundings.clone() });
+    let here::Programs { scripts: programs, hooks } = host.map(here::programs).unwrap_or_default();
+    if !programs.is_empty() || !hooks.is_empty() {
+        outcome = settled(&mut files, &Surroundings { programs, hooks, ..surroundings.clone() });
     }
     let (diagnostics, sources) = (outcome.diagnostics, files.sources);
     if absent {

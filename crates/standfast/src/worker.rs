@@ -133,6 +133,7 @@ fn surroundings(invocation: &Invocation) -> config::Surroundings {
         config_id: Some(invocation.id()),
         interfaces: here::interfaces().ok(),
         programs: std::collections::BTreeMap::new(),
+        hooks: std::collections::BTreeMap::new(),
         keepalived: None,
         environment: crate::sources::environment(),
     }

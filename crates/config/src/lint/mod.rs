@@ -14,7 +14,7 @@ use crate::Surroundings;
 use crate::diagnostic::Findings;
 use crate::lower::{Placed, ScriptPlaces};
 use crate::source::Span;
-use model::{Host, LinkDelay};
+use model::{Hook, Host, LinkDelay};
 
 /// What advice is given about.
 pub(crate) struct Advice<'a> {
@@ -24,6 +24,8 @@ pub(crate) struct Advice<'a> {
     pub(crate) delays: &'a [(LinkDelay, Span)],
     /// The places of the host's scripts, in the same order.
     pub(crate) scripts: &'a [ScriptPlaces],
+    /// The programs that are told of something, each with its place.
+    pub(crate) hooks: &'a [(Hook, Span)],
     pub(crate) surroundings: &'a Surroundings,
 }
 

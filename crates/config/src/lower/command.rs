@@ -65,7 +65,10 @@ impl Lower<'_> {
             return None;
         }
         self.extra(at, 3);
-        Some(Hook { command: self.command(line)?, account: account(rest) })
+        let place = line.words.first().map_or(at.node.span, |first| first.span);
+        let hook = Hook { command: self.command(line)?, account: account(rest) };
+        self.hooks.push((hook.clone(), place));
+        Some(hook)
     }
 
     /// `USER [GROUP]` behind a keyword.

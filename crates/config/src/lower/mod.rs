@@ -29,7 +29,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use model::{Host, Identity, Instance, InterfaceName};
+use model::{Hook, Host, Identity, Instance, InterfaceName};
 use trackers::{Kind, Trackers, What};
 
 pub(crate) use finish::Placed;
@@ -43,6 +43,8 @@ struct Lower<'f> {
     findings: &'f mut Findings,
     surroundings: &'f Surroundings,
     sources: &'f Sources,
+    /// Programs that are told of something, each with its place.
+    hooks: Vec<(Hook, Span)>,
 }
 
 /// Lowers a tree. The host is complete only when no error was found.
@@ -52,7 +54,7 @@ pub(crate) fn lower(
     surroundings: &Surroundings,
     findings: &mut Findings,
 ) -> Host {
-    let mut lower = Lower { findings, surroundings, sources };
+    let mut lower = Lower { findings, surroundings, sources, hooks: Vec::new() };
     // Instances take their defaults from these two blocks, wherever in the file they stand.
     let globals = lower.globals(tree);
     let groups = lower.garp_groups(tree);
@@ -100,8 +102,14 @@ pub(crate) fn lower(
     }
     let scripts = take(&mut host, trackers);
     crate::lint::shorten(&mut host.link_delays, &instances);
-    let advice =
-        Advice { host: &host, instances: &instances, delays: &delays, scripts: &scripts, surroundings };
+    let advice = Advice {
+        host: &host,
+        instances: &instances,
+        delays: &delays,
+        scripts: &scripts,
+        hooks: &lower.hooks,
+        surroundings,
+    };
     advice.give(lower.findings);
     host.instances = instances.into_iter().map(|placed| placed.instance).collect();
     drop_untracked(&mut host);

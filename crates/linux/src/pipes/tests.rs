@@ -1,7 +1,7 @@
 //! Pipes that somebody reads, that nobody reads, that are none; and the scripts that read them.
 
 use super::*;
-use model::Account;
+use model::{Account, Flaw};
 use node::io::{Effect, Ended, Ending, Kill, Reason, RunId};
 use rustix::fs::{FileType, Mode, OFlags, mknodat, open};
 use std::io::Read;
@@ -247,7 +247,7 @@ fn a_reader_goes_on_over_a_reload_and_a_new_one_waits_for_the_end_of_the_old() {
     let said = "notify_fifo_script has ended (status 3): nobody reads its FIFO until the next reload";
     assert_eq!((text.as_deref(), next), (Some(said), None));
     let fourth = id(readers.start(at(6), ready("/bin/x")));
-    let how = Ending::NotRun(Reason::Missing("/bin/x".into()));
+    let how = Ending::NotRun(Reason::Flaw(Flaw::Missing("/bin/x".into())));
     let (text, _) = readers.ended(at(6), &Ended { id: fourth, how });
     assert!(text.unwrap().starts_with("notify_fifo_script cannot be run: /bin/x does not exist: nobody"));
 }

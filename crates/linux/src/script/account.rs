@@ -1,6 +1,7 @@
 //! Whose rights a script gets.
 
 use crate::sys::account;
+use model::Flaw;
 use node::io::{Errno, Reason};
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -61,7 +62,7 @@ pub fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Identity, Reas
     };
     match look_up(user)? {
         Some((name, number, own_group)) => finish(user, name, number, own_group, group),
-        None => Err(Reason::NoAccount(user.to_owned())),
+        None => Err(Reason::Flaw(Flaw::NoAccount(user.to_owned()))),
     }
 }
 
@@ -93,7 +94,7 @@ fn finish(
     let group = match (group.filter(|_| further.is_none()), own_group) {
         (Some(group), _) => look_up_group(group)?,
         (None, Some(group)) => group,
-        (None, None) => return Err(Reason::NoAccount(shown.to_owned())),
+        (None, None) => return Err(Reason::Flaw(Flaw::NoAccount(shown.to_owned()))),
     };
     let mut groups = name.map_or_else(|| vec![group], |name| account::groups_of(&name, group));
     groups.extend(further.map(look_up_group).transpose()?);
@@ -103,7 +104,7 @@ fn finish(
 fn look_up_group(group: &str) -> Result<u32, Reason> {
     let found = CString::new(group).map_or(Ok(None), |name| account::group(&name));
     let found = found.map_err(|errno| Reason::Switch { user: group.to_owned(), errno: Errno(errno) })?;
-    found.or_else(|| group.parse().ok()).ok_or_else(|| Reason::NoAccount(group.to_owned()))
+    found.or_else(|| group.parse().ok()).ok_or_else(|| Reason::Flaw(Flaw::NoAccount(group.to_owned())))
 }
 
 /// User and group as they were asked for.
@@ -158,7 +159,7 @@ mod tests {
         let number = resolve(Some(&nobody.user.to_string()), None).unwrap();
         assert_eq!((number.user, number.group), (nobody.user, nobody.group));
         assert_eq!(resolve(Some("root"), Some("0")).unwrap().group, 0);
-        let missing = |name: &str| Err(Reason::NoAccount(name.into()));
+        let missing = |name: &str| Err(Reason::Flaw(Flaw::NoAccount(name.into())));
         assert_eq!(resolve(Some("nosuch"), None), missing("nosuch"));
         assert_eq!(resolve(Some("root"), Some("nosuchgroup")), missing("nosuchgroup"));
         // A number without an entry has no group of its own.

@@ -1,7 +1,7 @@
 //! What worker and supervisor say to each other about scripts: one datagram each, checked as if anybody could
 //! have written it.
 
-use model::{Account, Command};
+use model::{Account, Command, Flaw};
 use node::io::{Ended, Ending, Errno, Kill, Program, Reason, Run, RunId};
 use std::sync::Arc;
 
@@ -190,18 +190,18 @@ impl Writer {
 
     fn reason(&mut self, reason: &Reason) -> &mut Self {
         match reason {
-            Reason::Missing(path) => self.byte(1).text(cut(path)),
-            Reason::NotAFile(path) => self.byte(2).text(cut(path)),
-            Reason::NotExecutable { path, mode, user } => {
+            Reason::Flaw(Flaw::Missing(path)) => self.byte(1).text(cut(path)),
+            Reason::Flaw(Flaw::NotAFile(path)) => self.byte(2).text(cut(path)),
+            Reason::Flaw(Flaw::NotExecutable { path, mode, user }) => {
                 self.byte(3).text(cut(path)).number(u64::from(*mode)).text(cut(user))
             }
-            Reason::Interpreter { path, interpreter } => {
+            Reason::Flaw(Flaw::Interpreter { path, interpreter }) => {
                 self.byte(4).text(cut(path)).option(interpreter.as_deref().map(cut))
             }
-            Reason::Unsafe { path, mode, owner } => {
+            Reason::Flaw(Flaw::Unsafe { path, mode, owner }) => {
                 self.byte(5).text(cut(path)).number(u64::from(*mode)).number(u64::from(*owner))
             }
-            Reason::NoAccount(name) => self.byte(6).text(cut(name)),
+            Reason::Flaw(Flaw::NoAccount(name)) => self.byte(6).text(cut(name)),
             Reason::Switch { user, errno } => self.byte(7).text(cut(user)).signed(errno.0),
             Reason::Refused(errno) => self.byte(8).signed(errno.0),
             Reason::NoRunner => self.byte(9),
@@ -259,12 +259,16 @@ impl Reader<'_> {
 
     fn reason(&mut self) -> Option<Reason> {
         Some(match self.byte()? {
-            1 => Reason::Missing(self.text()?),
-            2 => Reason::NotAFile(self.text()?),
-            3 => Reason::NotExecutable { path: self.text()?, mode: self.small()?, user: self.text()? },
-            4 => Reason::Interpreter { path: self.text()?, interpreter: self.option()? },
-            5 => Reason::Unsafe { path: self.text()?, mode: self.small()?, owner: self.small()? },
-            6 => Reason::NoAccount(self.text()?),
+            1 => Reason::Flaw(Flaw::Missing(self.text()?)),
+            2 => Reason::Flaw(Flaw::NotAFile(self.text()?)),
+            3 => Reason::Flaw(Flaw::NotExecutable {
+                path: self.text()?,
+                mode: self.small()?,
+                user: self.text()?,
+            }),
+            4 => Reason::Flaw(Flaw::Interpreter { path: self.text()?, interpreter: self.option()? }),
+            5 => Reason::Flaw(Flaw::Unsafe { path: self.text()?, mode: self.small()?, owner: self.small()? }),
+            6 => Reason::Flaw(Flaw::NoAccount(self.text()?)),
             7 => Reason::Switch { user: self.text()?, errno: Errno(self.signed()?) },
             8 => Reason::Refused(Errno(self.signed()?)),
             9 => Reason::NoRunner,
@@ -301,13 +305,13 @@ mod tests {
     fn answers() -> Vec<Answer> {
         let path = || "/a/b".to_owned();
         let reasons = vec![
-            Reason::Missing(path()),
-            Reason::NotAFile(path()),
-            Reason::NotExecutable { path: path(), mode: 0o644, user: "nobody".into() },
-            Reason::Interpreter { path: path(), interpreter: Some("/bin/x".into()) },
-            Reason::Interpreter { path: path(), interpreter: None },
-            Reason::Unsafe { path: path(), mode: 0o777, owner: 1000 },
-            Reason::NoAccount("x".into()),
+            Reason::Flaw(Flaw::Missing(path())),
+            Reason::Flaw(Flaw::NotAFile(path())),
+            Reason::Flaw(Flaw::NotExecutable { path: path(), mode: 0o644, user: "nobody".into() }),
+            Reason::Flaw(Flaw::Interpreter { path: path(), interpreter: Some("/bin/x".into()) }),
+            Reason::Flaw(Flaw::Interpreter { path: path(), interpreter: None }),
+            Reason::Flaw(Flaw::Unsafe { path: path(), mode: 0o777, owner: 1000 }),
+            Reason::Flaw(Flaw::NoAccount("x".into())),
             Reason::Switch { user: "x".into(), errno: Errno(1) },
             Reason::Refused(Errno(11)),
             Reason::NoRunner,

@@ -2,6 +2,7 @@
 //! may change it. Nothing is run here.
 
 use super::account::Identity;
+use model::Flaw;
 use node::io::{Errno, Reason};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use std::ffi::{OsStr, OsString};
@@ -57,7 +58,7 @@ pub fn locate(command: &str) -> Result<PathBuf, Reason> {
         rustix::fs::stat(file)
             .is_ok_and(|stat| kind(&stat) == FileType::RegularFile && mode(&stat) & 0o111 != 0)
     };
-    let missing = || Reason::Missing(format!("{command} (in PATH)"));
+    let missing = || Reason::Flaw(Flaw::Missing(format!("{command} (in PATH)")));
     files.filter(|file| file.is_absolute()).find(runnable).ok_or_else(missing)
 }
 
@@ -95,7 +96,7 @@ impl Walk {
         let mut links = 0;
         while let Some(part) = rest.pop() {
             if kind(&walk.stat) != FileType::Directory {
-                return Err(Reason::Missing(shown(&walk.real.join(&part))));
+                return Err(Reason::Flaw(Flaw::Missing(shown(&walk.real.join(&part)))));
             }
             walk.may_pass(who)?;
             if part == ".." {
@@ -149,7 +150,7 @@ impl Walk {
 
     fn may_run(&self, who: &Identity) -> Result<(), Reason> {
         if kind(&self.stat) != FileType::RegularFile {
-            return Err(Reason::NotAFile(shown(&self.real)));
+            return Err(Reason::Flaw(Flaw::NotAFile(shown(&self.real))));
         }
         // Root may do without any right to a directory, but a file must be meant to be run.
         let may =
@@ -158,7 +159,11 @@ impl Walk {
     }
 
     fn forbidden(&self, who: &Identity) -> Reason {
-        Reason::NotExecutable { path: shown(&self.real), mode: mode(&self.stat), user: who.name.clone() }
+        Reason::Flaw(Flaw::NotExecutable {
+            path: shown(&self.real),
+            mode: mode(&self.stat),
+            user: who.name.clone(),
+        })
     }
 }
 
@@ -189,16 +194,18 @@ fn contents(file: &Path, real: &Path, who: &Identity, depth: usize) -> Result<bo
     }
     let Some(line) = head.strip_prefix(b"#!") else {
         if head.is_empty() || head.contains(&0) {
-            return Err(Reason::Interpreter { path: shown(file), interpreter: None });
+            return Err(Reason::Flaw(Flaw::Interpreter { path: shown(file), interpreter: None }));
         }
         return Ok(true);
     };
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
     // The kernel takes a carriage return for a part of the name, and so does this.
     let name = line.split(|byte| matches!(byte, b' ' | b'\t')).find(|word| !word.is_empty());
-    let wrong = |name: &[u8]| Reason::Interpreter {
-        path: shown(file),
-        interpreter: (!name.is_empty()).then(|| shown(Path::new(OsStr::from_bytes(name)))),
+    let wrong = |name: &[u8]| {
+        Reason::Flaw(Flaw::Interpreter {
+            path: shown(file),
+            interpreter: (!name.is_empty()).then(|| shown(Path::new(OsStr::from_bytes(name)))),
+        })
     };
     let Some(name) = name else { return Err(wrong(b"")) };
     let interpreter = Path::new(OsStr::from_bytes(name));
@@ -233,13 +240,13 @@ fn look(path: &Path) -> Result<Stat, Reason> {
 
 fn refused(path: &Path, why: rustix::io::Errno) -> Reason {
     match why {
-        rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => Reason::Missing(shown(path)),
+        rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => Reason::Flaw(Flaw::Missing(shown(path))),
         other => Reason::Refused(Errno(other.raw_os_error())),
     }
 }
 
 fn unsafe_part(path: &Path, stat: &Stat) -> Reason {
-    Reason::Unsafe { path: shown(path), mode: mode(stat), owner: stat.st_uid }
+    Reason::Flaw(Flaw::Unsafe { path: shown(path), mode: mode(stat), owner: stat.st_uid })
 }
 
 fn kind(stat: &Stat) -> FileType {

@@ -5,7 +5,7 @@ use super::message::{Answer, LONGEST, Request};
 use super::path;
 use crate::error::{Error, Refusal, Result};
 use crate::sys::spawn::{self, Environment, Program, Stack, Step};
-use model::Command;
+use model::{Command, Flaw};
 use node::io::{Ended, Ending, Errno, Kill, Reason, Run, RunId};
 use rustix::event::epoll;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
@@ -360,20 +360,20 @@ impl Desk {
         let shown = file.to_string_lossy().into_owned();
         let words: Vec<&str> = [&*shown].into_iter().chain(arguments.iter().map(String::as_str)).collect();
         match self.launch(&file, &words, &who) {
-            Err(Flaw::Execute(libc::ENOEXEC)) => {}
+            Err(Denial::Execute(libc::ENOEXEC)) => {}
             other => return other.map_err(|flaw| flaw.settle(path, &who)),
         }
         // Either a text without a `#!` line, or nothing that this machine runs.
         if !path::examine(path, &who)?.needs_shell {
-            return Err(Reason::Interpreter { path: shown, interpreter: None }.into());
+            return Err(Reason::Flaw(Flaw::Interpreter { path: shown, interpreter: None }).into());
         }
         self.remark(format!("script {}: {shown} has no #! line: it is run by {}", run.script, path::SHELL));
         let words: Vec<&str> = [path::SHELL].into_iter().chain(words).collect();
         self.launch(Path::new(path::SHELL), &words, &who).map_err(|flaw| flaw.settle(path, &who))
     }
 
-    fn launch(&mut self, file: &Path, words: &[&str], who: &Identity) -> Result<(Pid, OwnedFd), Flaw> {
-        let impossible = |_| Flaw::System(libc::EINVAL);
+    fn launch(&mut self, file: &Path, words: &[&str], who: &Identity) -> Result<(Pid, OwnedFd), Denial> {
+        let impossible = |_| Denial::System(libc::EINVAL);
         let words = words.iter().map(|word| CString::new(*word)).collect::<std::result::Result<Vec<_>, _>>();
         let file = CString::new(file.as_os_str().as_bytes()).map_err(impossible)?;
         let program = Program {
@@ -386,9 +386,9 @@ impl Desk {
             is_spared: self.is_spared,
         };
         spawn::start(&program, &mut self.stack).map_err(|(step, why)| match step {
-            Step::Fork | Step::Prepare => Flaw::System(why.errno.0),
-            Step::Rights => Flaw::Rights(why.errno.0),
-            Step::Execute => Flaw::Execute(why.errno.0),
+            Step::Fork | Step::Prepare => Denial::System(why.errno.0),
+            Step::Rights => Denial::Rights(why.errno.0),
+            Step::Execute => Denial::Execute(why.errno.0),
         })
     }
 
@@ -481,13 +481,13 @@ impl Desk {
 }
 
 /// What the kernel refused.
-enum Flaw {
+enum Denial {
     System(i32),
     Rights(i32),
     Execute(i32),
 }
 
-impl Flaw {
+impl Denial {
     /// The reason behind an error number.
     fn settle(self, path: &str, who: &Identity) -> Trouble {
         let errno = match self {
@@ -502,7 +502,7 @@ impl Flaw {
             Err(reason) => reason.into(),
             // All is there that can be seen, so what is missing is what loads it.
             Ok(_) if errno == libc::ENOENT => {
-                Reason::Interpreter { path: path.into(), interpreter: None }.into()
+                Reason::Flaw(Flaw::Interpreter { path: path.into(), interpreter: None }).into()
             }
             Ok(_) => Reason::Refused(Errno(errno)).into(),
         }

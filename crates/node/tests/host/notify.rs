@@ -4,7 +4,7 @@ use crate::config::{host, instance, lb01, lb02, scenario, with};
 use crate::groups::group;
 use crate::tracking::{script, tracked};
 use crate::world::{ETH0, Programs, World, ms};
-use model::{Account, Command, Deleted, Fifo, Hook, Host, Instance, Notify};
+use model::{Account, Command, Deleted, Fifo, Flaw, Hook, Host, Instance, Notify};
 use node::event::{Event, Standing, Unheard};
 use node::io::{Effect, Ending, Order, Reason};
 
@@ -398,7 +398,7 @@ fn the_end_waits_a_second_for_each_and_three_for_all() {
 
 #[test]
 fn how_they_end_is_said() {
-    let missing = Ending::NotRun(Reason::Missing("/n".into()));
+    let missing = Ending::NotRun(Reason::Flaw(Flaw::Missing("/n".into())));
     for how in [Ending::Exited(1), Ending::Exited(126), Ending::Exited(127), Ending::Signalled(11), missing] {
         let mut world = World::new(1);
         world.machines[0].programs = Programs::ending(how.clone());

@@ -3,7 +3,7 @@
 use crate::config::{host, lb02, scenario};
 use crate::facts::{file, process};
 use crate::world::{ETH0, Programs, World, address, link, ms};
-use model::{Account, Command, Host, Script, Tracked, TrackedInterface, Weight};
+use model::{Account, Command, Flaw, Host, Script, Tracked, TrackedInterface, Weight};
 use node::Node;
 use node::event::{Event, Fault, Finish, Health, Level, Standing};
 use node::io::{Effect, Ended, Ending, Fact, Input, Order, Reason, Run, RunId};
@@ -52,7 +52,7 @@ pub(crate) const OK: Programs = Programs::ending(Ending::Exited(0));
 const BAD: Programs = Programs::ending(Ending::Exited(1));
 
 fn not_run() -> Programs {
-    Programs::ending(Ending::NotRun(Reason::Missing("/etc/keepalived/chk".into())))
+    Programs::ending(Ending::NotRun(Reason::Flaw(Flaw::Missing("/etc/keepalived/chk".into()))))
 }
 
 /// Ends like this after so many milliseconds.
@@ -194,7 +194,7 @@ fn only_a_check_that_was_carried_out_fails() {
         (Ending::Exited(255), Health::Failed),
         (Ending::Signalled(9), Health::Failed),
         (Ending::Signalled(15), Health::Failed),
-        (Ending::NotRun(Reason::NoAccount("x".into())), Health::Unknown),
+        (Ending::NotRun(Reason::Flaw(Flaw::NoAccount("x".into()))), Health::Unknown),
     ];
     for (ending, health) in table {
         assert_eq!(healths(script("chk", 1_000), std::slice::from_ref(&ending)), [health], "{ending:?}");

@@ -4,7 +4,7 @@
 use crate::config::{host, instance, lb01, lb02, scenario};
 use crate::election::settled;
 use crate::world::{World, ip, ms};
-use model::{Authentication, Secret};
+use model::{Authentication, Flaw, Secret};
 use node::compat;
 use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard};
 use node::io::{Ending, Errno, Order, Reason, Unread};
@@ -135,13 +135,13 @@ fn tracked() -> Vec<Event> {
     let path = || "/etc/keepalived/chk.sh".to_owned();
     let (user, errno) = (String::from("nobody"), Errno(1));
     let reasons = [
-        Reason::Missing("/etc/keepalived".into()),
-        Reason::NotAFile(path()),
-        Reason::NotExecutable { path: path(), mode: 0o100_644, user: user.clone() },
-        Reason::Interpreter { path: path(), interpreter: Some("/usr/bin/python4".into()) },
-        Reason::Interpreter { path: path(), interpreter: None },
-        Reason::Unsafe { path: path(), mode: 0o100_777, owner: 0 },
-        Reason::NoAccount("checker".into()),
+        Reason::Flaw(Flaw::Missing("/etc/keepalived".into())),
+        Reason::Flaw(Flaw::NotAFile(path())),
+        Reason::Flaw(Flaw::NotExecutable { path: path(), mode: 0o100_644, user: user.clone() }),
+        Reason::Flaw(Flaw::Interpreter { path: path(), interpreter: Some("/usr/bin/python4".into()) }),
+        Reason::Flaw(Flaw::Interpreter { path: path(), interpreter: None }),
+        Reason::Flaw(Flaw::Unsafe { path: path(), mode: 0o100_777, owner: 0 }),
+        Reason::Flaw(Flaw::NoAccount("checker".into())),
         Reason::Switch { user, errno },
         Reason::Refused(Errno(11)),
         Reason::NoRunner,
@@ -180,7 +180,7 @@ fn tracked() -> Vec<Event> {
         unheard(Unheard::Ended { how: Ending::Exited(127), suppressed: 3 }),
         unheard(Unheard::Ended { how: Ending::Signalled(9), suppressed: 0 }),
         unheard(Unheard::Ended {
-            how: Ending::NotRun(node::io::Reason::Missing("/x".into())),
+            how: Ending::NotRun(node::io::Reason::Flaw(Flaw::Missing("/x".into()))),
             suppressed: 0,
         }),
         unheard(Unheard::Slow { waiting: 0 }),

@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
-use model::{Host, Tracking};
+use model::{Flaw, Host, Tracking};
 use node::io::{Ending, Errno, Reason, Unread};
 use timeline::{Duration, Instant};
 
@@ -312,7 +312,7 @@ impl<'a, 'b> Trouble<'a, 'b> {
                     Course::Ends { after, how: Ending::Signalled(11) },
                     Course::Ends {
                         after: Duration::ZERO,
-                        how: Ending::NotRun(Reason::Missing("/bin/check".into())),
+                        how: Ending::NotRun(Reason::Flaw(Flaw::Missing("/bin/check".into()))),
                     },
                     Course::Hangs { is_deaf: false },
                     Course::Hangs { is_deaf: true },

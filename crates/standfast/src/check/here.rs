@@ -4,7 +4,7 @@ use crate::daemon::host_name;
 use config::{Interface, ProgramFlaw, Surroundings};
 use linux::netlink::Netlink;
 use linux::script::{Accounts, path};
-use model::{Command, Host};
+use model::{Account, Command, Hook, Host};
 use node::io::Reason;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ pub fn surroundings(config_id: Option<String>, with_interfaces: bool) -> Surroun
         config_id,
         interfaces: with_interfaces.then(interfaces).and_then(Result::ok),
         programs: BTreeMap::new(),
+        hooks: BTreeMap::new(),
         keepalived: None,
         environment: crate::sources::environment(),
     }
@@ -37,13 +38,21 @@ pub fn interfaces() -> linux::error::Result<BTreeMap<String, Interface>> {
     Ok(links.iter().map(|link| (link.name.to_string(), interface(link.index))).collect())
 }
 
-/// What is wrong with the programs of a host's scripts, by the script's name. They are looked at as their users
-/// would run them, and none is run.
+/// What is wrong with the programs that a host names.
+#[derive(Clone, Debug, Default)]
+pub struct Programs {
+    /// Those of scripts, by the script's name.
+    pub scripts: BTreeMap<String, ProgramFlaw>,
+    /// Those that are told of changes.
+    pub hooks: BTreeMap<Hook, ProgramFlaw>,
+}
+
+/// Looks at the programs of a host as their users would run them; none is run.
 #[must_use]
-pub fn programs(host: &Host) -> BTreeMap<String, ProgramFlaw> {
+pub fn programs(host: &Host) -> Programs {
     let mut accounts = Accounts::default();
-    let mut flaw = |script: &model::Script| {
-        let account = script.account.as_ref().or(host.script_settings.account.as_ref());
+    let mut flaw = |command: &Command, account: Option<&Account>| {
+        let account = account.or(host.script_settings.account.as_ref());
         let user = account.map(|account| &*account.user);
         let group = account.and_then(|account| account.group.as_deref());
         let who = match accounts.resolve(user, group) {
@@ -51,7 +60,7 @@ pub fn programs(host: &Host) -> BTreeMap<String, ProgramFlaw> {
             Ok(who) => return Some(ProgramFlaw::NoSwitch(who.name)),
             Err(reason) => return said(reason),
         };
-        let Command::Run { path: command, .. } = &script.command else { return None };
+        let Command::Run { path: command, .. } = command else { return None };
         match path::examine(command, &who) {
             Err(reason) => said(reason),
             Ok(found) => match found.unsafety {
@@ -60,34 +69,42 @@ pub fn programs(host: &Host) -> BTreeMap<String, ProgramFlaw> {
             },
         }
     };
-    host.scripts.iter().filter_map(|script| Some((script.name.to_string(), flaw(script)?))).collect()
+    let scripts = host.scripts.iter().filter_map(|script| {
+        Some((script.name.to_string(), flaw(&script.command, script.account.as_ref())?))
+    });
+    let scripts = scripts.collect();
+    // Many instances name the same program.
+    let mut hooks: BTreeMap<Hook, Option<ProgramFlaw>> = BTreeMap::new();
+    for hook in host.hooks() {
+        if !hooks.contains_key(hook) {
+            hooks.insert(hook.clone(), flaw(&hook.command, hook.account.as_ref()));
+        }
+    }
+    let hooks = hooks.into_iter().filter_map(|(hook, flaw)| Some((hook, flaw?))).collect();
+    Programs { scripts, hooks }
 }
 
 /// A reason as the configuration language knows it; what only a moment has (no memory, a file system that does
 /// not answer) says nothing about a file.
 fn said(reason: Reason) -> Option<ProgramFlaw> {
-    Some(match reason {
-        Reason::Missing(path) => ProgramFlaw::Missing(path),
-        Reason::NotAFile(path) => ProgramFlaw::NotAFile(path),
-        Reason::NotExecutable { path, mode, user } => ProgramFlaw::Forbidden { path, mode, user },
-        Reason::Interpreter { path, interpreter } => ProgramFlaw::Interpreter { path, interpreter },
-        Reason::Unsafe { path, mode, owner } => ProgramFlaw::Unsafe { path, mode, owner },
-        Reason::NoAccount(name) => ProgramFlaw::NoAccount(name),
-        Reason::Switch { user, .. } => ProgramFlaw::NoSwitch(user),
-        Reason::Refused(_) | Reason::NoRunner | Reason::NotBegun => return None,
-    })
+    match reason {
+        Reason::Flaw(flaw) => Some(ProgramFlaw::Flaw(flaw)),
+        Reason::Switch { user, .. } => Some(ProgramFlaw::NoSwitch(user)),
+        Reason::Refused(_) | Reason::NoRunner | Reason::NotBegun => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Flaw;
 
     #[test]
     fn programs_are_looked_at_as_their_users_would_run_them() {
         let text = |script: &str, user: &str| {
             format!(
                 "vrrp_script chk {{\nscript \"{script}\"\nuser {user}\n}}\nvrrp_instance A {{\ninterface eth0\n\
-                 virtual_router_id 7\nvirtual_ipaddress {{\n10.0.0.3\n}}\ntrack_script {{\nchk\n}}\n}}\n"
+                 virtual_router_id 7\nvirtual_ipaddress {{\n10.0.0.3\n}}\ntrack_script {{\nchk\n}}\nnotify \"{script}\" {user}\n}}\n"
             )
         };
         let flaw = |script: &str, user: &str| {
@@ -96,19 +113,28 @@ mod tests {
             let config::Loaded::Done(outcome) = config::load(&sources, &Surroundings::default()) else {
                 panic!("nothing is included")
             };
-            programs(&outcome.host.unwrap()).remove("chk")
+            let mut found = programs(&outcome.host.unwrap());
+            // The same program is told of a change, too.
+            assert_eq!(found.hooks.into_values().next(), found.scripts.get("chk").cloned());
+            found.scripts.remove("chk")
         };
         assert_eq!(flaw("/bin/sh -c true", "root"), None);
         assert_eq!(flaw("sh", "root"), None);
         assert_eq!(flaw("</nonexistent/x", "root"), None);
-        assert_eq!(flaw("/nonexistent/a/b", "root"), Some(ProgramFlaw::Missing("/nonexistent".into())));
-        assert_eq!(flaw("/etc", "root"), Some(ProgramFlaw::NotAFile("/etc".into())));
-        let nobody = ProgramFlaw::NoAccount("no-such-user".into());
+        assert_eq!(
+            flaw("/nonexistent/a/b", "root"),
+            Some(ProgramFlaw::Flaw(Flaw::Missing("/nonexistent".into())))
+        );
+        assert_eq!(flaw("/etc", "root"), Some(ProgramFlaw::Flaw(Flaw::NotAFile("/etc".into()))));
+        let nobody = ProgramFlaw::Flaw(Flaw::NoAccount("no-such-user".into()));
         assert_eq!(flaw("/bin/sh", "no-such-user"), Some(nobody));
     }
 
     #[test]
-    fn the_loopback_interface_is_always_there() {
-        assert!(interfaces().unwrap().contains_key("lo"));
+    fn the_loopback_interface_is_always_there_where_one_may_look() {
+        match (linux::privileges::forbidden_netns(), interfaces()) {
+            (Ok(()), found) => assert!(found.unwrap().contains_key("lo")),
+            (Err(_), found) => assert!(found.is_err(), "nothing is opened in a forbidden namespace"),
+        }
     }
 }

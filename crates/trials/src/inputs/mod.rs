@@ -7,7 +7,7 @@ mod kernel;
 use arbitrary::{Result, Unstructured};
 use hosts::{ADDRESSES, SECRET};
 use kernel::Kernel;
-use model::Host;
+use model::{Flaw, Host};
 use node::event::{Event, Standing};
 use node::io::{
     Act, Actor, Address, Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Hold, Input, Order, Outcome,
@@ -261,7 +261,7 @@ impl World {
             0 => Ending::Exited(0),
             1 => Ending::Exited(u.arbitrary()?),
             2 => Ending::Signalled(u.arbitrary()?),
-            _ => Ending::NotRun(Reason::Missing("/no/such".into())),
+            _ => Ending::NotRun(Reason::Flaw(Flaw::Missing("/no/such".into()))),
         };
         let id = if self.runs.is_empty() || u.ratio(1, 8)? {
             RunId(u.int_in_range(0..=20)?)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::script::Runner;
-use model::Account;
+use model::{Account, Flaw};
 use node::io::Program as Asked;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs;
@@ -204,7 +204,7 @@ fn a_script_of_another_user_has_its_groups_and_nothing_else() {
     let id = bench.words(&["sh", "-c", script], Some("nobody"), true);
     assert_eq!(bench.end(id), Ending::Exited(0));
     let id = bench.words(&["sh", "-c", "true"], Some("no-such-user"), true);
-    assert_eq!(bench.end(id), Ending::NotRun(Reason::NoAccount("no-such-user".into())));
+    assert_eq!(bench.end(id), Ending::NotRun(Reason::Flaw(Flaw::NoAccount("no-such-user".into()))));
 }
 
 #[test]
@@ -212,12 +212,12 @@ fn what_cannot_be_run_says_why() {
     let mut bench = Bench::new();
     let shell = "#!/bin/sh\nexit 0\n";
     let missing = bench.path("none/such.sh");
-    assert_eq!(bench.run(&[&missing]), Ending::NotRun(Reason::Missing(bench.path("none"))));
+    assert_eq!(bench.run(&[&missing]), Ending::NotRun(Reason::Flaw(Flaw::Missing(bench.path("none")))));
     let plain = bench.file("plain", shell, 0o644);
-    let reason = Reason::NotExecutable { path: plain.clone(), mode: 0o644, user: "root".into() };
+    let reason = Reason::Flaw(Flaw::NotExecutable { path: plain.clone(), mode: 0o644, user: "root".into() });
     assert_eq!(bench.run(&[&plain]), Ending::NotRun(reason));
     let directory = bench.directory.display().to_string();
-    assert_eq!(bench.run(&[&directory]), Ending::NotRun(Reason::NotAFile(directory.clone())));
+    assert_eq!(bench.run(&[&directory]), Ending::NotRun(Reason::Flaw(Flaw::NotAFile(directory.clone()))));
     for (text, interpreter) in [
         ("#!/no/such/shell -e\n", Some("/no/such/shell")),
         ("#!/bin/sh\r\nexit 0\r\n", Some("/bin/sh\\r")),
@@ -227,12 +227,12 @@ fn what_cannot_be_run_says_why() {
     ] {
         let path = bench.file("wrong", text, 0o755);
         let interpreter = interpreter.map(str::to_owned);
-        let reason = Reason::Interpreter { path: path.clone(), interpreter };
+        let reason = Reason::Flaw(Flaw::Interpreter { path: path.clone(), interpreter });
         assert_eq!(bench.run(&[&path]), Ending::NotRun(reason), "{text:?}");
     }
     assert_eq!(
         bench.run(&["no-such-program-anywhere"]),
-        Ending::NotRun(Reason::Missing("no-such-program-anywhere (in PATH)".into()))
+        Ending::NotRun(Reason::Flaw(Flaw::Missing("no-such-program-anywhere (in PATH)".into())))
     );
     let long = "x".repeat(LONGEST);
     assert_eq!(bench.run(&["true", &long]), Ending::NotRun(Reason::Refused(Errno(libc::E2BIG))));
@@ -248,7 +248,8 @@ fn a_user_that_may_not_pass_is_told_where() {
     let path = bench.file("closed/chk", "#!/bin/sh\nexit 0\n", 0o755);
     fs::set_permissions(bench.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
     let id = bench.words(&[&path], Some("nobody"), true);
-    let reason = Reason::NotExecutable { path: bench.path("closed"), mode: 0o700, user: "nobody".into() };
+    let reason =
+        Reason::Flaw(Flaw::NotExecutable { path: bench.path("closed"), mode: 0o700, user: "nobody".into() });
     assert_eq!(bench.end(id), Ending::NotRun(reason));
 }
 
@@ -262,7 +263,7 @@ fn what_others_may_change_is_not_run_as_root() {
     let safe = bench.file("safe", shell, 0o755);
     assert_eq!(bench.run(&[&safe]), Ending::Exited(0));
     let loose = bench.file("loose", shell, 0o757);
-    let reason = Reason::Unsafe { path: loose.clone(), mode: 0o757, owner: 0 };
+    let reason = Reason::Flaw(Flaw::Unsafe { path: loose.clone(), mode: 0o757, owner: 0 });
     assert_eq!(bench.run(&[&loose]), Ending::NotRun(reason));
     // Without enable_script_security it is run, and that is said once.
     for _ in 0..2 {
@@ -278,7 +279,7 @@ fn what_others_may_change_is_not_run_as_root() {
     fs::create_dir(bench.path("open")).unwrap();
     fs::set_permissions(bench.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
     std::os::unix::fs::symlink(&safe, bench.path("open/link")).unwrap();
-    let reason = Reason::Unsafe { path: bench.path("open"), mode: 0o777, owner: 0 };
+    let reason = Reason::Flaw(Flaw::Unsafe { path: bench.path("open"), mode: 0o777, owner: 0 });
     assert_eq!(bench.run(&[&bench.path("open/link")]), Ending::NotRun(reason));
     // With the sticky bit only the owner may change what is in it.
     fs::set_permissions(bench.path("open"), fs::Permissions::from_mode(0o1777)).unwrap();
@@ -294,7 +295,7 @@ fn what_others_may_change_is_not_run_as_root() {
     .unwrap();
     let how = bench.run(&[&bench.path("open/link")]);
     assert!(
-        matches!(&how, Ending::NotRun(Reason::Unsafe { path, owner: 65534, .. }) if *path == bench.path("open/link")),
+        matches!(&how, Ending::NotRun(Reason::Flaw(Flaw::Unsafe { path, owner: 65534, .. })) if *path == bench.path("open/link")),
         "{how:?}"
     );
 }
@@ -321,7 +322,7 @@ fn what_an_access_list_lets_others_change_is_not_run_as_root() {
         Err(rustix::io::Errno::OPNOTSUPP) => return,
         other => other.unwrap(),
     }
-    let reason = Reason::Unsafe { path: path.clone(), mode: 0o775, owner: 0 };
+    let reason = Reason::Flaw(Flaw::Unsafe { path: path.clone(), mode: 0o775, owner: 0 });
     assert_eq!(bench.run(&[&path]), Ending::NotRun(reason));
 }
 
