@@ -1,8 +1,9 @@
 //! `standfast demo`: one failover, for real, in front of the reader's eyes.
 //!
 //! It builds a laboratory of its own (private namespaces: lb01, lb02, a client, a switch), runs two real daemons
-//! in it with the configurations of the reference scenario, crashes and stops them, and shows what happened
-//! beside what the protocol allows. It needs no other program and touches nothing outside: see [`lab`].
+//! in it with the configurations of the reference scenario, crashes and stops them, lets a service die, cuts the way
+//! between them, and shows what happened beside what the protocol allows. It needs no other program and touches
+//! nothing outside: see [`lab`].
 //!
 //! `measure` and `judge` decide from recorded facts alone and can be tested without a laboratory; `world` and
 //! `story` make the facts; `report`, `chart`, `screen` and `draw` show them.
@@ -60,7 +61,7 @@ const EXCERPT: usize = 12;
 /// Options of `standfast demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The first four steps only: about 18 seconds instead of 60
+    /// The first four steps only: about 18 seconds instead of 55
     #[arg(long)]
     pub quick: bool,
     /// One JSON document with every fact instead of text
