@@ -485,7 +485,7 @@ mod tests {
     }
 
     fn death(after: Option<u64>) -> (bool, String) {
-        let noticed = after.map(|micros| at(micros));
+        let noticed = after.map(at);
         let seen = Noticed { changed: at(0), noticed, limit: Duration::from_secs(2) };
         found(|_| {}, |step, window| notices_death(step, window, seen))
     }
