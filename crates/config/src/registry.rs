@@ -144,6 +144,7 @@ ids! {
     Note CommandShell "command-shell" "a command for a shell that nobody starts";
     Warning CommandUser "command-user" "an argument in the place of a user";
     Warning NotifyTwice "notify-twice" "two programs for one event";
+    Warning MailAddress "mail-address" "a mail address that is none";
     Warning TrackerIncomplete "tracker-incomplete" "something to track that says not what";
     Warning TrackerTwice "tracker-twice" "two things to track of one name";
     Warning TrackerUnknown "tracker-unknown" "something tracked that is not defined";
@@ -169,6 +170,8 @@ ids! {
     Note TightInterval "tight-interval" "an interval that no machine keeps";
     Note SlowTakeover "slow-takeover" "an interval with which a failure lasts";
     Note AnnouncementFlood "announcement-flood" "thousands of announcements at once";
+    Note MailNowhere "mail-nowhere" "mail without a server or a recipient";
+    Note MailUnused "mail-unused" "mail that nobody asks for";
     Warning LinkDelayCut "link-delay-cut" "a link delay that the partners do not wait for";
     Warning StrictMode "strict-mode" "what strict mode does not allow";
     // Two nodes of a cluster.

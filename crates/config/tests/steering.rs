@@ -367,3 +367,50 @@ fn what_is_told_is_looked_at_too() {
     assert_eq!(said(None, bare()).1, "`/a/b` has no `#!` line: it is run by /bin/sh");
     assert_eq!(said(theirs, bare()).1, "`/a/b` has no `#!` line: keepalived does not tell it");
 }
+
+#[test]
+fn recipients_may_have_names() {
+    let list =
+        "notification_email {\nNight shift <n@x>\na@b <c@d>\n\"M. <e@f>\"\nroot\n}\nsmtp_server 10.0.0.25";
+    let text = format!("global_defs {{\n{list}\nsmtp_alert\n}}\n{}", instance("A", 7, ""));
+    let to = clean(&text).mail.to;
+    assert_eq!(
+        to.iter().map(|to| &**to).collect::<Vec<_>>(),
+        ["Night shift <n@x>", "a@b", "<c@d>", "M. <e@f>", "root"]
+    );
+    let bad = text.replace("root", "\"a b\" <x");
+    let (host, said) = read(&bad);
+    assert_eq!((host.mail.to.len(), said), (4, vec!["mail-address", "mail-address"]));
+}
+
+#[test]
+fn mail_in_vain_is_noted() {
+    let (server, to) = ("smtp_server 10.0.0.25\n", "notification_email {\na@b\n}\n");
+    let said = |globals: &str, lines: &str| {
+        read(&format!("global_defs {{\n{globals}\n}}\n{}", instance("A", 7, lines))).1
+    };
+    let both = format!("{server}{to}");
+    for (globals, lines, wanted) in [
+        ("", "", None),
+        ("", "smtp_alert off", None),
+        ("", "smtp_alert", Some("mail-nowhere")),
+        ("smtp_alert_vrrp", "", Some("mail-nowhere")),
+        (&format!("smtp_alert\n{server}"), "", Some("mail-nowhere")),
+        (to, "smtp_alert", Some("mail-nowhere")),
+        (server, "", None),
+        (&both, "", Some("mail-unused")),
+        (&format!("{both}smtp_alert"), "smtp_alert off", Some("mail-unused")),
+        (&both, "smtp_alert", None),
+        (&format!("{both}smtp_alert\nsmtp_alert_vrrp off"), "", Some("mail-unused")),
+    ] {
+        assert_eq!(said(globals, lines), Vec::from_iter(wanted), "{globals:?} {lines:?}");
+    }
+    let text = format!("global_defs {{\n{both}\n}}\n{}", instance("A", 7, ""));
+    assert_eq!(read(&text).1, ["mail-unused"]);
+    assert!(
+        read(&format!("{text}virtual_server 10.0.0.9 80 {{\n}}\n"))
+            .1
+            .iter()
+            .all(|id| !id.starts_with("mail"))
+    );
+}

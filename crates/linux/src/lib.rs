@@ -14,6 +14,7 @@ pub mod filter;
 pub mod hand;
 pub mod ledger;
 pub mod links;
+pub mod mail;
 pub mod mailbox;
 pub mod monitor;
 pub mod netlink;

@@ -15,6 +15,7 @@ use crate::filter::VridSet;
 use crate::hand::Hand;
 use crate::ledger::Ledger;
 use crate::ledger::roll::Roll;
+use crate::mail::Mailer;
 use crate::mailbox::Mailbox;
 use crate::monitor::Monitor;
 use crate::pipes::{Pipes, Readers, Ready};
@@ -27,7 +28,7 @@ use crate::watch::{News, Watchers};
 use model::Host;
 use node::Node;
 use node::event::{Event, Level};
-use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Order, Outcome, Transmit};
+use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Mailed, Order, Outcome, Transmit};
 use node::status::Status;
 use rustix::event::epoll;
 use std::collections::{BTreeMap, BTreeSet};
@@ -293,6 +294,7 @@ struct Turner {
     readers: Readers,
     opened: Vec<Ready>,
     watchers: Watchers,
+    mailer: Mailer,
     timer: Timer,
     crowd: Crowd,
     clock: Clock,
@@ -327,6 +329,7 @@ struct Turner {
     inbox: Vec<Outcome>,
     orders: Vec<Command>,
     answers: Vec<Answer>,
+    receipts: Vec<Mailed>,
     /// When to offer the supervisor again what it did not take.
     untaken_at: Option<Instant>,
 }
@@ -356,6 +359,7 @@ impl Turner {
             readers: Readers::default(),
             opened: Vec::new(),
             watchers: Watchers::new()?,
+            mailer: Mailer::new()?,
             timer,
             crowd: Crowd::new(),
             clock: Clock::new(),
@@ -382,9 +386,10 @@ impl Turner {
             inbox: Vec::new(),
             orders: Vec::new(),
             answers: Vec::new(),
+            receipts: Vec::new(),
             untaken_at: None,
         };
-        let Self { timer, monitor, outcomes, commands, runner, pipes, watchers, .. } = &turner;
+        let Self { timer, monitor, outcomes, commands, runner, pipes, watchers, mailer, .. } = &turner;
         let own = [
             (timer.as_fd(), Readable::TIMER),
             (monitor.as_fd(), Readable::MONITOR),
@@ -392,6 +397,7 @@ impl Turner {
             (commands.as_fd(), Readable::COMMANDS),
             (runner.as_fd(), Readable::PROGRAMS),
             (watchers.as_fd(), Readable::PROGRAMS),
+            (mailer.as_fd(), Readable::PROGRAMS),
             (pipes.ready().as_fd(), Readable::PIPES),
         ];
         own.into_iter().try_for_each(|(fd, which)| turner.watch(fd, which))?;
@@ -483,6 +489,7 @@ impl Turner {
         if ready.has(Readable::PROGRAMS) || self.runner.has_answers() {
             self.take_answers(now);
             self.take_news(now);
+            self.take_receipts(now);
         }
         self.start_readers(now, ready.has(Readable::PIPES));
         if ready.has(Readable::COMMANDS) {
@@ -613,6 +620,14 @@ impl Turner {
         });
     }
 
+    /// What became of mail.
+    fn take_receipts(&mut self, now: Instant) {
+        self.mailer.receive(&mut self.receipts);
+        for mailed in self.receipts.drain(..) {
+            self.node.handle(now, Input::Mailed(mailed), &mut self.effects);
+        }
+    }
+
     fn take_orders(&mut self, now: Instant) {
         let mut orders = std::mem::take(&mut self.orders);
         self.commands.take(&mut orders);
@@ -668,6 +683,7 @@ impl Turner {
                     Effect::Run(run) => self.runner.ask(&Request::Run(run)),
                     Effect::Kill(kill) => self.runner.ask(&Request::Kill(kill)),
                     Effect::Tell(line) => self.pipes.tell(line),
+                    Effect::Mail(letter) => self.mailer.send(letter),
                     Effect::Report(event) => self.teller.tell(Report::Event(event)),
                 }
             }

@@ -114,6 +114,21 @@ pub struct MailServer {
     pub port: u16,
 }
 
+impl Mail {
+    /// The address that stands in a sender or a recipient (`Name <address>`, or the address alone); `None`: there is
+    /// none that a mail server could be told.
+    #[must_use]
+    pub fn address(text: &str) -> Option<&str> {
+        let text = text.trim();
+        let inner =
+            text.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')).map_or(text, |(_, inner)| inner);
+        let is_odd = |c: char| c.is_whitespace() || matches!(c, '<' | '>');
+        // RFC 5321, 4.5.3.1.3: a path has 256 bytes at most, with its brackets.
+        let fits = (1..=254).contains(&inner.len()) && !inner.contains(is_odd);
+        (fits && !text.contains(char::is_control)).then_some(inner)
+    }
+}
+
 impl Default for Mail {
     fn default() -> Self {
         Self {

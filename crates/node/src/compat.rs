@@ -1,10 +1,11 @@
 //! keepalived's words, in one place: the lines that scripts grep for, the state names that scripts are given,
 //! the statistics file that monitoring reads. Nothing outside this file says MASTER.
 
-use crate::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard};
+use crate::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard, Unmailed};
 use crate::io::{Ending, Errno, Unread};
+use crate::mail::clean;
 use crate::notify::Subject;
-use crate::status::{AddressState, InstanceStatus, Status};
+use crate::status::{AddressState, InstanceStatus, MailStatus, Status};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -85,6 +86,50 @@ pub fn fifo_line(subject: &Subject, word: Word, priority: Priority) -> String {
     alloc::format!("{kind} \"{name}\" {word} {priority}\n")
 }
 
+/// Who says that it sends the mail.
+pub const MAILER: &str = "Keepalived";
+
+/// The subject of a mail. Only words of states are mailed.
+#[must_use]
+pub fn mail_title(router_id: &str, subject: &Subject, word: Word) -> String {
+    let (kind, name) = (mail_kind(subject), subject.name());
+    let title = match word {
+        Word::Stop => alloc::format!("[{router_id}] VRRP {kind} {name} - Stopping"),
+        Word::Deleted => alloc::format!("[{router_id}] VRRP {kind} {name} - Deleted"),
+        Word::Active
+        | Word::Backup
+        | Word::Fault
+        | Word::LowerAdvert
+        | Word::ActivePriority
+        | Word::BackupPriority => {
+            alloc::format!("[{router_id}] VRRP {kind} {name} - Entering {} state", word.text())
+        }
+    };
+    clean(&title)
+}
+
+/// The text of a mail.
+#[must_use]
+pub const fn mail_body(subject: &Subject, word: Word) -> &'static str {
+    match (subject, word) {
+        (_, Word::Deleted) => "=> VRRP Deleted at reload <=",
+        (Subject::Instance(_), Word::Active) => "=> VRRP Instance is now owning VRRP VIPs <=",
+        (Subject::Instance(_), Word::Stop) => "=> VRRP Instance stopping <=",
+        (Subject::Instance(_), _) => "=> VRRP Instance is no longer owning VRRP VIPs <=",
+        (Subject::Group(_), Word::Active) => "=> All VRRP group instances are now in MASTER state <=",
+        (Subject::Group(_), Word::Backup) => "=> All VRRP group instances are now in BACKUP state <=",
+        (Subject::Group(_), Word::Stop) => "=> All VRRP group instances are now stopping <=",
+        (Subject::Group(_), _) => "=> All VRRP group instances are now in FAULT state <=",
+    }
+}
+
+const fn mail_kind(subject: &Subject) -> &'static str {
+    match subject {
+        Subject::Instance(_) => "Instance",
+        Subject::Group(_) => "Group",
+    }
+}
+
 const fn kind(subject: &Subject) -> &'static str {
     match subject {
         Subject::Instance(_) => "INSTANCE",
@@ -138,6 +183,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::File { .. }
         | Event::GroupMoved { .. }
         | Event::Unheard { .. }
+        | Event::Unmailed(_)
         | Event::Configured { .. } => say(format_args!("{}", Words(event))),
     }
     lines
@@ -364,10 +410,30 @@ impl fmt::Display for Words<'_> {
             Event::Unheard { script, why: Unheard::Lost { count } } => {
                 write!(f, "({script}) {count} notify scripts were not run: those before them take too long")
             }
+            Event::Unmailed(why) => write!(f, "{why}"),
             Event::Configured { instances, added, removed, altered } => {
                 let s = if *instances == 1 { "" } else { "s" };
                 write!(f, "configuration in force: {instances} instance{s} ")?;
                 write!(f, "({added} new, {removed} removed, {altered} changed)")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unmailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |count: u64| if count == 1 { " was" } else { "s were" };
+        match self {
+            Self::Failed { title, failure, suppressed } => {
+                write!(f, "mail \"{title}\" was not delivered: {failure}{}", More(*suppressed))
+            }
+            Self::Refused { title, refused, suppressed } => {
+                let (recipient, trouble) = (clean(&refused.recipient), &refused.trouble);
+                write!(f, "mail \"{title}\" does not reach {recipient}: {trouble}{}", More(*suppressed))
+            }
+            Self::Lost { count } => write!(f, "{count} mail{} not sent: too many wait already", s(*count)),
+            Self::Left { count } => {
+                write!(f, "{count} mail{} not delivered in time before the end", s(*count))
             }
         }
     }
@@ -464,7 +530,17 @@ pub fn data(status: &Status) -> String {
         let _ = write_data(&mut out, instance);
     }
     let _ = write_tracked(&mut out, status);
+    if let Some(mail) = &status.mail {
+        let _ = write_mail(&mut out, mail);
+    }
     out
+}
+
+fn write_mail(out: &mut String, mail: &MailStatus) -> fmt::Result {
+    let MailStatus { server, delivered, failed, refused, lost, waiting } = mail;
+    writeln!(out, " Mail server = {}", if server.is_empty() { "none" } else { server })?;
+    writeln!(out, "   Delivered = {delivered}, recipients refused = {refused}")?;
+    writeln!(out, "   Not delivered = {failed}, not sent = {lost}, waiting = {waiting}")
 }
 
 /// What is tracked, once for all who track it.

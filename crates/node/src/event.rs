@@ -4,6 +4,7 @@
 //! is [`Event::level`]; logs, status and later metrics follow from this one list.
 
 use crate::io::{Ending, Errno, Unread};
+use crate::mail::{Failure, Refused};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -251,6 +252,39 @@ pub enum Unheard {
     },
 }
 
+/// What is wrong with mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmailed {
+    /// Nobody got it.
+    Failed {
+        /// Its subject.
+        title: Arc<str>,
+        /// Why.
+        failure: Failure,
+        /// So many like it were not told.
+        suppressed: u32,
+    },
+    /// Somebody did not get it.
+    Refused {
+        /// Its subject.
+        title: Arc<str>,
+        /// Who, and why.
+        refused: Refused,
+        /// So many like it were not told.
+        suppressed: u32,
+    },
+    /// So many were not sent: too many wait already.
+    Lost {
+        /// How many.
+        count: u64,
+    },
+    /// So many were not sent when the daemon ended.
+    Left {
+        /// How many.
+        count: u64,
+    },
+}
+
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // Fields are named for what they are; the variants say the rest.
@@ -329,6 +363,8 @@ pub enum Event {
     GroupMoved { group: Arc<str>, from: Standing, to: Standing },
     /// A program that is told of changes (or, if some were not run, the instance or group).
     Unheard { script: Arc<str>, why: Unheard },
+    /// A mail that was not delivered, or not to all.
+    Unmailed(Unmailed),
     /// A configuration is in force.
     Configured { instances: usize, added: usize, removed: usize, altered: usize },
 }
@@ -363,6 +399,7 @@ impl Event {
             | Self::LeftoverRemoved { .. }
             | Self::Script { health: Health::Failed, .. }
             | Self::Unheard { .. }
+            | Self::Unmailed(_)
             | Self::Process { health: Health::Failed, .. }
             | Self::File {
                 unread: Some(Unread::Garbage | Unread::NotAFile(_) | Unread::Refused(_)), ..

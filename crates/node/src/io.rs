@@ -16,6 +16,7 @@ use wire::{Family, Mac};
 
 use crate::estate::Estate;
 use crate::event::Event;
+pub use crate::mail::{Letter, LetterId, Mailed};
 pub use crate::run::{Ended, Ending, Kill, Program, Reason, Run, RunId};
 
 /// The kernel's number of an interface; never 0.
@@ -48,6 +49,8 @@ pub enum Input<'a> {
     /// What a daemon that has ended without a word left for this one. Comes before the first configuration, or not at
     /// all: an Active router among it goes on as if nothing had happened, if the others cannot have missed it yet.
     Inherit(Vec<Estate>),
+    /// A mail was delivered, or could not be.
+    Mailed(Mailed),
     /// The administrator's (new) configuration. It must pass [`Host::check`].
     Configure(Box<Host>),
     /// An order from the operator.
@@ -252,6 +255,8 @@ pub enum Effect {
     Kill(Kill),
     /// Write a line to the pipes of the configuration ([`model::HostNotify`]).
     Tell(Arc<str>),
+    /// Deliver a mail.
+    Mail(Letter),
     /// Tell whoever listens.
     Report(Event),
 }

@@ -19,6 +19,7 @@ pub mod event;
 mod facts;
 mod held;
 pub mod io;
+pub mod mail;
 mod node;
 pub mod notify;
 mod run;

@@ -35,6 +35,8 @@ pub struct Status {
     pub processes: Vec<ProcessStatus>,
     /// The tracked files, by name.
     pub files: Vec<FileStatus>,
+    /// Mail, if there is any to send.
+    pub mail: Option<MailStatus>,
     /// Adverts that no instance here was meant by, by [`Discard::index`].
     pub strays: [u64; Discard::ALL.len()],
 }
@@ -181,6 +183,23 @@ pub struct FileStatus {
     pub since: Duration,
 }
 
+/// Mail since the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailStatus {
+    /// Where it is delivered; empty: nowhere any more.
+    pub server: String,
+    /// Taken by the server.
+    pub delivered: u64,
+    /// Nobody got them.
+    pub failed: u64,
+    /// Recipients of delivered mail that do not get it.
+    pub refused: u64,
+    /// Not sent: too many waited, or the daemon ended.
+    pub lost: u64,
+    /// Not delivered yet.
+    pub waiting: u64,
+}
+
 /// A sync group at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupStatus {
@@ -241,6 +260,7 @@ impl Node {
                 .map(|(name, crowd)| process(name, crowd, now))
                 .collect(),
             files: self.trackers.files.iter().map(|(name, number)| file(name, number, now)).collect(),
+            mail: self.herald.outbox.status(&self.host),
             strays: self.strays.discards,
         }
     }

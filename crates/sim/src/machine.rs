@@ -17,9 +17,10 @@ use node::Node;
 use node::estate::Estate;
 use node::event::{Event, Standing};
 use node::io::{
-    Actor, Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Order, Outcome, RouterId,
-    Settled, Transmit,
+    Actor, Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Letter, Mailed, Order,
+    Outcome, RouterId, Settled, Transmit,
 };
+use node::mail::Delivery;
 use node::status::Status;
 use timeline::{Duration, Instant, Machine as _};
 use vrrp::{Discard, Legacy};
@@ -554,8 +555,12 @@ impl Machine {
                     daemon.node.handle(local, Input::Begun(run.id), &mut effects);
                 }
                 Effect::Kill(kill) => self.programs.kill(now, kill),
-                // Who reads the pipes is not in this world.
+                // Who reads the pipes is not in this world, and its mail server takes everything at once.
                 Effect::Tell(_) => {}
+                Effect::Mail(Letter { id, .. }) => {
+                    let mailed = Mailed { id, how: Delivery::Taken(Vec::new()) };
+                    daemon.node.handle(local, Input::Mailed(mailed), &mut effects);
+                }
                 Effect::Report(event) => daemon.note(&event, now < self.desk_until),
             }
         }

@@ -91,7 +91,12 @@ impl Trace {
             }
             Happening::Effect(
                 _,
-                Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_),
+                Effect::Send(_)
+                | Effect::Hold(_)
+                | Effect::Run(_)
+                | Effect::Kill(_)
+                | Effect::Tell(_)
+                | Effect::Mail(_),
             ) => Vec::new(),
         }
     }

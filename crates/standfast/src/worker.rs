@@ -10,6 +10,7 @@ use linux::ledger::Ledger;
 use linux::packet::{Command, Desk, Haste, Reactor, Report};
 use linux::pidfile::PidFile;
 use linux::script::Runner;
+use linux::script::account::Identity;
 use linux::signals::{Signal, Signals};
 use model::Host;
 use node::compat;
@@ -118,13 +119,29 @@ fn read_configuration(invocation: &Invocation, log: &mut Log) -> Result<Host, u8
         log.line(level, &line);
     }
     match read {
-        Read::Done { host: Some(host), .. } => Ok(host),
+        Read::Done { host: Some(mut host), .. } => {
+            name_sender(&mut host);
+            Ok(host)
+        }
         Read::Done { host: None, .. } => {
             log.alarm(&format!("{} cannot run; see: standfast check {}", path.display(), path.display()));
             Err(exit::CONFIG)
         }
         Read::Absent { .. } => Err(exit::NO_CONFIG),
     }
+}
+
+/// Mail comes from this host, and from whoever this program runs as, unless the configuration says otherwise.
+fn name_sender(host: &mut Host) {
+    if host.mail.server.is_none() {
+        return;
+    }
+    let name = host_name();
+    // The user database may be slow, and is hardly ever needed.
+    let user = if rustix::process::geteuid().is_root() { "root".into() } else { Identity::own().name };
+    host.mail.from.get_or_insert_with(|| format!("{user}@{name}"));
+    host.mail.helo.get_or_insert_with(|| name.clone());
+    host.router_id.get_or_insert(name);
 }
 
 fn surroundings(invocation: &Invocation) -> config::Surroundings {

@@ -3,6 +3,7 @@
 //! Each piece of advice is true for every reader of the file. What may be meant is not mentioned.
 
 mod addresses;
+mod mail;
 mod password;
 mod scripts;
 mod timing;
@@ -12,7 +13,7 @@ pub(crate) use timing::shorten;
 
 use crate::Surroundings;
 use crate::diagnostic::Findings;
-use crate::lower::{Placed, ScriptPlaces};
+use crate::lower::{MailPlaces, Placed, ScriptPlaces};
 use crate::source::Span;
 use model::{Hook, Host, LinkDelay};
 
@@ -26,6 +27,7 @@ pub(crate) struct Advice<'a> {
     pub(crate) scripts: &'a [ScriptPlaces],
     /// The programs that are told of something, each with its place.
     pub(crate) hooks: &'a [(Hook, Span)],
+    pub(crate) mail: MailPlaces,
     pub(crate) surroundings: &'a Surroundings,
 }
 
@@ -37,5 +39,6 @@ impl Advice<'_> {
         self.weights(findings);
         self.scripts(findings);
         self.timing(findings);
+        self.mail(findings);
     }
 }

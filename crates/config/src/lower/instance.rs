@@ -210,10 +210,7 @@ impl Lower<'_> {
                 draft.strict = self.switch(at).map(|on| (on, at.node.span)).or(draft.strict);
                 self.passed_over(at);
             }
-            name if self.notify(at, name, &mut draft.notify) => {
-                // Mail is not built.
-                at.node.keyword.into_iter().for_each(|keyword| self.unbuilt(keyword, at.node.span));
-            }
+            name if self.notify(at, name, &mut draft.notify) => {}
             name if self.instance_flag(at, name, draft) => {}
             name if self.announcing(at, name, &mut draft.announcing) => {}
             _ => self.passed_over(at),

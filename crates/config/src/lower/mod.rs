@@ -33,6 +33,7 @@ use model::{Hook, Host, Identity, Instance, InterfaceName};
 use trackers::{Kind, Trackers, What};
 
 pub(crate) use finish::Placed;
+pub(crate) use notify::MailPlaces;
 pub(crate) use trackers::ScriptPlaces;
 
 /// Signs by which a template marks what is to be replaced.
@@ -45,6 +46,7 @@ struct Lower<'f> {
     sources: &'f Sources,
     /// Programs that are told of something, each with its place.
     hooks: Vec<(Hook, Span)>,
+    mail: MailPlaces,
 }
 
 /// Lowers a tree. The host is complete only when no error was found.
@@ -54,7 +56,7 @@ pub(crate) fn lower(
     surroundings: &Surroundings,
     findings: &mut Findings,
 ) -> Host {
-    let mut lower = Lower { findings, surroundings, sources, hooks: Vec::new() };
+    let mut lower = Lower { findings, surroundings, sources, hooks: Vec::new(), mail: MailPlaces::default() };
     // Instances take their defaults from these two blocks, wherever in the file they stand.
     let globals = lower.globals(tree);
     let groups = lower.garp_groups(tree);
@@ -81,6 +83,7 @@ pub(crate) fn lower(
                 }
             }
             name => {
+                lower.mail.has_servers |= name == "virtual_server";
                 match name {
                     "vrrp_sync_group" => {
                         sync_groups.extend(lower.sync_group(at, index, &mut trackers, &mut group_names));
@@ -108,6 +111,7 @@ pub(crate) fn lower(
         delays: &delays,
         scripts: &scripts,
         hooks: &lower.hooks,
+        mail: lower.mail,
         surroundings,
     };
     advice.give(lower.findings);

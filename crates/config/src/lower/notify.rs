@@ -3,6 +3,7 @@
 use super::Lower;
 use super::value::Numbers;
 use crate::registry::Id;
+use crate::source::Span;
 use crate::text::Word;
 use crate::tree::At;
 use alloc::format;
@@ -11,6 +12,19 @@ use alloc::sync::Arc;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{Deleted, Fifo, Hook, HostNotify, Mail, MailServer, Notify, Scripts, TimedHook};
+
+/// Where mail is spoken of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MailPlaces {
+    /// The first line that asks for it.
+    pub(crate) asks: Option<Span>,
+    /// `smtp_server`.
+    pub(crate) server: Option<Span>,
+    /// `notification_email`.
+    pub(crate) recipients: Option<Span>,
+    /// Virtual servers, of which keepalived mails without being asked.
+    pub(crate) has_servers: bool,
+}
 
 /// What `global_defs` says about programs, pipes and mail.
 #[derive(Debug, Default)]
@@ -84,8 +98,8 @@ impl Lower<'_> {
                         d.say("the list is empty: no mail is sent").help("name at least one address")
                     });
                 }
-                let words = at.children().flat_map(At::words);
-                to.mail.to.extend(words.map(|w| Arc::<str>::from(&*String::from_utf8_lossy(&w.text))));
+                self.mail.recipients.get_or_insert(at.node.span);
+                at.children().for_each(|line| self.recipients(line, &mut to.mail.to));
             }
             "notification_email_from" => {
                 // `Name <address>` is one value.
@@ -94,18 +108,24 @@ impl Lower<'_> {
                 if whole.is_empty() {
                     self.value(at);
                 } else {
-                    to.mail.from = Some(whole.join(" "));
+                    let whole = whole.join(" ");
+                    if self.mail_address(at.node.span, &whole) {
+                        to.mail.from = Some(whole);
+                    }
                 }
             }
-            "smtp_server" => to.mail.server = self.mail_server(at).or(to.mail.server.take()),
+            "smtp_server" => {
+                self.mail.server = Some(at.node.span);
+                to.mail.server = self.mail_server(at).or(to.mail.server.take());
+            }
             "smtp_helo_name" => to.mail.helo = text(self).or(to.mail.helo.take()),
             "smtp_connect_timeout" => {
                 if let Some(time) = self.number(at, &Numbers::seconds(0..=4294)) {
                     to.mail.connect_timeout = Duration::from_secs(time.max(1));
                 }
             }
-            "smtp_alert" => to.mail_default = self.switch(at).or(to.mail_default),
-            "smtp_alert_vrrp" => to.vrrp_mail_default = self.switch(at).or(to.vrrp_mail_default),
+            "smtp_alert" => to.mail_default = self.asks_for_mail(at).or(to.mail_default),
+            "smtp_alert_vrrp" => to.vrrp_mail_default = self.asks_for_mail(at).or(to.vrrp_mail_default),
             "no_email_faults" => {
                 self.flag(at);
                 to.mail.no_faults = true;
@@ -113,6 +133,51 @@ impl Lower<'_> {
             _ => return false,
         }
         true
+    }
+
+    fn asks_for_mail(&mut self, at: At<'_, '_>) -> Option<bool> {
+        let asks = self.switch(at);
+        if asks == Some(true) {
+            self.mail.asks.get_or_insert(at.node.span);
+        }
+        asks
+    }
+
+    /// The recipients of one line: each word, or a name with its address behind it (`Name <address>`).
+    fn recipients(&mut self, line: At<'_, '_>, to: &mut alloc::vec::Vec<Arc<str>>) {
+        let words = line.words();
+        let text = |word: &Word<'_>| String::from_utf8_lossy(&word.text).into_owned();
+        let is_name = |word: &Word<'_>| !word.text.contains(&b'@');
+        if let [names @ .., last] = words
+            && last.text.starts_with(b"<")
+            && last.text.ends_with(b">")
+            && names.iter().all(is_name)
+        {
+            let whole: alloc::vec::Vec<String> = words.iter().map(text).collect();
+            let whole = whole.join(" ");
+            if self.mail_address(last.span, &whole) {
+                to.push(whole.into());
+            }
+            return;
+        }
+        for word in words {
+            let address = text(word);
+            if self.mail_address(word.span, &address) {
+                to.push(address.into());
+            }
+        }
+    }
+
+    fn mail_address(&mut self, span: Span, address: &str) -> bool {
+        let is_one = Mail::address(address).is_some();
+        if !is_one {
+            self.findings.add(Id::MailAddress, span, |d| {
+                let shown: String = address.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+                d.say(format!("`{shown}` is no mail address: it is left out"))
+                    .help("write `user@example.org`, or `Name <user@example.org>`")
+            });
+        }
+        is_one
     }
 
     fn mail_server(&mut self, at: At<'_, '_>) -> Option<MailServer> {
@@ -208,7 +273,7 @@ impl Lower<'_> {
                     to.deleted = Deleted::Told(hook);
                 }
             },
-            "smtp_alert" => to.mail = self.switch(at).or(to.mail),
+            "smtp_alert" => to.mail = self.asks_for_mail(at).or(to.mail),
             "notify_priority_changes" => to.priority_changes = self.switch(at).or(to.priority_changes),
             _ => return false,
         }

@@ -223,8 +223,18 @@ fn host_notify() -> BoxedStrategy<HostNotify> {
 
 fn mail() -> BoxedStrategy<Mail> {
     let server = ("[a-z][a-z0-9.-]{0,8}", 1..=u16::MAX).prop_map(|(host, port)| MailServer { host, port });
-    let words =
-        (vec(word().prop_map(Arc::from), 0..3), option::of(word()), option::of(server), option::of(word()));
+    let address = || "[a-z+#!;-]{1,8}(@[a-z.]{1,8})?".prop_map(String::from);
+    let named = || {
+        (word().prop_filter("one line", |name| !name.contains(char::is_control)), address())
+            .prop_map(|(name, address)| format!("{name} <{address}>"))
+    };
+    let person = || prop_oneof![address(), named()];
+    let words = (
+        vec(person().prop_map(Arc::from), 0..3),
+        option::of(person()),
+        option::of(server),
+        option::of(word()),
+    );
     (words, seconds(4294), any::<bool>(), any::<bool>())
         .prop_map(|((to, from, server, helo), connect_timeout, default, no_faults)| Mail {
             to,

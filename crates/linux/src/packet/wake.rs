@@ -19,7 +19,7 @@ impl Readable {
     pub(super) const STRAYS: Self = Self(1 << 3);
     pub(super) const OUTCOMES: Self = Self(1 << 4);
     pub(super) const COMMANDS: Self = Self(1 << 5);
-    /// Scripts and tracked things.
+    /// Scripts, tracked things, mail.
     pub(super) const PROGRAMS: Self = Self(1 << 6);
     pub(super) const PIPES: Self = Self(1 << 7);
 

@@ -13,6 +13,7 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod hand;
+mod mail;
 mod monitor;
 mod netlink;
 mod process;
@@ -32,6 +33,7 @@ fn main() {
     hand::trials(&mut trials);
     monitor::trials(&mut trials);
     process::trials(&mut trials);
+    mail::trials(&mut trials);
     let trials = match reason {
         None => trials,
         Some(why) => {

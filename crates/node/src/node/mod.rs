@@ -121,11 +121,12 @@ impl Machine for Node {
             Input::Ended(ended) if is_ours(ended.id) => return self.herald.post.ended(now, ended, effects),
             Input::Ended(ended) => return self.trackers.ended(now, ended, effects),
             Input::Inherit(estates) => return self.inherit(estates),
+            Input::Mailed(mailed) => return self.herald.outbox.mailed(now, mailed, effects),
             Input::Order(_) | Input::Elapsed => {}
         }
         self.judge_dirty(now, effects);
         match input {
-            Input::Fact(_) | Input::Begun(_) | Input::Ended(_) | Input::Inherit(_) => {}
+            Input::Fact(_) | Input::Begun(_) | Input::Ended(_) | Input::Inherit(_) | Input::Mailed(_) => {}
             Input::Frame(frame) => self.hear(now, &frame, effects),
             Input::Outcome(outcome) => self.settle(now, &outcome, effects),
             Input::Unsent { router, errno } => self.note_unsent(now, router, errno, effects),
@@ -150,10 +151,9 @@ impl Machine for Node {
         if self.stopping == Some(Order::Abandon) {
             return None;
         }
-        [self.schedule.next(), self.ready_at, self.trackers.deadline(), self.herald.post.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let told = [self.herald.post.deadline(), self.herald.outbox.deadline()];
+        let own = [self.schedule.next(), self.ready_at, self.trackers.deadline()];
+        own.into_iter().chain(told).flatten().min()
     }
 }
 

@@ -44,6 +44,7 @@ impl Node {
     /// Tells what is true by now.
     pub(super) fn tell_news(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.herald.post.fire(now, effects);
+        self.herald.outbox.fire(now, effects);
         let parts = self.stopping == Some(Order::Stop) && !self.herald.parted && self.holds_nothing();
         if parts {
             self.part();
@@ -53,6 +54,7 @@ impl Node {
         if parts {
             herald.parted = true;
             herald.post.hurry(now, effects);
+            herald.outbox.hurry(now);
         }
     }
 

@@ -1,8 +1,9 @@
-//! Who is told of what: changes of instances and groups become lines for the pipes and runs of programs.
+//! Who is told of what: changes of instances and groups become runs of programs, lines for the pipes, and mail.
 //!
 //! What happens is owed until what it means is true: MASTER is told when the addresses are set, BACKUP when they are
 //! gone. A group is told after its members. What is told keeps its order for each instance and group (`Post`).
 
+mod outbox;
 mod post;
 
 use crate::compat::{self, Word};
@@ -18,6 +19,7 @@ use model::{Command, Deleted, Hook, Host, Notify};
 use timeline::Instant;
 use wire::Priority;
 
+pub(crate) use outbox::Outbox;
 use post::Task;
 pub(crate) use post::{Post, is_ours};
 
@@ -88,6 +90,7 @@ pub(crate) struct Herald {
     /// The end was told.
     pub(crate) parted: bool,
     pub(crate) post: Post,
+    pub(crate) outbox: Outbox,
 }
 
 /// What decides whether news are true by now.
@@ -105,15 +108,18 @@ impl Herald {
     pub(crate) fn configure(&mut self, host: &Host) {
         let of_instances = host.instances.iter().map(|instance| &instance.notify);
         let mut all = of_instances.chain(host.groups.iter().map(|group| &group.notify));
-        self.wanted = has_pipes(host) || all.any(|notify| *notify != Notify::default());
+        self.wanted = has_pipes(host)
+            || all.any(|notify| *notify != Notify::default() || outbox::is_wanted(host, notify));
         // Instances that are gone are told of one by one, groups are not.
         let groups: BTreeSet<&Arc<str>> = host.groups.iter().map(|group| &group.name).collect();
         self.known_groups.retain(|name| groups.contains(name));
+        self.outbox.retain_groups(&groups);
     }
 
     /// Nothing is under way any more.
     pub(crate) fn is_done(&self) -> bool {
-        !self.wanted || self.parted && self.owed.is_empty() && self.post.is_empty()
+        let told = self.parted && self.owed.is_empty() && self.post.is_empty();
+        (told || !self.wanted) && self.outbox.is_empty()
     }
 
     /// An instance stands elsewhere.
@@ -179,6 +185,7 @@ impl Herald {
         let notify = &slot.instance.notify;
         let told = notify.deleted != Deleted::AsFault;
         if !self.known.remove(&slot.id) || !told && standing == Standing::Fault {
+            self.outbox.forget(slot.id);
             return;
         }
         // Whatever it still owes comes first, true or not any more.
@@ -190,6 +197,7 @@ impl Herald {
         }
         let (who, news, priority) = (Who::Router(slot.id), News::Deleted, slot.verdict.priority);
         self.tell(now, host, notify, &Owed { subject, who, news, priority }, effects);
+        self.outbox.forget(slot.id);
     }
 
     /// Tells what is true by now, in the order in which it happened.
@@ -286,6 +294,9 @@ impl Herald {
         }
         if has_pipes(host) {
             effects.push(line(subject, word, *priority));
+        }
+        if is_state && outbox::is_wanted(host, notify) {
+            self.outbox.post(now, host, (*who, subject), word, effects);
         }
     }
 }

@@ -691,7 +691,8 @@ fn no_epoch_is_used_for_two_minds() {
             | Effect::Report(_)
             | Effect::Run(_)
             | Effect::Kill(_)
-            | Effect::Tell(_) => None,
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         })
         .collect();
     assert!(changes.len() > 5 && changes.is_sorted_by(|a, b| a < b), "{changes:?}");

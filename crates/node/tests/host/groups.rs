@@ -334,7 +334,12 @@ impl Bed {
         self.give(Input::Elapsed);
         let runs = |effect: Effect| match effect {
             Effect::Run(run) => Some(run.id),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) | Effect::Report(_) | Effect::Tell(_) => None,
+            Effect::Send(_)
+            | Effect::Hold(_)
+            | Effect::Kill(_)
+            | Effect::Report(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         };
         let runs: Vec<RunId> = self.effects.drain(..).filter_map(runs).collect();
         if runs.is_empty() {

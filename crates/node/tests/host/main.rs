@@ -10,6 +10,7 @@ mod facts;
 mod groups;
 mod inherit;
 mod interfaces;
+mod mail;
 mod notify;
 mod random;
 mod reload;

@@ -48,6 +48,7 @@ fn heard(world: &mut World, n: usize) -> Vec<String> {
             Command::Readable { .. } => None,
         },
         Effect::Tell(line) => Some(line.trim_end().to_owned()),
+        Effect::Mail(letter) => Some(format!("mail {}", letter.title)),
         Effect::Run(_) | Effect::Kill(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Report(_) => None,
     });
     heard.collect()

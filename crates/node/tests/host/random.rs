@@ -525,7 +525,7 @@ proptest! {
             }
             asked.extend(effects.drain(..).filter_map(|effect| match effect {
                 Effect::Hold(hold) => Some(hold),
-                Effect::Send(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => None,
+                Effect::Send(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) | Effect::Mail(_) => None,
             }));
             let _ = node.status(now);
         }

@@ -655,7 +655,12 @@ fn a_turn_of_one_script_looks_at_no_other() {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Report(event) => Some(node::compat::log_lines(event).concat()),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) | Effect::Run(_) | Effect::Tell(_) => None,
+            Effect::Send(_)
+            | Effect::Hold(_)
+            | Effect::Kill(_)
+            | Effect::Run(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         })
         .collect();
     assert_eq!(

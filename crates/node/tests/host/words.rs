@@ -6,8 +6,9 @@ use crate::election::settled;
 use crate::world::{World, ip, ms};
 use model::{Authentication, Flaw, Secret};
 use node::compat;
-use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard};
+use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard, Unmailed};
 use node::io::{Ending, Errno, Order, Reason, Unread};
+use node::mail::{Failure, Refused, Stage, Trouble};
 use std::sync::Arc;
 use timeline::Duration;
 use vrrp::{Discard, Leader, Why};
@@ -187,7 +188,43 @@ fn tracked() -> Vec<Event> {
         unheard(Unheard::Slow { waiting: 2 }),
         unheard(Unheard::Lost { count: 7 }),
     ];
-    scripts.chain(more).collect()
+    scripts.chain(more).chain(mail()).collect()
+}
+
+/// Events of mail.
+fn mail() -> Vec<Event> {
+    let title: Arc<str> = "[LB] VRRP Instance A - Entering MASTER state".into();
+    let server = Some("10.0.0.25:25".parse().unwrap());
+    let silent = || Trouble::Silent(Duration::from_secs(30));
+    let failures = [
+        (None, Stage::Lookup, Trouble::Unknown("Name or service not known".into())),
+        (None, Stage::Lookup, silent()),
+        (server, Stage::Connect, Trouble::Refused(Errno(111))),
+        (server, Stage::Connect, Trouble::Refused(Errno(113))),
+        (server, Stage::Connect, Trouble::Refused(Errno(1))),
+        (server, Stage::Connect, Trouble::Refused(Errno(101))),
+        (server, Stage::Connect, silent()),
+        (server, Stage::Greeting, Trouble::Silent(Duration::from_millis(1_500))),
+        (server, Stage::Hello, Trouble::Garbage("HTTP/1.1 400 Bad Request".into())),
+        (server, Stage::Sender, Trouble::Closed),
+        (server, Stage::Sender, Trouble::Unfit("Me and you".into())),
+        (server, Stage::Recipient, Trouble::Answer("550 no such user".into())),
+        (server, Stage::Data, Trouble::Answer("451 try later".into())),
+        (server, Stage::Text, silent()),
+        (None, Stage::Connect, Trouble::Nobody),
+    ];
+    let mut events = Vec::new();
+    for (at, (server, stage, trouble)) in failures.into_iter().enumerate() {
+        let failure = Failure { server, stage, trouble };
+        let suppressed = if at == 0 { 3 } else { 0 };
+        events.push(Event::Unmailed(Unmailed::Failed { title: title.clone(), failure, suppressed }));
+    }
+    let trouble = Trouble::Answer("550 no such user".into());
+    let refused = Refused { recipient: "root".into(), trouble };
+    events.push(Event::Unmailed(Unmailed::Refused { title, refused, suppressed: 0 }));
+    events.push(Event::Unmailed(Unmailed::Lost { count: 1 }));
+    events.push(Event::Unmailed(Unmailed::Left { count: 3 }));
+    events
 }
 
 /// The name of an event's variant. A new variant must be named here, and so is not forgotten above.
@@ -219,6 +256,7 @@ const fn name(event: &Event) -> &'static str {
         Event::File { .. } => "File",
         Event::GroupMoved { .. } => "GroupMoved",
         Event::Unheard { .. } => "Unheard",
+        Event::Unmailed(_) => "Unmailed",
         Event::Configured { .. } => "Configured",
     }
 }

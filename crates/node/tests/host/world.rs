@@ -11,6 +11,7 @@ use node::io::{
     Act, Actor, Address, Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Hold, Input, InterfaceIndex,
     Kill, Link, Order, Outcome, Placed, RouterId, Run, RunId, Settled, Transmit,
 };
+use node::mail::{Delivery, Mailed};
 use node::status::{AddressState, InstanceStatus};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -57,6 +58,9 @@ pub(crate) struct Machine {
     /// Nobody gets to running them.
     pub(crate) programs_wait: bool,
     running: BTreeMap<RunId, Running>,
+    /// What becomes of mail; `None`: nobody ever says.
+    pub(crate) delivery: Option<Delivery>,
+    mailed: Vec<Mailed>,
 }
 
 /// What a program does when it is run.
@@ -348,6 +352,8 @@ impl Machine {
             programs: Programs::ending(Ending::Exited(0)),
             programs_wait: false,
             running: BTreeMap::new(),
+            delivery: Some(Delivery::Taken(Vec::new())),
+            mailed: Vec::new(),
         }
     }
 
@@ -363,7 +369,12 @@ impl Machine {
     pub(crate) fn events(&self) -> Vec<(Instant, Event)> {
         let events = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Report(event) => Some((*at, event.clone())),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => None,
+            Effect::Send(_)
+            | Effect::Hold(_)
+            | Effect::Run(_)
+            | Effect::Kill(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         });
         events.collect()
     }
@@ -371,7 +382,12 @@ impl Machine {
     pub(crate) fn sent(&self) -> Vec<(Instant, Transmit)> {
         let sent = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Send(transmit) => Some((*at, transmit.clone())),
-            Effect::Report(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => None,
+            Effect::Report(_)
+            | Effect::Hold(_)
+            | Effect::Run(_)
+            | Effect::Kill(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         });
         sent.collect()
     }
@@ -379,7 +395,12 @@ impl Machine {
     pub(crate) fn holds(&self) -> Vec<Hold> {
         let holds = self.log.iter().filter_map(|(_, effect)| match effect {
             Effect::Hold(hold) => Some(hold.clone()),
-            Effect::Report(_) | Effect::Send(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => None,
+            Effect::Report(_)
+            | Effect::Send(_)
+            | Effect::Run(_)
+            | Effect::Kill(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         });
         holds.collect()
     }
@@ -431,8 +452,12 @@ impl Machine {
     }
 
     pub(crate) fn wants_turn(&self, now: Instant) -> bool {
-        let waiting =
-            self.facts.len() + self.frames.len() + self.outcomes.len() + self.orders.len() + self.late.len();
+        let waiting = self.facts.len()
+            + self.frames.len()
+            + self.outcomes.len()
+            + self.orders.len()
+            + self.late.len()
+            + self.mailed.len();
         let due = [self.node.deadline(), self.next_end()].into_iter().flatten().any(|at| at <= now);
         !self.frozen && (waiting > 0 || due)
     }
@@ -452,7 +477,12 @@ impl Machine {
     pub(crate) fn runs(&self) -> Vec<(Instant, Run)> {
         let runs = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Run(run) => Some((*at, run.clone())),
-            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Kill(_) | Effect::Tell(_) => None,
+            Effect::Report(_)
+            | Effect::Send(_)
+            | Effect::Hold(_)
+            | Effect::Kill(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         });
         runs.collect()
     }
@@ -461,7 +491,12 @@ impl Machine {
     pub(crate) fn kills(&self) -> Vec<(Instant, Kill)> {
         let kills = self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Kill(kill) => Some((*at, *kill)),
-            Effect::Report(_) | Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Tell(_) => None,
+            Effect::Report(_)
+            | Effect::Send(_)
+            | Effect::Hold(_)
+            | Effect::Run(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => None,
         });
         kills.collect()
     }
@@ -509,6 +544,9 @@ impl Machine {
             let how = self.running.remove(&id).unwrap().ending;
             self.node.handle(now, Input::Ended(Ended { id, how }), &mut effects);
         }
+        for mailed in self.mailed.drain(..) {
+            self.node.handle(now, Input::Mailed(mailed), &mut effects);
+        }
         for order in self.orders.drain(..) {
             self.node.handle(now, order, &mut effects);
         }
@@ -543,6 +581,10 @@ impl Machine {
                     }
                 }
                 Effect::Kill(kill) => self.signal(now, *kill),
+                Effect::Mail(letter) => {
+                    let mailed = |how| Mailed { id: letter.id, how };
+                    self.mailed.extend(self.delivery.clone().map(mailed));
+                }
                 Effect::Report(_) | Effect::Tell(_) => {}
             }
         }
@@ -593,7 +635,12 @@ impl Machine {
                     let is_active = active.iter().any(|i| i.vrid.get() == message.vrid());
                     assert!(started || is_known && !(leaves && is_active), "{transmit:?} at {now:?}");
                 }
-                Effect::Hold(_) | Effect::Report(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => {}
+                Effect::Hold(_)
+                | Effect::Report(_)
+                | Effect::Run(_)
+                | Effect::Kill(_)
+                | Effect::Tell(_)
+                | Effect::Mail(_) => {}
             }
         }
         self.was_active = routers;

@@ -111,7 +111,12 @@ impl Watch {
                 event,
                 Event::Moved { .. } | Event::PriorityChanged { .. } | Event::Configured { .. }
             ),
-            Effect::Send(_) | Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => false,
+            Effect::Send(_)
+            | Effect::Hold(_)
+            | Effect::Run(_)
+            | Effect::Kill(_)
+            | Effect::Tell(_)
+            | Effect::Mail(_) => false,
         };
         // A daemon that has just ended cannot be asked: its routers are as they were.
         let mut routers: BTreeMap<Arc<str>, Watched> = BTreeMap::new();
@@ -174,7 +179,8 @@ fn account(
         | Effect::Report(_)
         | Effect::Run(_)
         | Effect::Kill(_)
-        | Effect::Tell(_) => None,
+        | Effect::Tell(_)
+        | Effect::Mail(_) => None,
     });
     let sent: Vec<_> = sent.collect();
     let is_advert = sent.iter().any(|(priority, _)| *priority != 0);
@@ -189,7 +195,8 @@ fn account(
         | Effect::Report(_)
         | Effect::Run(_)
         | Effect::Kill(_)
-        | Effect::Tell(_) => false,
+        | Effect::Tell(_)
+        | Effect::Mail(_) => false,
     });
     let is_outside = |standing| matches!(standing, Standing::Initialize | Standing::Fault);
     let is_outward = moves.iter().any(|step| is_outside(step.from) || is_outside(step.to));
@@ -317,7 +324,8 @@ fn moves(turn: &Turn, name: &Arc<str>) -> Vec<Move> {
         | Effect::Report(_)
         | Effect::Run(_)
         | Effect::Kill(_)
-        | Effect::Tell(_) => None,
+        | Effect::Tell(_)
+        | Effect::Mail(_) => None,
     });
     moves.collect()
 }

@@ -17,6 +17,7 @@ mod figures;
 mod frr;
 mod hang;
 mod interface;
+mod mail;
 mod notify;
 mod pair;
 mod protocol;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         hang::tests(),
         demo::tests(),
         interface::tests(),
+        mail::tests(),
         command_line::tests(),
         bad_packets::tests(),
         bad_files::tests(),

@@ -359,7 +359,7 @@ impl World {
                     compat::log_lines(event).iter().for_each(|line| tells_no_secret(line));
                     tells_no_secret(&format!("{event:?}"));
                 }
-                Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) => {}
+                Effect::Hold(_) | Effect::Run(_) | Effect::Kill(_) | Effect::Tell(_) | Effect::Mail(_) => {}
             }
         }
         // To write all that down takes far longer than anything else.
@@ -373,7 +373,8 @@ impl World {
             match effect {
                 Effect::Hold(hold) => self.asked.push(hold),
                 Effect::Run(run) => self.runs.push(run.id),
-                Effect::Send(_) | Effect::Kill(_) | Effect::Tell(_) | Effect::Report(_) => {}
+                Effect::Send(_) | Effect::Kill(_) | Effect::Tell(_) | Effect::Mail(_) | Effect::Report(_) => {
+                }
             }
         }
         // A hand may be slow, but nobody waits for a thousand things that it was asked.
