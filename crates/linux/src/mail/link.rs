@@ -107,10 +107,7 @@ impl Link {
     fn converse(&mut self, say: &[u8], limit: Duration) -> Result<Reply, Trouble> {
         let until = Instant::now() + limit;
         let result = self.write(say, until).and_then(|()| self.read(until));
-        result.map_err(|trouble| match trouble {
-            Trouble::Silent(_) => Trouble::Silent(limit),
-            other => other,
-        })
+        result.map_err(|trouble| timed(trouble, limit))
     }
 
     fn write(&mut self, mut say: &[u8], until: Instant) -> Result<(), Trouble> {
@@ -158,10 +155,7 @@ fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<(TcpStream, Sock
                 return Ok((stream, *server));
             }
             Err(why) => {
-                let trouble = match trouble(&why) {
-                    Trouble::Silent(_) => Trouble::Silent(share),
-                    other => other,
-                };
+                let trouble = timed(trouble(&why), share);
                 last = Failure { server: Some(*server), stage: Stage::Connect, trouble };
             }
         }
@@ -174,10 +168,18 @@ fn left(until: Instant) -> Result<Duration, Trouble> {
     if left.is_zero() { Err(Trouble::Silent(left)) } else { Ok(left) }
 }
 
+/// How long it was silent is known to whoever waited.
+fn timed(trouble: Trouble, time: Duration) -> Trouble {
+    if matches!(trouble, Trouble::Silent(_)) { Trouble::Silent(time) } else { trouble }
+}
+
 fn trouble(why: &std::io::Error) -> Trouble {
-    match why.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => Trouble::Silent(Duration::ZERO),
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Trouble::Closed,
-        _ => Trouble::Refused(Refusal::of(why).errno),
+    let kind = why.kind();
+    if matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+        return Trouble::Silent(Duration::ZERO);
     }
+    if matches!(kind, ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe) {
+        return Trouble::Closed;
+    }
+    Trouble::Refused(Refusal::of(why).errno)
 }

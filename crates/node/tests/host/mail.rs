@@ -35,10 +35,7 @@ fn letters(world: &mut World) -> Vec<Letter> {
 
 /// Subjects, without what they all have.
 fn titles(world: &mut World) -> Vec<String> {
-    letters(world)
-        .iter()
-        .map(|letter| letter.title.strip_prefix("[LB] VRRP ").expect(&letter.title).into())
-        .collect()
+    letters(world).iter().map(|letter| letter.title.strip_prefix("[LB] VRRP ").unwrap().into()).collect()
 }
 
 fn troubles(world: &World) -> Vec<Unmailed> {
