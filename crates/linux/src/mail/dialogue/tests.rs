@@ -1,3 +1,5 @@
+//! The dialogue with servers that do what they should, and with those that do not.
+
 use super::*;
 use model::Mail;
 use node::io::LetterId;
