@@ -79,6 +79,8 @@ ids! {
     Warning ExtraWords "extra-words" "words that nobody reads";
     Note RepeatedKeyword "repeated-keyword" "a setting that is given twice";
     Warning NotBuilt "not-built" "known, but not built yet";
+    Warning FirstCounts "first-counts" "a setting of which only the first line counts";
+    Error NamespaceUnclear "namespace-unclear" "a network namespace that is asked for and not given";
     Note NoEffect "no-effect" "known, and without effect here";
     Warning CommentSign "comment-sign" "a comment sign that is none";
     Warning Semicolon "semicolon" "a semicolon at the end of a line";

@@ -19,6 +19,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+/// The line that must not be overlooked.
+const NAMESPACE: &[u8] = b"net_namespace";
+
 /// What begins a comment in other languages.
 const COMMENT_SIGN: &[u8] = b"//";
 
@@ -217,6 +220,9 @@ impl<'a> Builder<'a, '_> {
         self.close_forgotten(&first, opens.is_some());
         match self.inside() {
             Inside::Skipped => {
+                if *first.text == *NAMESPACE {
+                    self.namespace_unclear(first.span, Block::AnyLine, None);
+                }
                 if opens.is_some() {
                     self.next += 1;
                     self.open(Inside::Skipped, None, span, "");
@@ -375,6 +381,9 @@ impl<'a> Builder<'a, '_> {
         } else {
             Vec::new()
         };
+        if *first.text == *NAMESPACE {
+            return self.namespace_unclear(first.span, block, None);
+        }
         if !elsewhere.is_empty() {
             return self.misplaced(block, text, first.span, &elsewhere, is_block);
         }
@@ -389,6 +398,9 @@ impl<'a> Builder<'a, '_> {
         let stem = text.split(['=', ':', '<', '{', ';', ',']).next().unwrap_or(text);
         let glued = stem.len() < text.len() && block.keyword(stem.as_bytes()).is_some();
         let near = if glued { Some(stem) } else { nearest(stem, names).or_else(|| meant(stem)) };
+        if near.is_some_and(|near| near.as_bytes() == NAMESPACE) {
+            return self.namespace_unclear(first.span, block, Some("net_namespace"));
+        }
         // In a block with a password any unknown word may be the password.
         let hide = matches!(block, Block::Authentication | Block::AuthHmac | Block::Ssl);
         let shown = if (hide || names_secret(&first.text)) && (near.is_none() || glued) {
@@ -412,6 +424,23 @@ impl<'a> Builder<'a, '_> {
                 None if block == Block::Root && looks_like_prose(text) => d.help("begin a comment with `#`"),
                 None => d,
             }
+        });
+    }
+
+    /// Whoever wrote it wanted another network namespace than this one: passing the line over would let the daemon
+    /// speak where it must not.
+    fn namespace_unclear(&mut self, span: Span, block: Block, meant: Option<&'static str>) {
+        self.findings.add(Id::NamespaceUnclear, span, |d| match meant {
+            Some(meant) => d
+                .say("this line does not choose a network namespace, and the daemon would speak in another one")
+                .help(format!("did you mean `{meant}`?"))
+                .suggest(span, meant),
+            None if block == Block::AnyLine => d
+                .say("`net_namespace` stands in a block that is not known: it would choose no namespace")
+                .help("write it outside of all blocks"),
+            None => d
+                .say(format!("`net_namespace` does not stand {}: it would choose no namespace", place(block)))
+                .help("write it outside of all blocks"),
         });
     }
 

@@ -24,6 +24,7 @@ pub mod pidfile;
 pub mod pipes;
 pub mod place;
 pub mod privileges;
+pub mod scheduling;
 pub mod script;
 pub mod session;
 pub mod signals;

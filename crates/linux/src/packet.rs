@@ -42,7 +42,7 @@ use timeline::{Duration, Instant, Machine};
 use wire::Family;
 
 /// The real-time priority that the thread asks for: above the hand's.
-const PRIORITY: i32 = 2;
+pub(crate) const PRIORITY: i32 = 2;
 /// Events that may wait for the desk; more are counted and dropped.
 const EVENTS: u64 = 20_000;
 /// How far in time one turn may have to look back to empty a socket before timers may fire.
@@ -67,6 +67,10 @@ pub enum Command {
     Order(Order),
     /// Answer with a [`Report::Status`].
     Status,
+    /// The same, and count from zero from then on.
+    StatusAndCountAnew,
+    /// Answer with a [`Report::Host`].
+    Host,
 }
 
 /// What the reactor tells the desk.
@@ -76,6 +80,8 @@ pub enum Report {
     Event(Event),
     /// The answer to [`Command::Status`].
     Status(Box<Status>),
+    /// The answer to [`Command::Host`]: the configuration in force.
+    Host(Box<Host>),
     /// Something about the host that is not an event of the node.
     Problem(Level, String),
     /// So many events were dropped because the desk did not keep up.
@@ -650,10 +656,12 @@ impl Turner {
                     self.node.handle(now, Input::Order(order), &mut self.effects);
                     self.abandoned |= order == Order::Abandon;
                 }
-                Command::Status => {
-                    let status = Box::new(self.node.status(now));
-                    self.teller.tell(Report::Status(status));
+                Command::Status => self.teller.tell(Report::Status(Box::new(self.node.status(now)))),
+                Command::StatusAndCountAnew => {
+                    self.teller.tell(Report::Status(Box::new(self.node.status(now))));
+                    self.node.handle(now, Input::CountAnew, &mut self.effects);
                 }
+                Command::Host => self.teller.tell(Report::Host(Box::new(self.node.host().clone()))),
             }
         }
         self.orders = orders;

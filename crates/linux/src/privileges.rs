@@ -110,7 +110,7 @@ pub fn run_in_real_time(priority: i32) -> String {
 /// The same for a thread that need not be exact to the microsecond, and whose children shall have the usual slack.
 #[must_use]
 pub fn real_time(priority: i32) -> String {
-    match crate::sys::process::real_time(priority) {
+    match crate::sys::process::real_time(0, priority) {
         Ok(()) => format!("real-time scheduling (SCHED_FIFO {priority})"),
         Err(why) => {
             let reason = match why.errno.0 {
@@ -129,21 +129,21 @@ pub fn keep_freed_memory() {
 }
 
 /// Asks the kernel to keep this process's memory in RAM as it is used, so that no page fault of swap or of a cold
-/// file makes an advert late. Returns in words what came of it.
+/// file makes an advert late. Returns whether it will, and in words what came of it.
 #[must_use]
-pub fn lock_memory() -> String {
+pub fn lock_memory() -> (bool, String) {
     use rustix::mm::{MlockAllFlags, mlockall};
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE;
     // ONFAULT: lock what is touched and not the whole address space (stacks, arenas).
     match mlockall(all | MlockAllFlags::ONFAULT) {
-        Ok(()) => "memory is locked in RAM".to_owned(),
+        Ok(()) => (true, "memory is locked in RAM".to_owned()),
         Err(why) => {
             let why = crate::Refusal::from(why);
             let reason = match why.errno.0 {
                 libc::EPERM | libc::ENOMEM => " (needs CAP_IPC_LOCK or LimitMEMLOCK=infinity)",
                 _ => "",
             };
-            format!("memory may be swapped out: mlockall was refused: {why}{reason}")
+            (false, format!("memory may be swapped out: mlockall was refused: {why}{reason}"))
         }
     }
 }

@@ -21,21 +21,57 @@ pub enum Signal {
     User1,
     /// Write the statistics to a file (`SIGUSR2`).
     User2,
+    /// Write the statistics to a file, then count from zero ([`stats_clear`]).
+    UserClear,
+    /// Write the state to a file as JSON ([`json`]).
+    UserJson,
+    /// A real-time thread computed for longer than it may without waiting (`SIGXCPU`).
+    Burst,
     /// A child ended (`SIGCHLD`).
     Child,
     /// A reader of ours went away (`SIGPIPE`): never acted upon, but it must not kill.
     Pipe,
 }
 
-const ALL: [(Signal, c_int); 7] = [
-    (Signal::Terminate, libc::SIGTERM),
-    (Signal::Interrupt, libc::SIGINT),
-    (Signal::Hangup, libc::SIGHUP),
-    (Signal::User1, libc::SIGUSR1),
-    (Signal::User2, libc::SIGUSR2),
-    (Signal::Child, libc::SIGCHLD),
-    (Signal::Pipe, libc::SIGPIPE),
-];
+/// The number of [`Signal::UserJson`]: the C library decides where its own signals end.
+#[must_use]
+pub fn json() -> c_int {
+    libc::SIGRTMIN() + 2
+}
+
+/// The number of [`Signal::UserClear`].
+#[must_use]
+pub fn stats_clear() -> c_int {
+    libc::SIGRTMAX() - 1
+}
+
+/// Sends a signal to a process; one that has ended is no mistake.
+pub fn send(process: impl AsFd, signal: Signal) {
+    let _ = process::send_signal(process, signal.number());
+}
+
+fn all() -> [(Signal, c_int); 10] {
+    [
+        (Signal::Terminate, libc::SIGTERM),
+        (Signal::Interrupt, libc::SIGINT),
+        (Signal::Hangup, libc::SIGHUP),
+        (Signal::User1, libc::SIGUSR1),
+        (Signal::User2, libc::SIGUSR2),
+        (Signal::UserClear, stats_clear()),
+        (Signal::UserJson, json()),
+        (Signal::Burst, libc::SIGXCPU),
+        (Signal::Child, libc::SIGCHLD),
+        (Signal::Pipe, libc::SIGPIPE),
+    ]
+}
+
+impl Signal {
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> c_int {
+        all().into_iter().find(|(signal, _)| *signal == self).map_or(0, |(_, number)| number)
+    }
+}
 
 /// What children get the default action for: the Rust runtime ignores it in us.
 static RESET: [c_int; 1] = [libc::SIGPIPE];
@@ -65,7 +101,7 @@ impl Signals {
         let doing = "take over the signals";
         // Whoever started us may have ignored it, and that is inherited.
         process::keep_endings();
-        let numbers = ALL.map(|(_, number)| number);
+        let numbers = all().map(|(_, number)| number);
         let set = SignalSet::of(&numbers);
         // A process that was started with them blocked reads them as well; its own children shall not have to.
         let before = set.block().map_err(|why| Error::refused(doing, why))?.without(&numbers);
@@ -81,7 +117,7 @@ impl Signals {
         let info = process::next_signal(&self.fd).map_err(|why| Error::refused("read the signals", why))?;
         Ok(info.and_then(|info| {
             let number = c_int::try_from(info.signal).ok()?;
-            let (signal, _) = ALL.into_iter().find(|&(_, known)| known == number)?;
+            let (signal, _) = all().into_iter().find(|&(_, known)| known == number)?;
             Some(Received { signal, sender: info.sender })
         }))
     }

@@ -13,12 +13,14 @@ extern crate alloc;
 
 mod change;
 mod check;
+mod daemon;
 mod notify;
 mod script;
 mod track;
 
 pub use change::{Change, changes};
 pub use check::Inconsistent;
+pub use daemon::{Daemon, Dumps, LONGEST_PROCESS_NAME, ReloadFile, Scheduling};
 pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
 pub use script::{Account, Command, Flaw, Hook, Scripts, TimedHook};
 pub use track::{
@@ -49,6 +51,10 @@ pub struct Host {
     pub group_v6: Ipv6Addr,
     /// Time after the daemon's start in which no instance runs and no advert counts (`vrrp_startup_delay`).
     pub startup_delay: Duration,
+    /// The same, counted from the start of the machine (`vrrp_delay_after_boot`). The later one counts.
+    pub boot_delay: Duration,
+    /// What the daemon itself is told.
+    pub daemon: Daemon,
     /// The virtual routers, in the order of the file.
     pub instances: Vec<Instance>,
     /// Groups of instances that change state together, in the order of the file.
@@ -78,6 +84,8 @@ impl Default for Host {
             group_v4: wire::GROUP_V4,
             group_v6: wire::GROUP_V6,
             startup_delay: Duration::ZERO,
+            boot_delay: Duration::ZERO,
+            daemon: Daemon::default(),
             instances: Vec::new(),
             groups: Vec::new(),
             scripts: Vec::new(),

@@ -1,5 +1,9 @@
 //! keepalived's words, in one place: the lines that scripts grep for, the state names that scripts are given,
-//! the statistics file that monitoring reads. Nothing outside this file says MASTER.
+//! the statistics and JSON that monitoring reads. Nothing outside of it says MASTER.
+
+mod json;
+
+pub use json::json;
 
 use crate::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard, Unmailed};
 use crate::io::{Ending, Errno, Unread};
@@ -525,7 +529,7 @@ fn write_statistics(out: &mut String, instance: &InstanceStatus) -> fmt::Result 
 /// The state of the daemon as text (SIGUSR1, `keepalived.data`). Secrets are not in it.
 #[must_use]
 pub fn data(status: &Status) -> String {
-    let mut out = String::new();
+    let mut out = String::from("------< VRRP Topology >------\n");
     for instance in &status.instances {
         let _ = write_data(&mut out, instance);
     }
@@ -591,7 +595,7 @@ const fn whole(time: Duration) -> Duration {
 fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
     writeln!(out, " VRRP Instance = {}", i.name)?;
     writeln!(out, "   VRRP Version = {}", i.version)?;
-    writeln!(out, "   State = {}", word(i.standing))?;
+    writeln!(out, "   State = {}\n   Wantstate = {}", word(i.standing), word(i.standing))?;
     if !i.faults.is_empty() {
         writeln!(out, "   Faults = {}", List(&i.faults))?;
     }
@@ -600,8 +604,13 @@ fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
         writeln!(out, "   Waits for the first word of what it tracks")?;
     }
     writeln!(out, "   Interface = {}", i.interface)?;
+    if let Some(source) = i.source {
+        writeln!(out, "   Using src_ip = {source}")?;
+    }
+    writeln!(out, "   Master down timer = {} usecs", i.down_interval.as_micros())?;
     writeln!(out, "   Virtual Router ID = {}", i.vrid)?;
     writeln!(out, "   Priority = {}\n   Effective priority = {}", i.base_priority, i.priority)?;
+    writeln!(out, "   Total priority = {}", i.priority)?;
     for tracked in &i.tracked {
         writeln!(out, "     {tracked}")?;
     }
@@ -616,7 +625,7 @@ fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
         }
         Some(_) | None => {}
     }
-    writeln!(out, "   Virtual IP = {}", i.addresses.len())?;
+    writeln!(out, "   Virtual IP ({}):", i.addresses.len())?;
     for address in &i.addresses {
         let state = match address.state {
             AddressState::Absent => "",

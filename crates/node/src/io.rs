@@ -55,6 +55,8 @@ pub enum Input<'a> {
     Configure(Box<Host>),
     /// An order from the operator.
     Order(Order),
+    /// The counters of the instances begin at zero again.
+    CountAnew,
     /// All inputs of this turn are in: fire what is due, then derive what must be held.
     Elapsed,
 }

@@ -44,16 +44,17 @@ struct Run {
     /// Go to the background; return when ready. Logs go to syslog
     #[arg(long)]
     daemon: bool,
-    /// Pid file; its lock keeps a second daemon away
-    #[arg(short, long, value_name = "FILE", default_value = "/run/standfast.pid")]
-    pid_file: PathBuf,
+    /// Pid file; its lock keeps a second daemon away [default: /run/standfast.pid; with `instance NAME`, a namespace or
+    /// `use_pid_dir` in the configuration: /run/standfast/[NAMESPACE/]standfast[_NAME].pid]
+    #[arg(short, long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
     /// Log to syslog too (always in the background)
     #[arg(long)]
     syslog: bool,
     /// Id for @ID lines in the configuration [default: the host's short name]
     #[arg(short = 'i', long, value_name = "ID")]
     config_id: Option<String>,
-    /// Run in this named network namespace
+    /// Run in this named network namespace, whatever the configuration says
     #[arg(short = 's', long, value_name = "NAME")]
     namespace: Option<String>,
     /// At the end keep the addresses and do not resign

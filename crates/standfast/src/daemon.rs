@@ -14,9 +14,9 @@ pub struct Invocation {
     pub foreground: bool,
     /// Where and how to log.
     pub log: Style,
-    /// The supervisor's pid file, which is also the lock.
-    pub pid_file: PathBuf,
-    /// The worker's pid file, if one is wanted.
+    /// The supervisor's pid file, if it was named.
+    pub pid_file: Option<PathBuf>,
+    /// The worker's pid file, if it was named.
     pub worker_pid_file: Option<PathBuf>,
     /// The id for `@ID` lines; `None`: the host name up to the first dot.
     pub config_id: Option<String>,
@@ -42,7 +42,7 @@ impl Invocation {
             as_keepalived: false,
             foreground: true,
             log: Style::console(),
-            pid_file: "/run/standfast.pid".into(),
+            pid_file: None,
             worker_pid_file: None,
             config_id: None,
             namespace: None,
@@ -50,6 +50,12 @@ impl Invocation {
             no_respawn: false,
             umask: None,
         }
+    }
+
+    /// The name that it was called by.
+    #[must_use]
+    pub const fn program(&self) -> &'static str {
+        if self.as_keepalived { "keepalived" } else { "standfast" }
     }
 
     /// The configuration file to read: the named one, else the first default that exists, else the last

@@ -9,7 +9,6 @@ use crate::log::Style;
 use crate::supervisor;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 /// What an option takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,7 +104,7 @@ const OPTIONS: &[(Option<char>, &str, Takes, Means, &str)] = &[
     (Some('i'), "config-id", Takes::Value, Means::ConfigId, "id for @ID lines"),
     (Some('t'), "config-test", Takes::Joined, Means::ConfigTest, "check the configuration and end"),
     (None, "ignore-sigint", Takes::Nothing, Means::Quietly, "for debuggers"),
-    (None, "signum", Takes::Value, Means::Signum, "number of STOP, RELOAD, DATA, STATS"),
+    (None, "signum", Takes::Value, Means::Signum, "number of STOP, RELOAD, DATA, STATS, STATS_CLEAR, JSON"),
     (Some('v'), "version", Takes::Nothing, Means::Version, "version"),
     (Some('h'), "help", Takes::Nothing, Means::Help, "this text"),
 ];
@@ -142,9 +141,6 @@ fn parse(arguments: &[OsString]) -> Parsed {
             ident: "Keepalived_vrrp".into(),
             ctime: true,
         },
-        // Named below, if no option does.
-        pid_file: PathBuf::new(),
-        worker_pid_file: None,
         ..Invocation::standfast()
     };
     let mut remarks = Vec::new();
@@ -168,12 +164,6 @@ fn parse(arguments: &[OsString]) -> Parsed {
             Err((code, text)) => return Parsed::Say(code, text),
         }
     }
-    let directory = invocation.namespace.as_ref().map(|name| Path::new("/run/keepalived").join(name));
-    let directory = directory.unwrap_or_else(|| "/run".into());
-    if invocation.pid_file.as_os_str().is_empty() {
-        invocation.pid_file = directory.join("keepalived.pid");
-    }
-    invocation.worker_pid_file.get_or_insert_with(|| directory.join("vrrp.pid"));
     if checkers && !vrrp && test.is_none() {
         return Parsed::Say(exit::OK, "keepalived: no checker is built: nothing to run\n".into());
     }
@@ -267,7 +257,7 @@ fn apply(
         Means::DontReleaseVrrp => invocation.keep_at_exit = true,
         Means::DontRespawn => invocation.no_respawn = true,
         Means::DontFork => invocation.foreground = true,
-        Means::Pid => invocation.pid_file = text.into(),
+        Means::Pid => invocation.pid_file = Some(text.into()),
         Means::VrrpPid => invocation.worker_pid_file = Some(text.into()),
         Means::Namespace => invocation.namespace = Some(text),
         Means::ConfigId => invocation.config_id = Some(text),
@@ -309,14 +299,22 @@ fn signum(name: &str) -> (u8, String) {
         "RELOAD" => Signal::HUP,
         "DATA" => Signal::USR1,
         "STATS" => Signal::USR2,
+        "STATS_CLEAR" => return number(linux::signals::stats_clear()),
+        "JSON" => return number(linux::signals::json()),
         _ => {
             return (
                 exit::FATAL,
-                format!("keepalived: unknown signal name {name}; STOP, RELOAD, DATA or STATS\n"),
+                format!(
+                    "keepalived: unknown signal name {name}; STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON\n"
+                ),
             );
         }
     };
-    let _ = writeln!(std::io::stdout(), "{}", number.as_raw());
+    self::number(number.as_raw())
+}
+
+fn number(number: i32) -> (u8, String) {
+    let _ = writeln!(std::io::stdout(), "{number}");
     (exit::OK, String::new())
 }
 
@@ -358,7 +356,7 @@ mod tests {
         let (invocation, remarks) = run(&["-nlDf/etc/x.conf", "-p", "/tmp/a.pid", "--vrrp_pid=/tmp/b.pid"]);
         assert!(invocation.foreground && invocation.log.console && invocation.log.syslog);
         assert_eq!(invocation.config.as_deref(), Some("/etc/x.conf".as_ref()));
-        assert_eq!(invocation.pid_file, std::path::PathBuf::from("/tmp/a.pid"));
+        assert_eq!(invocation.pid_file, Some("/tmp/a.pid".into()));
         assert_eq!(invocation.worker_pid_file, Some("/tmp/b.pid".into()));
         assert!(remarks.is_empty());
     }
@@ -367,19 +365,6 @@ mod tests {
     fn debian_s_unit_starts_with_dont_fork() {
         let (invocation, _) = run(&["--dont-fork"]);
         assert!(invocation.foreground && !invocation.log.console);
-    }
-
-    #[test]
-    fn named_pid_files_win_over_those_of_a_namespace() {
-        for words in [["-p", "/a.pid", "-s", "blue"], ["-s", "blue", "-p", "/a.pid"]] {
-            let (invocation, _) = run(&words);
-            assert_eq!(invocation.pid_file, PathBuf::from("/a.pid"));
-            assert_eq!(invocation.worker_pid_file, Some("/run/keepalived/blue/vrrp.pid".into()));
-        }
-        let (invocation, _) = run(&["-r", "/b.pid", "-s", "blue"]);
-        assert_eq!(invocation.worker_pid_file, Some("/b.pid".into()));
-        let (invocation, _) = run(&[]);
-        assert_eq!(invocation.pid_file, PathBuf::from("/run/keepalived.pid"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod daemon;
 pub mod demo;
 mod draw;
+mod errand;
 pub mod explain;
 mod guard;
 pub mod keepalived;
@@ -17,6 +18,7 @@ pub mod report;
 pub mod simulate;
 pub mod sources;
 pub mod supervisor;
+pub mod terms;
 pub mod worker;
 
 use std::process::ExitCode;

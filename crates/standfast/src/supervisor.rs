@@ -1,13 +1,15 @@
 //! The process that people see: small, without parsing and without network input. It holds the pid file's
 //! lock, starts the worker, passes signals on, and sees to it that a worker's addresses do not outlive it.
 //!
-//! Stages of one invocation, each the same binary with the same words: *front* (detaches, in the background
-//! case) → *supervisor* → *worker*. A stage is told by environment variables; whoever starts another program from
+//! Stages of one invocation, each the same binary with the same words: *reader* (says the [`Terms`] and ends), then
+//! *front* (detaches, in the background case) → *supervisor* → *worker*. A stage is told by environment variables; whoever starts another program from
 //! a stage takes them away with [`without_stage`].
 
 use crate::daemon::{Invocation, exit};
+use crate::errand::{self, Meanwhile};
 use crate::guard::{Guard, Need, Offer, show};
 use crate::log::Log;
+use crate::terms::Terms;
 use crate::worker::{self, Inherited};
 use linux::Error;
 use linux::ledger::{self, Ledger, Released};
@@ -18,6 +20,7 @@ use linux::script::{self, Spawner};
 use linux::signals::{Signal, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use std::ffi::CString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -31,6 +34,10 @@ const STAGE: &str = "STANDFAST_STAGE";
 const INHERITED: &str = "STANDFAST_INHERITED";
 /// The directory that the front was started in: in the background, relative names start there.
 const HERE: &str = "STANDFAST_HERE";
+/// The terms of the configuration ([`Terms::encode`]); absent: nobody has read it yet.
+const TERMS: &str = "STANDFAST_TERMS";
+/// What is for stages of this program alone.
+const PRIVATE: [&str; 4] = [STAGE, INHERITED, HERE, TERMS];
 
 /// What a worker says to its supervisor, one byte each.
 pub mod word {
@@ -42,12 +49,14 @@ pub mod word {
     pub const HASTE: u8 = b'H';
     /// An orderly end begins.
     pub const STOPPING: u8 = b'S';
+    /// The terms of the configuration that was taken follow, and the end of a line.
+    pub const TERMS: u8 = b'T';
 }
 
 /// Addresses that the ledger has room for: 2 MiB of address space, and memory only for what is used.
 const LEDGER: usize = 1 << 16;
-/// How long a worker may take to end in order before it is killed.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// More of one line is not believed: a worker gone mad must not fill the supervisor's memory.
+const LONGEST_TERMS: usize = 1 << 20;
 /// A worker that ran this long is replaced at once when it dies.
 const STEADY: Duration = Duration::from_secs(60);
 
@@ -58,44 +67,77 @@ const PRIORITY: i32 = 3;
 #[must_use]
 pub fn main(invocation: &Invocation, remarks: &[String]) -> u8 {
     let stage = std::env::var(STAGE).unwrap_or_default();
-    if !stage.is_empty() {
-        take_name(invocation);
-    }
     let here = std::env::var_os(HERE).filter(|_| !stage.is_empty());
     let absolute = here.map(|here| resolve(invocation, Path::new(&here)));
     let invocation = absolute.as_ref().unwrap_or(invocation);
-    if stage == "worker" {
-        return run_worker(invocation, remarks);
+    if stage == "reader" {
+        return say_terms(invocation);
     }
-    if let Err(code) = prepare(invocation) {
+    let handed = std::env::var(TERMS).ok().filter(|_| !stage.is_empty());
+    let terms = match handed
+        .map_or_else(|| ask_reader(), |line| Terms::decode(&line).ok_or("they are garbled".into()))
+    {
+        Ok(terms) => terms,
+        Err(why) => {
+            let text = format!("cannot tell what the configuration asks of the daemon itself: {why}");
+            return complain(invocation, exit::FATAL, &text);
+        }
+    };
+    if stage == "worker" {
+        take_name(invocation, None, true);
+        return run_worker(invocation, remarks, terms);
+    }
+    if let Err(code) = prepare(invocation, &terms) {
         return code;
     }
     match stage.as_str() {
-        "supervisor" => supervise(invocation),
-        _ if invocation.foreground => supervise(invocation),
-        _ => detach(invocation),
+        _ if stage != "supervisor" && !invocation.foreground => detach(invocation, &terms),
+        _ => {
+            take_name(invocation, terms.supervisor_process.as_deref(), !stage.is_empty());
+            supervise(invocation, terms)
+        }
     }
+}
+
+// ---- reader ----
+
+fn say_terms(invocation: &Invocation) -> u8 {
+    let line = Terms::read(invocation).encode();
+    let said = std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush());
+    if said.is_ok() { exit::OK } else { exit::FATAL }
+}
+
+/// Lets a process of its own read the configuration: whatever that takes, nothing of it stays in this one.
+fn ask_reader() -> Result<Terms, String> {
+    let mut command = again("reader");
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    linux::session::end_with_parent(&mut command);
+    let output = command.output().map_err(|why| format!("its reader does not start: {why}"))?;
+    let line = String::from_utf8_lossy(&output.stdout);
+    Terms::decode(&line).ok_or_else(|| format!("its reader ended with {}", output.status))
 }
 
 /// The files of an invocation by their full names.
 fn resolve(invocation: &Invocation, here: &Path) -> Invocation {
     let mut absolute = invocation.clone();
     absolute.config = invocation.config.as_ref().map(|path| here.join(path));
-    absolute.pid_file = here.join(&invocation.pid_file);
+    absolute.pid_file = invocation.pid_file.as_ref().map(|path| here.join(path));
     absolute.worker_pid_file = invocation.worker_pid_file.as_ref().map(|path| here.join(path));
     absolute
 }
 
 /// A stage was started as `/proc/self/exe`, and the kernel calls it `exe`: `ps` and `pidof` shall find it.
-fn take_name(invocation: &Invocation) {
-    let name = if invocation.as_keepalived { c"keepalived" } else { c"standfast" };
-    // Only its looks depend on it.
-    let _ = rustix::thread::set_name(name);
+fn take_name(invocation: &Invocation, wanted: Option<&str>, is_again: bool) {
+    let usual = is_again.then(|| invocation.program());
+    if let Some(name) = wanted.or(usual).and_then(|name| CString::new(name).ok()) {
+        // Only its looks depend on it.
+        let _ = rustix::thread::set_name(&name);
+    }
 }
 
 /// What every stage before the worker checks: the place, the privileges, the namespace.
-fn prepare(invocation: &Invocation) -> Result<(), u8> {
-    if let Some(name) = &invocation.namespace {
+fn prepare(invocation: &Invocation, terms: &Terms) -> Result<(), u8> {
+    if let Some(name) = terms.namespace(invocation) {
         enter_namespace(invocation, name)?;
     }
     if let Err(why) = linux::privileges::forbidden_netns() {
@@ -108,19 +150,18 @@ fn prepare(invocation: &Invocation) -> Result<(), u8> {
         }
         return Err(exit::PERMISSION);
     }
-    if let Some(mask) = invocation.umask {
+    if let Some(mask) = invocation.umask.or(terms.umask.map(u32::from)) {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
     }
     Ok(())
 }
 
 fn complain(invocation: &Invocation, code: u8, why: &dyn std::fmt::Display) -> u8 {
-    let name = if invocation.as_keepalived { "keepalived" } else { "standfast" };
-    let _ = writeln!(std::io::stderr(), "{name}: {why}");
+    let _ = writeln!(std::io::stderr(), "{}: {why}", invocation.program());
     code
 }
 
-/// `-s NAME`. Under keepalived's name, a namespace that is not there ends the program with code 0, as its users
+/// `-s NAME`, `net_namespace NAME`. Under keepalived's name, a namespace that is not there ends the program with code 0, as its users
 /// know it.
 fn enter_namespace(invocation: &Invocation, name: &str) -> Result<(), u8> {
     let code = if invocation.as_keepalived { exit::OK } else { exit::FATAL };
@@ -136,8 +177,9 @@ fn enter_namespace(invocation: &Invocation, name: &str) -> Result<(), u8> {
 
 /// Starts the supervisor in a session of its own and waits until it is ready: whoever started us may then rely
 /// on the daemon, and sees its code if it could not start.
-fn detach(invocation: &Invocation) -> u8 {
+fn detach(invocation: &Invocation, terms: &Terms) -> u8 {
     let mut command = again("supervisor");
+    command.env(TERMS, terms.encode());
     // A daemon in the background keeps no directory busy.
     match std::env::current_dir() {
         Ok(here) => command.env(HERE, here).current_dir("/"),
@@ -167,13 +209,13 @@ fn again(stage: &str) -> Command {
     if let Some(name) = words.next() {
         command.arg0(name);
     }
-    command.args(words).env_remove(INHERITED).env(STAGE, stage);
+    command.args(words).env_remove(INHERITED).env_remove(TERMS).env(STAGE, stage);
     command
 }
 
 /// Takes away from a program that is to be started what is only for a stage of this one.
 pub fn without_stage(command: &mut Command) -> &mut Command {
-    command.env_remove(STAGE).env_remove(INHERITED).env_remove(HERE)
+    PRIVATE.iter().fold(command, |command, name| command.env_remove(name))
 }
 
 /// Lets go of the standard error that the starter gave us: in the background nobody reads it.
@@ -212,6 +254,9 @@ struct Worker {
 
 struct Supervisor<'a> {
     invocation: &'a Invocation,
+    terms: Terms,
+    /// New terms that the worker is telling; `None`: it is not.
+    telling: Option<Vec<u8>>,
     log: Log,
     signals: Signals,
     place: Option<Place>,
@@ -227,14 +272,14 @@ struct Supervisor<'a> {
     backoff: Duration,
 }
 
-fn supervise(invocation: &Invocation) -> u8 {
+fn supervise(invocation: &Invocation, terms: Terms) -> u8 {
     // Whoever finds the pid file may send signals at once.
     let signals = match Signals::block() {
         Ok(signals) => signals,
         Err(why) => return complain(invocation, exit::FATAL, &why),
     };
-    match hold_the_place(invocation) {
-        Ok((_lock, place)) => match Supervisor::new(invocation, signals, place) {
+    match hold_the_place(invocation, &terms.pid_file(invocation)) {
+        Ok((_lock, place)) => match Supervisor::new(invocation, terms, signals, place) {
             Ok(mut supervisor) => supervisor.run(),
             Err(why) => complain(invocation, exit::FATAL, &why),
         },
@@ -243,10 +288,10 @@ fn supervise(invocation: &Invocation) -> u8 {
 }
 
 /// Takes the pid file's lock and the network namespace's; refuses to start beside a keepalived that speaks there.
-fn hold_the_place(invocation: &Invocation) -> Result<(PidFile, Option<Place>), (u8, String)> {
+fn hold_the_place(invocation: &Invocation, path: &Path) -> Result<(PidFile, Option<Place>), (u8, String)> {
     let already = if invocation.as_keepalived { exit::OK } else { exit::FATAL };
-    make_parent(&invocation.pid_file);
-    let lock = PidFile::acquire(&invocation.pid_file).map_err(|why| {
+    make_parent(path);
+    let lock = PidFile::acquire(path).map_err(|why| {
         let code = if matches!(why, Error::AlreadyRunning { .. }) { already } else { exit::FATAL };
         (code, why.to_string())
     })?;
@@ -283,11 +328,17 @@ fn make_parent(path: &Path) {
 }
 
 impl<'a> Supervisor<'a> {
-    fn new(invocation: &'a Invocation, signals: Signals, place: Option<Place>) -> Result<Self, linux::Error> {
+    fn new(
+        invocation: &'a Invocation,
+        terms: Terms,
+        signals: Signals,
+        place: Option<Place>,
+    ) -> Result<Self, linux::Error> {
         let mut style = invocation.log.clone();
         if invocation.as_keepalived {
             style.ident = "Keepalived".into();
         }
+        style.ident.push_str(&terms.suffix(invocation, '_'));
         let mut log = Log::open(style);
         log.complain_on_console(complains_to_front(invocation));
         let ledger = Ledger::create(LEDGER)?;
@@ -296,6 +347,8 @@ impl<'a> Supervisor<'a> {
         let _ = linux::privileges::real_time(PRIORITY);
         Ok(Self {
             invocation,
+            terms,
+            telling: None,
             log,
             signals,
             place,
@@ -309,8 +362,29 @@ impl<'a> Supervisor<'a> {
         })
     }
 
+    /// The first worker comes after `startup_script`, `shutdown_script` after the last one.
     fn run(&mut self) -> u8 {
         self.log.info(&format!("Standfast {} starting", env!("CARGO_PKG_VERSION")));
+        if let Some(errand) = self.terms.startup.take()
+            && errand::run("startup script", &errand, &PRIVATE, &self.signals, &mut self.log, true)
+                == Meanwhile::Terminated
+        {
+            self.stopping = Some(Instant::now());
+        }
+        let code = if self.stopping.is_some() { exit::OK } else { self.keep_working() };
+        if self.stopping.is_some() {
+            self.tell_stopping();
+        }
+        if let Some(errand) = self.terms.shutdown.take() {
+            errand::run("shutdown script", &errand, &PRIVATE, &self.signals, &mut self.log, false);
+        }
+        if self.stopping.is_some() {
+            self.log.info("Stopped");
+        }
+        code
+    }
+
+    fn keep_working(&mut self) -> u8 {
         loop {
             let mut worker = match self.start_worker() {
                 Ok(worker) => worker,
@@ -336,8 +410,6 @@ impl<'a> Supervisor<'a> {
             if self.stopping.is_some() {
                 // Its scripts end with it, and not one of them is left unreaped.
                 worker.scripts.join();
-                self.tell_stopping();
-                self.log.info("Stopped");
                 return if status.success() { exit::OK } else { code_of(status) };
             }
             let obstacle = obstacle(status);
@@ -366,10 +438,11 @@ impl<'a> Supervisor<'a> {
         self.guard.begin();
         let (words, pen) = std::io::pipe()?;
         let (theirs, ours) = script::channel().map_err(std::io::Error::other)?;
-        let scripts = Spawner::start(ours, &[STAGE, INHERITED, HERE]).map_err(std::io::Error::other)?;
+        let scripts = Spawner::start(ours, &PRIVATE).map_err(std::io::Error::other)?;
         let mut command = again("worker");
         let inherited = [self.ledger.as_fd().as_raw_fd(), pen.as_raw_fd(), theirs.as_raw_fd()];
         command.env(INHERITED, inherited.map(|number| number.to_string()).join(","));
+        command.env(TERMS, self.terms.encode());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         // The signals stay blocked: one that comes before the worker reads them waits there and kills nobody.
         linux::session::keep_open(&mut command, inherited);
@@ -401,7 +474,7 @@ impl<'a> Supervisor<'a> {
             ];
             ready.extend(self.place.as_ref().map(|place| PollFd::new(place, PollFlags::IN)));
             let limit = self.stopping.filter(|_| !killed);
-            let limit = limit.map(|since| STOP_LIMIT.saturating_sub(since.elapsed()));
+            let limit = limit.map(|since| self.terms.stop_limit().saturating_sub(since.elapsed()));
             let pause = limit.unwrap_or(Duration::MAX).min(self.guard.pause());
             let timeout = Timespec::try_from(pause).ok();
             let count = poll(&mut ready, timeout.as_ref()).unwrap_or(0);
@@ -427,19 +500,16 @@ impl<'a> Supervisor<'a> {
     }
 
     fn pass_signals(&mut self, worker: &Worker) {
-        use rustix::process::Signal as Number;
         while let Ok(Some(received)) = self.signals.next() {
-            let number = match received.signal {
+            let signal = match received.signal {
                 Signal::Terminate | Signal::Interrupt => {
                     self.stopping.get_or_insert_with(Instant::now);
-                    Number::TERM
+                    Signal::Terminate
                 }
-                Signal::Hangup => Number::HUP,
-                Signal::User1 => Number::USR1,
-                Signal::User2 => Number::USR2,
-                Signal::Child | Signal::Pipe => continue,
+                Signal::Child | Signal::Pipe | Signal::Burst => continue,
+                other => other,
             };
-            let _ = pidfd_send_signal(&worker.pidfd, number);
+            linux::signals::send(&worker.pidfd, signal);
         }
     }
 
@@ -448,7 +518,11 @@ impl<'a> Supervisor<'a> {
         // Once a turn: a worker gone mad that never stops talking must not keep signals waiting.
         if let Ok(count @ 1..) = worker.words.read(&mut words) {
             for said in words.iter().take(count) {
+                if self.take_terms(*said) {
+                    continue;
+                }
                 match *said {
+                    word::TERMS => self.telling = Some(Vec::new()),
                     word::READY => {
                         if self.stopping.is_none() {
                             linux::notify::ready("serving");
@@ -465,6 +539,23 @@ impl<'a> Supervisor<'a> {
                 }
             }
         }
+    }
+
+    /// Takes one byte of the terms of a new configuration; false when none are being told.
+    fn take_terms(&mut self, said: u8) -> bool {
+        let Some(line) = &mut self.telling else { return false };
+        if said != b'\n' && line.len() < LONGEST_TERMS {
+            line.push(said);
+            return true;
+        }
+        let new = std::str::from_utf8(line).ok().and_then(Terms::decode);
+        self.telling = None;
+        match new {
+            // What is held under the old ones cannot move.
+            Some(new) if self.terms.forbid(&new, self.invocation).is_none() => self.terms = new,
+            Some(_) | None => self.log.alarm("what the worker says of the configuration is garbled"),
+        }
+        true
     }
 
     /// The front waits on our standard output. Whoever waits for the front waits for the end of its standard
@@ -600,12 +691,17 @@ impl<'a> Supervisor<'a> {
             while let Ok(Some(received)) = self.signals.next() {
                 match received.signal {
                     Signal::Terminate | Signal::Interrupt => {
-                        self.tell_stopping();
-                        self.log.info("Stopped");
+                        self.stopping = Some(Instant::now());
                         return Some(exit::OK);
                     }
                     Signal::Hangup => again = true,
-                    Signal::User1 | Signal::User2 | Signal::Child | Signal::Pipe => {}
+                    Signal::User1
+                    | Signal::User2
+                    | Signal::UserClear
+                    | Signal::UserJson
+                    | Signal::Burst
+                    | Signal::Child
+                    | Signal::Pipe => {}
                 }
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -626,7 +722,7 @@ pub(crate) fn complains_to_front(invocation: &Invocation) -> bool {
 
 // ---- worker ----
 
-fn run_worker(invocation: &Invocation, remarks: &[String]) -> u8 {
+fn run_worker(invocation: &Invocation, remarks: &[String], terms: Terms) -> u8 {
     let inherited = std::env::var(INHERITED).unwrap_or_default();
     let numbers: Vec<i32> = inherited.split(',').filter_map(|n| n.parse().ok()).collect();
     let [ledger, pen, scripts] = numbers[..] else {
@@ -636,5 +732,5 @@ fn run_worker(invocation: &Invocation, remarks: &[String]) -> u8 {
         return complain(invocation, exit::FATAL, &"the supervisor's descriptors are not there");
     };
     let inherited = Inherited { ledger, supervisor: std::fs::File::from(pen), scripts };
-    worker::main(invocation, remarks, inherited)
+    worker::main(invocation, remarks, terms, inherited)
 }

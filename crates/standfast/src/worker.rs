@@ -6,23 +6,26 @@ use crate::daemon::{Invocation, exit, host_name};
 use crate::log::Log;
 use crate::sources::{self, Read};
 use crate::supervisor::{complains_to_front, leave_stderr, word};
+use crate::terms::Terms;
 use linux::ledger::Ledger;
 use linux::packet::{Command, Desk, Haste, Reactor, Report};
 use linux::pidfile::PidFile;
+use linux::scheduling::Scheduler;
 use linux::script::Runner;
 use linux::script::account::Identity;
 use linux::signals::{Signal, Signals};
-use model::Host;
+use model::{Dumps, Host, ReloadFile};
 use node::compat;
 use node::event::{Event, Level};
 use node::io::Order;
 use node::status::Status;
 use rustix::event::{PollFd, PollFlags, poll};
+use std::ffi::CString;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long a worker that lost its supervisor may need to end, and its pid file's lock with it.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(3);
@@ -39,8 +42,10 @@ pub struct Inherited {
 }
 
 /// Runs a worker until it is told to stop. Returns the exit code.
-pub fn main(invocation: &Invocation, remarks: &[String], inherited: Inherited) -> u8 {
-    let mut log = Log::open(invocation.log.clone());
+pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited: Inherited) -> u8 {
+    let mut style = invocation.log.clone();
+    style.ident.push_str(&terms.suffix(invocation, '_'));
+    let mut log = Log::open(style);
     log.complain_on_console(complains_to_front(invocation));
     for remark in remarks {
         log.warning(remark);
@@ -54,8 +59,14 @@ pub fn main(invocation: &Invocation, remarks: &[String], inherited: Inherited) -
         Ok(host) => host,
         Err(code) => return code,
     };
-    let wanted = invocation.worker_pid_file.as_deref();
-    let _pid_file = match wanted.map(|path| PidFile::acquire_within(path, ORPHAN_LIMIT)).transpose() {
+    // The file may be another one than the stages before this one saw.
+    if let Some(why) = terms.forbid(&Terms::of(&host), invocation) {
+        return give_up(&mut log, exit::CONFIG, &why);
+    }
+    take_name(invocation, &host);
+    let wanted = terms.worker_pid_file(invocation);
+    let wanted = wanted.map(|path| PidFile::acquire_within(&path, ORPHAN_LIMIT)).transpose();
+    let _pid_file = match wanted {
         Ok(lock) => lock,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
@@ -64,6 +75,8 @@ pub fn main(invocation: &Invocation, remarks: &[String], inherited: Inherited) -
         Ok(haste) => haste,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
+    let (scheduler, remark) = Scheduler::new();
+    log.info(&remark);
     let started =
         Ledger::adopt(ledger).and_then(|ledger| Reactor::start(ledger, Runner::new(scripts), haste));
     let reactor = match started {
@@ -77,18 +90,23 @@ pub fn main(invocation: &Invocation, remarks: &[String], inherited: Inherited) -
         log.info(remark);
     }
     let instances = host.instances.len();
-    reactor.desk().command(Command::Configure(Box::new(host)));
     let mut clerk = Clerk {
         invocation,
+        terms,
         log,
         supervisor,
         orphan: false,
         asked: Vec::new(),
+        host: None,
         instances,
+        dumps: Dumps::default(),
+        reload_file: None,
+        scheduler,
         started: false,
         stopping: false,
         code: None,
     };
+    clerk.take(host, reactor.desk());
     let code = clerk.serve(&signals, reactor.desk());
     reactor.join();
     code
@@ -161,19 +179,28 @@ fn surroundings(invocation: &Invocation) -> config::Surroundings {
 enum Asked {
     Data,
     Statistics,
+    Json,
 }
 
 /// Sits at the desk.
 struct Clerk<'a> {
     invocation: &'a Invocation,
+    /// What the stages before this one go by.
+    terms: Terms,
     log: Log,
     /// The pipe to the supervisor, which nobody reads any more when that has ended.
     supervisor: File,
     /// The supervisor has ended.
     orphan: bool,
     asked: Vec<Asked>,
+    /// The configuration in force, on its way into a dump.
+    host: Option<Box<Host>>,
     /// So many are in the configuration in force.
     instances: usize,
+    dumps: Dumps,
+    /// The file that shows that a reload is under way, while one is.
+    reload_file: Option<PathBuf>,
+    scheduler: Scheduler,
     /// A configuration was in force.
     started: bool,
     /// The orderly end has begun.
@@ -224,8 +251,16 @@ impl Clerk<'_> {
                 desk.command(Command::Order(if keep { Order::Abandon } else { Order::Stop }));
             }
             Signal::Hangup => self.reload(desk),
-            Signal::User1 => self.ask(Asked::Data, desk),
-            Signal::User2 => self.ask(Asked::Statistics, desk),
+            Signal::User1 => self.ask(Asked::Data, Command::Status, desk),
+            Signal::User2 => self.ask(Asked::Statistics, Command::Status, desk),
+            Signal::UserClear => self.ask(Asked::Statistics, Command::StatusAndCountAnew, desk),
+            Signal::UserJson => {
+                desk.command(Command::Host);
+                self.ask(Asked::Json, Command::Status, desk);
+            }
+            Signal::Burst => self.log.alarm(
+                "a real-time thread computed for longer than vrrp_rlimit_rttime allows without waiting",
+            ),
             Signal::Child | Signal::Pipe => {}
         }
     }
@@ -239,12 +274,34 @@ impl Clerk<'_> {
                 "a reload would remove all {} instances; stop the daemon instead",
                 self.instances
             )),
-            Ok(host) => {
-                self.instances = host.instances.len();
-                desk.command(Command::Configure(Box::new(host)));
-            }
+            Ok(host) => match self.terms.forbid(&Terms::of(&host), self.invocation) {
+                Some(why) => {
+                    self.refuse_reload(&format!("{why}; the configuration of before stays in force"))
+                }
+                None => {
+                    self.show_reload(&host);
+                    self.take(host, desk);
+                }
+            },
             Err(_) => self.refuse_reload("the configuration of before stays in force"),
         }
+    }
+
+    /// Lets a configuration be in force from now on.
+    fn take(&mut self, host: Host, desk: &Desk) {
+        self.instances = host.instances.len();
+        self.dumps = host.daemon.dumps.clone();
+        let new = Terms::of(&host);
+        // What the supervisor runs by is what is in force. At the start, it may have been read a moment earlier.
+        if new != self.terms {
+            self.say(&[&[word::TERMS], new.encode().as_bytes(), b"\n"].concat());
+            self.terms = new;
+        }
+        take_name(self.invocation, &host);
+        for (level, line) in self.scheduler.apply(&host.daemon.scheduling) {
+            self.log.line(level, &line);
+        }
+        desk.command(Command::Configure(Box::new(host)));
     }
 
     fn refuse_reload(&mut self, why: &str) {
@@ -252,9 +309,22 @@ impl Clerk<'_> {
         self.tell(word::READY);
     }
 
-    fn ask(&mut self, what: Asked, desk: &Desk) {
+    /// Makes the file that others take for a reload that is under way.
+    fn show_reload(&mut self, host: &Host) {
+        let path = match &host.daemon.reload_file {
+            None => return,
+            Some(ReloadFile::At(path)) => PathBuf::from(path),
+            Some(ReloadFile::Usual) => self.terms.pid_file(self.invocation).with_extension("reload"),
+        };
+        match File::options().write(true).create_new(true).open(&path) {
+            Ok(_) => self.reload_file = Some(path),
+            Err(why) => self.log.warning(&format!("cannot make {}: {why}", path.display())),
+        }
+    }
+
+    fn ask(&mut self, what: Asked, command: Command, desk: &Desk) {
         self.asked.push(what);
-        desk.command(Command::Status);
+        desk.command(command);
     }
 
     fn note(&mut self, report: Report) {
@@ -270,9 +340,13 @@ impl Clerk<'_> {
                         leave_stderr();
                         self.log.complain_on_console(false);
                     }
+                    if let Some(path) = self.reload_file.take() {
+                        let _ = std::fs::remove_file(path);
+                    }
                     self.tell(word::READY);
                 }
             }
+            Report::Host(host) => self.host = Some(host),
             Report::Status(status) => self.answer(&status),
             Report::Problem(level, text) => self.log.line(level, &text),
             Report::Lost(count) => {
@@ -290,20 +364,53 @@ impl Clerk<'_> {
         if self.asked.is_empty() {
             return;
         }
-        let (name, text) = match self.asked.remove(0) {
-            Asked::Data => ("keepalived.data", compat::data(status)),
-            Asked::Statistics => ("keepalived.stats", compat::statistics(status)),
+        let directory = temporary_directory();
+        let (path, text) = match self.asked.remove(0) {
+            Asked::Data => (self.state_file(&directory), compat::data(status)),
+            Asked::Statistics => (directory.join("keepalived.stats"), compat::statistics(status)),
+            Asked::Json => {
+                let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let text = self.host.take().and_then(|host| compat::json(status, &host, wall));
+                let Some(text) = text else {
+                    return self.log.info("there is no instance to write JSON about");
+                };
+                (directory.join("keepalived.json"), text)
+            }
         };
-        let path = temporary_directory().join(name);
         match write_dump(&path, &text) {
             Ok(()) => self.log.info(&format!("wrote {}", path.display())),
             Err(why) => self.log.line(Level::Warning, &format!("cannot write {}: {why}", path.display())),
         }
     }
 
+    /// Where the state goes: only this file has a name of its own for each daemon, as keepalived has it.
+    fn state_file(&self, directory: &Path) -> PathBuf {
+        if let Some(path) = &self.dumps.state {
+            return directory.join(path);
+        }
+        let suffix = self.terms.suffix(self.invocation, '_');
+        match suffix.strip_prefix('_') {
+            Some(name) if self.dumps.named => directory.join(format!("keepalived.{name}.data")),
+            Some(_) | None => directory.join("keepalived.data"),
+        }
+    }
+
     fn tell(&mut self, said: u8) {
+        self.say(&[said]);
+    }
+
+    fn say(&mut self, said: &[u8]) {
         // Without a supervisor this process is about to be ended anyway.
-        let _ = self.supervisor.write_all(&[said]);
+        let _ = self.supervisor.write_all(said);
+    }
+}
+
+/// What the worker is called in `ps`: a stage was started as `/proc/self/exe`, and the kernel calls it `exe`.
+fn take_name(invocation: &Invocation, host: &Host) {
+    let name = host.daemon.worker_process.as_deref().unwrap_or(invocation.program());
+    if let Ok(name) = CString::new(name) {
+        // Only its looks depend on it.
+        let _ = rustix::thread::set_name(&name);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `global_defs` and `garp_group`: settings of the host and defaults of its instances.
 
+use super::daemon::Serving;
 use super::notify::Telling;
 use super::value::{LONGEST, Numbers, micros};
 use super::{Given, Lower};
@@ -34,6 +35,7 @@ pub(super) struct Globals {
     group_v4: Option<Ipv4Addr>,
     group_v6: Option<Ipv6Addr>,
     startup_delay: Duration,
+    boot_delay: Duration,
     pub(super) version: Option<Version>,
     pub(super) announcing: Announcing,
     pub(super) min_garp: bool,
@@ -49,12 +51,18 @@ pub(super) struct Globals {
     /// `vrrp_strict`.
     pub(super) strict: Option<Span>,
     telling: Telling,
+    /// About the daemon itself; further lines of it stand outside of `global_defs`.
+    pub(super) serving: Serving,
 }
 
 impl Globals {
     pub(super) fn host(&self) -> Host {
-        let mut host =
-            Host { router_id: self.router_id.clone(), startup_delay: self.startup_delay, ..Host::default() };
+        let mut host = Host {
+            router_id: self.router_id.clone(),
+            startup_delay: self.startup_delay,
+            boot_delay: self.boot_delay,
+            ..Host::default()
+        };
         host.group_v4 = self.group_v4.unwrap_or(host.group_v4);
         host.group_v6 = self.group_v6.unwrap_or(host.group_v6);
         host.script_settings = self.telling.scripts.clone();
@@ -115,6 +123,11 @@ impl Lower<'_> {
                     globals.startup_delay = micros(delay);
                 }
             }
+            "vrrp_delay_after_boot" => {
+                if let Some(delay) = self.number(at, &Numbers::micros(1000..=LONGEST)) {
+                    globals.boot_delay = micros(delay);
+                }
+            }
             "vrrp_version" => globals.version = self.version(at).or(globals.version),
             "vrrp_down_timer_adverts" => {
                 globals.down_adverts = self.down_adverts(at).or(globals.down_adverts)
@@ -135,6 +148,7 @@ impl Lower<'_> {
                 self.passed_over(at);
             }
             name if self.telling(at, name, &mut globals.telling) => self.unbuilt(keyword, at.node.span),
+            name if self.serving(at, name, &mut globals.serving) => self.unbuilt(keyword, at.node.span),
             name => match name.strip_prefix("vrrp_").filter(|name| name.starts_with("garp_")) {
                 Some(name) if self.announcing(at, name, &mut globals.announcing) => {}
                 _ => self.passed_over(at),

@@ -2,6 +2,7 @@
 
 mod address;
 mod command;
+mod daemon;
 mod entries;
 mod finish;
 mod generic;
@@ -58,7 +59,7 @@ pub(crate) fn lower(
 ) -> Host {
     let mut lower = Lower { findings, surroundings, sources, hooks: Vec::new(), mail: MailPlaces::default() };
     // Instances take their defaults from these two blocks, wherever in the file they stand.
-    let globals = lower.globals(tree);
+    let mut globals = lower.globals(tree);
     let groups = lower.garp_groups(tree);
     let mut trackers = lower.trackers(tree);
     let mut host = globals.host();
@@ -69,6 +70,8 @@ pub(crate) fn lower(
     let mut sync_groups = Vec::new();
     let mut delays = Vec::new();
     let mut seen = false;
+    let mut serving = core::mem::take(&mut globals.serving);
+    let mut given = Given::default();
     for (index, at) in tree.roots().enumerate() {
         let Some(keyword) = at.node.keyword else { continue };
         match keyword.name {
@@ -89,12 +92,16 @@ pub(crate) fn lower(
                         sync_groups.extend(lower.sync_group(at, index, &mut trackers, &mut group_names));
                     }
                     "interface_up_down_delays" => lower.link_delays(at, &mut delays),
-                    _ => {}
+                    _ => {
+                        lower.given(&mut given, at);
+                        lower.serving_root(at, name, &mut serving);
+                    }
                 }
                 lower.unbuilt(keyword, at.node.span);
             }
         }
     }
+    host.daemon = serving.finish();
     lower.unread(tree);
     host.groups = lower.finish_groups(sync_groups, &mut instances, &names);
     host.link_delays = delays.iter().map(|(delay, _)| delay.clone()).collect();
@@ -269,7 +276,9 @@ impl Lower<'_> {
     fn given(&mut self, given: &mut Given, at: At<'_, '_>) {
         let Some(keyword) = at.node.keyword else { return };
         // Of programs that are told, the first one counts; that is said where they are read.
-        let first_counts = keyword.arguments.starts_with("CMD [") || keyword.name.ends_with("notify_fifo");
+        let first_counts = keyword.arguments.starts_with("CMD [")
+            || keyword.name.ends_with("notify_fifo")
+            || matches!(keyword.name, "net_namespace" | "instance");
         let noted = keyword.shape == Shape::Value && !matches!(keyword.state, State::NoEffect(_));
         if !noted || first_counts || at.arguments().is_empty() {
             return;

@@ -4,6 +4,7 @@
 //! holds for it. So two prints can be compared line by line.
 
 mod command;
+mod daemon;
 mod instance;
 mod notify;
 mod trackers;
@@ -50,6 +51,7 @@ pub enum Detail {
 pub fn print(host: &Host, secrets: Secrets, detail: Detail) -> String {
     let mut print = Print::new(host, secrets, detail);
     let gaps = Gaps::of(host);
+    print.serving_root(&host.daemon);
     print.globals(host, &gaps);
     for (interface, (arp, na)) in &gaps.by_interface {
         print.to.gap();
@@ -68,15 +70,16 @@ pub fn print(host: &Host, secrets: Secrets, detail: Detail) -> String {
     print.to.finish()
 }
 
-/// The lines about what can be tracked, and the groups.
+/// The lines that stand outside of blocks, those about what can be tracked, and the groups.
 pub(crate) fn definitions(host: &Host, secrets: Secrets) -> String {
     let mut print = Print { weights: true, ..Print::new(host, secrets, Detail::Normal) };
+    print.serving_root(&host.daemon);
     print.trackers(host);
     print.all_groups(host);
     print.to.finish()
 }
 
-/// The lines of `global_defs` about programs, pipes and mail.
+/// The lines of `global_defs` about programs, pipes, mail and the daemon.
 pub(crate) fn telling(host: &Host, secrets: Secrets) -> String {
     let mut print = Print::new(host, secrets, Detail::Normal);
     print.telling(host);
@@ -111,6 +114,7 @@ impl<'a> Print<'a> {
         self.programs(&host.script_settings);
         self.host_notify(&host.notify);
         self.mail(&host.mail);
+        self.serving(&host.daemon);
     }
 
     /// A keyword with its value; `usual`: that is its default.
@@ -148,6 +152,9 @@ impl<'a> Print<'a> {
         if !delay.is_zero() {
             inner.setting("vrrp_startup_delay", &seconds(delay), false);
         }
+        if !host.boot_delay.is_zero() {
+            inner.setting("vrrp_delay_after_boot", &seconds(host.boot_delay), false);
+        }
         if !gaps.arp.is_zero() {
             inner.setting("vrrp_garp_interval", &seconds(gaps.arp), false);
         }
@@ -157,6 +164,7 @@ impl<'a> Print<'a> {
         inner.telling(host);
         let lines = inner.to.finish();
         if !lines.is_empty() {
+            self.to.gap();
             self.to.open("global_defs");
             lines.lines().for_each(|line| self.to.line(line));
             self.to.close();

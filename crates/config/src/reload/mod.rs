@@ -300,6 +300,11 @@ impl Pair<'_> {
             let why = "it counts when the daemon starts, not at a reload";
             list.push(self.difference("vrrp_startup_delay", what, Notice::Nobody, why));
         }
+        if old.boot_delay != new.boot_delay {
+            let what = times("vrrp_delay_after_boot", old.boot_delay, new.boot_delay);
+            let why = "it counts when the daemon starts, not at a reload";
+            list.push(self.difference("vrrp_delay_after_boot", what, Notice::Nobody, why));
+        }
         let users = |family| {
             new.instances.iter().any(|instance| {
                 let group = matches!(instance.transport, Transport::Multicast { group: None, .. });

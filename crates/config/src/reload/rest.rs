@@ -133,6 +133,7 @@ fn rest(host: &Host) -> Host {
     let plain = Host::default();
     let copy =
         Host { instances: Vec::new(), router_id: None, startup_delay: plain.startup_delay, ..host.clone() };
+    let copy = Host { boot_delay: plain.boot_delay, ..copy };
     Host { group_v4: plain.group_v4, group_v6: plain.group_v6, ..copy }
 }
 
@@ -148,8 +149,20 @@ fn consequence(block: Block, keyword: &str) -> (Notice, &'static str) {
         name if name.starts_with("smtp") || name.contains("script_") || name.ends_with("_script_timeout") => {
             (Notice::Nobody, "only programs and mail have to do with it")
         }
-        "startup_script" | "shutdown_script" | "script_user" => {
-            (Notice::Nobody, "only programs have to do with it")
+        "startup_script" => (Notice::Nobody, "it counts when the daemon starts, not at a reload"),
+        "shutdown_script" | "script_user" => (Notice::Nobody, "only programs have to do with it"),
+        "net_namespace" | "instance" => {
+            (Notice::Nobody, "a reload cannot change it and is refused: restart the daemon")
+        }
+        "use_pid_dir" | "process_name" | "umask" => {
+            (Notice::Nobody, "it counts when the daemon starts, not at a reload")
+        }
+        "vrrp_process_name" => (Notice::Nobody, "only what `ps` shows has to do with it"),
+        "child_wait_time" => (Notice::Nobody, "it counts when the daemon ends"),
+        "vrrp_priority" | "vrrp_rt_priority" | "vrrp_cpu_affinity" | "vrrp_rlimit_rttime"
+        | "vrrp_no_swap" => (Notice::Nobody, "only how the kernel treats the worker has to do with it"),
+        "data_use_instance" | "state_dump_file" | "json_version" | "reload_file" | "log_unknown_vrids" => {
+            (Notice::Nobody, "only what is written for people has to do with it")
         }
         _ => (Notice::Interrupts, "it may alter the priority or be a fault, as soon as its state is known"),
     }

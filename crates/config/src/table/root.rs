@@ -1,6 +1,6 @@
 //! Keywords that stand outside every block, and those of the small blocks there.
 
-use super::State::{Honoured, NotBuilt};
+use super::State::{Honoured, NoEffect, NotBuilt};
 use super::value::{U32, secs, secs6};
 use super::{Block, Keyword, Lines, Shape, Value, k};
 
@@ -9,12 +9,12 @@ use super::{Block, Keyword, Lines, Shape, Value, k};
 pub(super) const ROOT: &[Keyword] = &[
     k("global_defs", Shape::Block(Block::GlobalDefs), "{ ... }", Value::Block, "", "", Honoured, "Global settings."),
     k("linkbeat_use_polling", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Poll link state (MII, then ETHTOOL, then ioctl flags) for every interface."),
-    k("net_namespace", Shape::Value, "NAME", Value::Text, "none", "", NotBuilt, "Run inside the named network namespace; implies use_pid_dir.").lenient(),
-    k("net_namespace_ipvs", Shape::Optional, "[NAME]", Value::Text, "same as daemon; no name = the original namespace", "", NotBuilt, "Namespace used for IPVS work."),
-    k("namespace_with_ipsets", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Allow ipsets inside a namespace on kernels too old to isolate them."),
-    k("use_pid_dir", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Put pid files in a keepalived sub-directory of the run directory."),
-    k("instance", Shape::Value, "NAME", Value::Text, "none", "", NotBuilt, "Name this daemon instance (pid file names, log idents, D-Bus path).").lenient(),
-    k("child_wait_time", Shape::Value, "SECS", secs(U32), "5", "", NotBuilt, "Time the parent waits for children at shutdown before killing them."),
+    k("net_namespace", Shape::Value, "NAME", Value::Text, "none", "", Honoured, "Run inside the named network namespace; implies use_pid_dir.").lenient(),
+    k("net_namespace_ipvs", Shape::Optional, "[NAME]", Value::Text, "same as daemon; no name = the original namespace", "", NoEffect("no IPVS service is set up"), "Namespace used for IPVS work."),
+    k("namespace_with_ipsets", Shape::Flag, "", Value::Nothing, "off", "", NoEffect("no ipset is made"), "Allow ipsets inside a namespace on kernels too old to isolate them."),
+    k("use_pid_dir", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Put pid files in a keepalived sub-directory of the run directory."),
+    k("instance", Shape::Value, "NAME", Value::Text, "none", "", Honoured, "Name this daemon instance (pid file names, log idents, D-Bus path).").lenient(),
+    k("child_wait_time", Shape::Value, "SECS", secs(U32), "5", "", Honoured, "Time the parent waits for children at shutdown before killing them."),
     k("track_group", Shape::Block(Block::TrackGroup), "NAME { ... }", Value::Block, "", "", NotBuilt, "Named list of instances that own static entries.").but("unique name"),
     k("static_ipaddress", Shape::Lines(Lines::Addresses), "{ ADDRESS-LINE ... }", Value::Block, "", "", NotBuilt, "Addresses kept up all the time."),
     k("static_routes", Shape::Lines(Lines::Routes), "{ ROUTE-LINE ... }", Value::Block, "", "", NotBuilt, "Routes kept up all the time."),

@@ -1,10 +1,10 @@
 //! Hosts and texts out of thin air.
 
 use model::{
-    Account, AnnounceSettings, Authentication, Bfd, ChecksumForm, Command, Deleted, Fifo, File, Hook, Host,
-    HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer, Notify, ParameterMatch, Peer, Process,
-    Script, Scripts, Secret, Settings, SyncGroup, TimedHook, Tracked, TrackedInterface, Tracking, Transport,
-    VirtualAddress, Weight,
+    Account, AnnounceSettings, Authentication, Bfd, ChecksumForm, Command, Daemon, Deleted, Dumps, Fifo,
+    File, Hook, Host, HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer, Notify,
+    ParameterMatch, Peer, Process, ReloadFile, Scheduling, Script, Scripts, Secret, Settings, SyncGroup,
+    TimedHook, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -17,11 +17,11 @@ use wire::{Family, Interval, Priority, Version, Vrid};
 
 /// Any host that the language can say.
 pub(crate) fn host() -> BoxedStrategy<Host> {
-    let global = (option::of(word()), group_v4(), group_v6(), startup_delay());
+    let global = (option::of(word()), group_v4(), group_v6(), startup_delay(), startup_delay(), daemon());
     let told = (programs(), host_notify(), mail(), link_delays());
     (global, told, vec(instance(), 0..4), gaps(), definitions())
         .prop_map(|(global, told, list, gaps, definitions)| {
-            let (router_id, group_v4, group_v6, startup_delay) = global;
+            let (router_id, group_v4, group_v6, startup_delay, boot_delay, daemon) = global;
             let (script_settings, notify, mail, link_delays) = told;
             let mut names = BTreeSet::new();
             let mut identities = BTreeSet::new();
@@ -44,6 +44,8 @@ pub(crate) fn host() -> BoxedStrategy<Host> {
                 group_v4,
                 group_v6,
                 startup_delay,
+                boot_delay,
+                daemon,
                 instances,
                 script_settings,
                 notify,
@@ -196,6 +198,59 @@ fn notify(of_instance: bool) -> BoxedStrategy<Notify> {
             },
         )
         .boxed()
+}
+
+fn daemon() -> BoxedStrategy<Daemon> {
+    let part = || option::of("[a-zA-Z0-9._-]{1,8}0");
+    let names = (part(), part(), any::<bool>(), part(), part());
+    let reload_file = prop_oneof![
+        Just(None),
+        Just(Some(ReloadFile::Usual)),
+        word().prop_map(|path| Some(ReloadFile::At(path))),
+    ];
+    let rest =
+        (option::of(0..=0o777_u16), (0..=u32::MAX).prop_map(|s| Duration::from_secs(s.into())), reload_file);
+    (names, rest, scheduling(), dumps(), any::<bool>())
+        .prop_map(|(names, rest, scheduling, dumps, logs_unknown)| {
+            let (namespace, name, own_pid_directory, supervisor_process, worker_process) = names;
+            let (umask, stop_limit, reload_file) = rest;
+            Daemon {
+                namespace,
+                name,
+                own_pid_directory,
+                stop_limit,
+                supervisor_process,
+                worker_process,
+                umask,
+                scheduling,
+                dumps,
+                reload_file,
+                logs_unknown,
+            }
+        })
+        .boxed()
+}
+
+fn scheduling() -> impl Strategy<Value = Scheduling> {
+    let burst = (2..=u32::MAX).prop_map(|micros| Duration::from_micros(micros.into()));
+    let processors = proptest::collection::btree_set(0..8192_u16, 0..4).prop_map(Vec::from_iter);
+    (option::of(-20..=19_i8), option::of(1..=99_u8), processors, option::of(burst), any::<bool>()).prop_map(
+        |(nice, real_time, processors, longest_burst, no_swap)| Scheduling {
+            nice,
+            real_time,
+            processors,
+            longest_burst,
+            no_swap,
+        },
+    )
+}
+
+fn dumps() -> impl Strategy<Value = Dumps> {
+    (any::<bool>(), option::of(word()), 1..=2_u8).prop_map(|(named, state, json_version)| Dumps {
+        named,
+        state,
+        json_version,
+    })
 }
 
 fn programs() -> BoxedStrategy<Scripts> {

@@ -94,6 +94,16 @@ pub(crate) fn next_signal(fd: impl AsFd) -> Result<Option<Info>, Refusal> {
     }
 }
 
+/// Sends a signal to the process behind a pidfd. By number: real-time signals have no names.
+pub(crate) fn send_signal(pidfd: impl AsFd, signal: c_int) -> Result<(), Refusal> {
+    let none = ptr::null_mut::<libc::siginfo_t>();
+    // SAFETY: without information to read, the kernel makes it up itself.
+    let done = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, none, 0 as libc::c_uint)
+    };
+    check(if done < 0 { -1 } else { 0 })
+}
+
 /// Runs `command` with `mask` as the signal mask and the default action for the signals in `reset`.
 pub(crate) fn with_mask(command: &mut std::process::Command, mask: SignalSet, reset: &'static [c_int]) {
     use std::os::unix::process::CommandExt;
@@ -116,8 +126,8 @@ pub(crate) fn keep_endings() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
-/// Asks for `SCHED_FIFO` at `priority` (1..=99) for the calling thread. Children fall back to normal.
-pub(crate) fn real_time(priority: c_int) -> Result<(), Refusal> {
+/// Asks for `SCHED_FIFO` at `priority` (1..=99) for a thread, 0 is the calling one. Its children fall back to normal.
+pub(crate) fn real_time(thread: libc::pid_t, priority: c_int) -> Result<(), Refusal> {
     const SCHED_RESET_ON_FORK: c_int = 0x4000_0000;
     // SAFETY: all-zero bytes are a valid `sched_param`.
     let mut parameter: libc::sched_param = unsafe { zeroed() };
@@ -127,12 +137,19 @@ pub(crate) fn real_time(priority: c_int) -> Result<(), Refusal> {
     let done = unsafe {
         libc::syscall(
             libc::SYS_sched_setscheduler,
-            0,
+            thread,
             libc::SCHED_FIFO | SCHED_RESET_ON_FORK,
             &raw const parameter,
         )
     };
     check(if done < 0 { -1 } else { 0 })
+}
+
+/// Gives a thread a nice value, -20..=19.
+pub(crate) fn set_nice(thread: libc::pid_t, nice: c_int) -> Result<(), Refusal> {
+    let thread = libc::id_t::try_from(thread).map_err(|_| Refusal::new(libc::ESRCH))?;
+    // SAFETY: numbers only. On Linux this is about one thread.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, thread, nice) })
 }
 
 /// Takes the lock of an open file description on the whole file; `Err(EAGAIN or EACCES)` while another has it.

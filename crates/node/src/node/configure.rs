@@ -28,9 +28,10 @@ impl Node {
         let first = !core::mem::replace(&mut self.configured, true);
         self.trackers.configure(now, &host, effects);
         let mut estates = core::mem::take(&mut self.estates);
-        // Who goes on does not start.
-        if first && !host.startup_delay.is_zero() && estates.is_empty() {
-            self.ready_at = Some(now + host.startup_delay);
+        // The clock began with the machine. Who goes on does not start.
+        let ready_at = (now + host.startup_delay).max(Instant::EPOCH + host.boot_delay);
+        if first && ready_at > now && estates.is_empty() {
+            self.ready_at = Some(ready_at);
         }
         let ids: BTreeMap<model::Identity, RouterId> =
             self.slots.values().map(|slot| (slot.instance.identity(), slot.id)).collect();

@@ -26,7 +26,7 @@ use crate::held::Spot;
 use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
 use crate::notify::{Herald, News, is_ours};
 use crate::schedule::Schedule;
-use crate::slot::{Cause, Quiet, Slot};
+use crate::slot::{Cause, Counters, Quiet, Slot};
 use crate::track::{Key, Trackers};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ pub struct Node {
     epoch: u64,
     /// A configuration came.
     pub(crate) configured: bool,
-    /// No instance runs before then (`vrrp_startup_delay`); set with the first configuration.
+    /// No instance runs before then (`vrrp_startup_delay`, `vrrp_delay_after_boot`); set with the first configuration.
     ready_at: Option<Instant>,
     pub(crate) stopping: Option<Order>,
     /// Removals under way for instances that are gone.
@@ -122,11 +122,15 @@ impl Machine for Node {
             Input::Ended(ended) => return self.trackers.ended(now, ended, effects),
             Input::Inherit(estates) => return self.inherit(estates),
             Input::Mailed(mailed) => return self.herald.outbox.mailed(now, mailed, effects),
+            Input::CountAnew => {
+                return self.slots.values_mut().for_each(|slot| slot.counters = Counters::default());
+            }
             Input::Order(_) | Input::Elapsed => {}
         }
         self.judge_dirty(now, effects);
         match input {
-            Input::Fact(_) | Input::Begun(_) | Input::Ended(_) | Input::Inherit(_) | Input::Mailed(_) => {}
+            Input::Fact(_) | Input::Begun(_) | Input::Ended(_) => {}
+            Input::Inherit(_) | Input::Mailed(_) | Input::CountAnew => {}
             Input::Frame(frame) => self.hear(now, &frame, effects),
             Input::Outcome(outcome) => self.settle(now, &outcome, effects),
             Input::Unsent { router, errno } => self.note_unsent(now, router, errno, effects),
@@ -261,7 +265,7 @@ impl Node {
             *counter += 1;
         }
         // Other clusters on the same network are ordinary neighbours; their VRID alone is nothing to tell.
-        if why == Discard::Vrid {
+        if why == Discard::Vrid && !self.host.daemon.logs_unknown {
             return;
         }
         // Bounded: a flood of made-up VRIDs is counted, not remembered.

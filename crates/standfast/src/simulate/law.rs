@@ -170,7 +170,7 @@ impl<'a> Law<'a> {
     /// How long a node needs to take back what is its own, from its boot.
     pub(crate) fn return_time(&self, service: usize, node: usize) -> Duration {
         let delay = self.cast.instance(service, node).map(|instance| instance.settings.preempt_delay);
-        let startup = self.cast.nodes.get(node).map(|node| node.host.startup_delay);
+        let startup = self.cast.nodes.get(node).map(|node| node.host.startup_delay.max(node.host.boot_delay));
         self.down(service, node) + delay.unwrap_or_default() + startup.unwrap_or_default()
     }
 

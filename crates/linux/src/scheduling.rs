@@ -1,0 +1,178 @@
+//! How the kernel treats this process: what the configuration asks for beyond what the threads take by themselves.
+//!
+//! Without a word of it the packet thread and the hand run in real time, at the lowest priorities there are, and the
+//! memory stays in RAM where that is allowed without limit. What cannot be had is said, and never a reason to end.
+
+use crate::error::Refusal;
+use crate::privileges;
+use crate::sys::process;
+use model::Scheduling;
+use node::event::Level;
+use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The thread that sends and receives adverts.
+const PACKET: &str = "packet";
+/// The thread that sets addresses.
+const HAND: &str = "hand";
+
+/// What holds, and what held at the start: that comes back when a reload takes a line away.
+#[derive(Debug)]
+pub struct Scheduler {
+    asked: Scheduling,
+    is_locked: bool,
+    nice: i32,
+    processors: Option<CpuSet>,
+    burst: Rlimit,
+}
+
+type Remarks = Vec<(Level, String)>;
+
+impl Scheduler {
+    /// To be made before threads are started. Locks the memory if that has no limit.
+    #[must_use]
+    pub fn new() -> (Self, String) {
+        let may_lock = may_lock();
+        let (is_locked, remark) = match may_lock {
+            true => privileges::lock_memory(),
+            false => {
+                (false, "memory may be swapped out (needs CAP_IPC_LOCK or LimitMEMLOCK=infinity)".into())
+            }
+        };
+        let scheduler = Self {
+            asked: Scheduling::default(),
+            is_locked,
+            nice: getpriority_process(None).unwrap_or(0),
+            processors: sched_getaffinity(None).ok(),
+            burst: getrlimit(Resource::Rttime),
+        };
+        (scheduler, remark)
+    }
+
+    /// Does what a configuration asks for, in all threads that there are. Returns what could not be done.
+    pub fn apply(&mut self, wanted: &Scheduling) -> Vec<(Level, String)> {
+        let before = std::mem::replace(&mut self.asked, wanted.clone());
+        let mut remarks = Vec::new();
+        let threads = threads();
+        if before.nice != wanted.nice {
+            let nice = wanted.nice.map_or(self.nice, i32::from);
+            let done = threads.iter().map(|(thread, _)| process::set_nice(*thread, nice));
+            note("vrrp_priority", " (needs CAP_SYS_NICE or LimitNICE=)", first(done), &mut remarks);
+        }
+        if before.real_time != wanted.real_time {
+            self.real_time(&threads, wanted, &mut remarks);
+        }
+        if before.processors != wanted.processors {
+            self.processors(&threads, wanted, &mut remarks);
+        }
+        if before.longest_burst != wanted.longest_burst {
+            let micros = wanted.longest_burst.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+            let limit = Rlimit { current: micros.or(self.burst.current), maximum: self.burst.maximum };
+            let done = setrlimit(Resource::Rttime, limit).map_err(Refusal::from);
+            note("vrrp_rlimit_rttime", "", done, &mut remarks);
+        }
+        if wanted.no_swap && !self.is_locked {
+            let text =
+                "vrrp_no_swap: memory may be swapped out (needs CAP_IPC_LOCK or LimitMEMLOCK=infinity)";
+            remarks.push((Level::Warning, text.into()));
+        }
+        remarks
+    }
+
+    /// The hand stays below the packet thread, except at the lowest priority.
+    #[expect(clippy::unused_self, reason = "one of its kind")]
+    fn real_time(&self, threads: &[(libc::pid_t, String)], wanted: &Scheduling, remarks: &mut Remarks) {
+        let packet = wanted.real_time.map_or(crate::packet::PRIORITY, i32::from);
+        let hand = (packet - 1).max(1);
+        let done = threads.iter().filter_map(|(thread, name)| match name.as_str() {
+            PACKET => Some(process::real_time(*thread, packet)),
+            HAND => Some(process::real_time(*thread, hand)),
+            _ => None,
+        });
+        let needs = " (needs CAP_SYS_NICE or LimitRTPRIO=; in a cgroup v1 also cpu.rt_runtime_us)";
+        note("vrrp_rt_priority", needs, first(done), remarks);
+    }
+
+    fn processors(&self, threads: &[(libc::pid_t, String)], wanted: &Scheduling, remarks: &mut Remarks) {
+        let mut set = CpuSet::new();
+        for number in wanted.processors.iter().map(|number| usize::from(*number)) {
+            let exists = number < CpuSet::MAX_CPU
+                && std::fs::exists(format!("/sys/devices/system/cpu/cpu{number}")).unwrap_or(true);
+            if exists {
+                set.set(number);
+            } else {
+                remarks.push((Level::Warning, format!("vrrp_cpu_affinity: there is no processor {number}")));
+            }
+        }
+        let set = if set.count() > 0 { set } else { self.processors.unwrap_or(set) };
+        if set.count() > 0 {
+            let pids = threads.iter().map(|(thread, _)| rustix::process::Pid::from_raw(*thread));
+            let done = pids.map(|pid| sched_setaffinity(pid, &set).map_err(Refusal::from));
+            note("vrrp_cpu_affinity", "", first(done), remarks);
+        }
+    }
+}
+
+/// Without a limit: with one, the next allocation after the lock would fail.
+fn may_lock() -> bool {
+    let capable =
+        rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    capable || getrlimit(Resource::Memlock).current.is_none()
+}
+
+/// The first refusal. A thread that has ended meanwhile is none.
+fn first(done: impl Iterator<Item = Result<(), Refusal>>) -> Result<(), Refusal> {
+    done.filter(|done| !matches!(done, Err(why) if why.errno.0 == libc::ESRCH)).collect()
+}
+
+fn note(keyword: &str, needs: &str, done: Result<(), Refusal>, remarks: &mut Remarks) {
+    if let Err(why) = done {
+        let needs = if why.errno.0 == libc::EPERM || why.errno.0 == libc::EACCES { needs } else { "" };
+        remarks.push((Level::Warning, format!("{keyword} cannot be had: {why}{needs}")));
+    }
+}
+
+/// The threads of this process with their names.
+fn threads() -> Vec<(libc::pid_t, String)> {
+    let Ok(list) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let named = list.flatten().filter_map(|entry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        Some((number, name.trim_end().to_owned()))
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_asked_holds_and_what_was_comes_back() {
+        // One thread's nice value can always be raised, and the limit lowered.
+        let (mut scheduler, _) = Scheduler::new();
+        let now = || getrlimit(Resource::Rttime).current;
+        let before = now();
+        let asked = Scheduling {
+            longest_burst: Some(Duration::from_micros(90_000_000)),
+            processors: vec![0, 8191],
+            ..Scheduling::default()
+        };
+        let remarks = scheduler.apply(&asked);
+        assert_eq!(now(), Some(90_000_000));
+        assert!(
+            remarks.iter().any(|(_, text)| text == "vrrp_cpu_affinity: there is no processor 8191"),
+            "{remarks:?}"
+        );
+        assert_eq!(sched_getaffinity(None).map(|set| set.count()), Ok(1));
+        // The same once more is no news.
+        assert_eq!(scheduler.apply(&asked), []);
+        assert_eq!(scheduler.apply(&Scheduling::default()), []);
+        assert_eq!(now(), before);
+        assert_eq!(
+            sched_getaffinity(None).ok().map(|set| set.count()),
+            scheduler.processors.map(|set| set.count())
+        );
+    }
+}
