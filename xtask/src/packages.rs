@@ -10,6 +10,7 @@ use crate::shell;
 const PACKAGES: [(&str, &str); 11] = [
     ("arping", "iputils-arping"),
     ("curl", "curl"),
+    ("ip", "iproute2"),
     ("/usr/lib/frr/vrrpd", "frr"),
     ("keepalived", "keepalived"),
     ("nft", "nftables"),

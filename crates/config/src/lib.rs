@@ -88,6 +88,8 @@ pub struct Surroundings {
     /// The file is for this version of keepalived: words that are newer are reported, and what Standfast does
     /// differently, or cannot do yet, is not.
     pub keepalived: Option<table::Release>,
+    /// A plain `include` complains about everything (`-e`, `--all-config`).
+    pub all_includes: bool,
     /// The environment variables, for `${_ENV NAME}`.
     pub environment: BTreeMap<String, String>,
 }

@@ -10,7 +10,7 @@ use crate::origins::Origins;
 use crate::registry::Id;
 use crate::secret::names_secret;
 use crate::shell::{Flaw, Script, ScriptLine, script_line};
-use crate::source::{FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
+use crate::source::{Checks, FILE_LIMIT, FileId, Found, IncludeKind, IncludeRequest, Refusal, Sources, Span};
 use crate::text::{Part, Text, Word, find_template_mark, is_blank, parts, shown, strip, words};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
@@ -92,6 +92,8 @@ struct Collecting<'a> {
 pub(crate) struct Reader<'a, 'f> {
     sources: &'a Sources,
     surroundings: &'f Surroundings,
+    /// What a plain `include` complains about.
+    checks: Checks,
     findings: &'f mut Findings,
     definitions: Definitions<'a>,
     stack: Vec<Frame<'a>>,
@@ -115,6 +117,7 @@ pub(crate) fn read<'a>(
         surroundings,
         findings,
         definitions: Definitions::new(seed_of(&surroundings.host_name)),
+        checks: if surroundings.all_includes { Checks::ALL } else { Checks::default() },
         stack: Vec::new(),
         opened: 0,
         substituted: 0,
@@ -521,6 +524,14 @@ impl<'a> Reader<'a, '_> {
         {
             self.definitions.seed(seed);
         }
+        if first == b"include_check" {
+            let mut found = Vec::new();
+            words(text, 0..text.bytes.len(), &mut found);
+            let names = found.iter().skip(1).map(|word| &*word.text);
+            if let Some(checks) = self.checks.changed(names) {
+                self.checks = checks;
+            }
+        }
         if let Some(mark) = find_template_mark(&text.bytes) {
             let control = text.bytes.get(mark.start + 1) == Some(&b'%');
             self.template(text, mark);
@@ -594,7 +605,7 @@ impl<'a> Reader<'a, '_> {
         self.open_quote(text, open);
         let place = text.span(0..text.bytes.len());
         let Some(pattern) = found.get(1) else {
-            self.findings.add(Id::IncludeNotFound, place, |d| {
+            self.findings.add(Id::EmptyValue, place, |d| {
                 d.say("which file? Nothing is included")
                     .help("write the name or pattern: include conf.d/*.conf")
             });
@@ -626,13 +637,18 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// What a plain `include` complains about is told by `include_check` and the command line.
+    const fn checks_of(&self, kind: IncludeKind) -> Checks {
+        match kind {
+            IncludeKind::Plain => self.checks,
+            other => other.checks(),
+        }
+    }
+
     fn nothing_matches(&mut self, pattern: &str, name: &str, span: Span, kind: IncludeKind) {
-        let complains = match kind {
-            IncludeKind::Plain | IncludeKind::Readable => false,
-            IncludeKind::Match => !is_pattern(pattern),
-            IncludeKind::Wildcard | IncludeKind::All => true,
-            IncludeKind::Braces => pattern.contains('{'),
-        };
+        let checks = self.checks_of(kind);
+        let complains = checks.braces && pattern.contains('{')
+            || if is_pattern(pattern) { checks.wildcard } else { checks.name };
         let id = if complains { Id::IncludeNotFound } else { Id::IncludeEmpty };
         self.findings.add(id, span, |d| {
             d.say(format!("no file matches `{}`: nothing is included", shown(name.as_bytes())))
@@ -644,7 +660,7 @@ impl<'a> Reader<'a, '_> {
         match why {
             Refusal::Missing => self.nothing_matches(pattern, name, span, kind),
             // Sub-directories of `conf.d/*` are ordinary.
-            Refusal::Directory if is_pattern(pattern) && kind == IncludeKind::Plain => {
+            Refusal::Directory if is_pattern(pattern) && !self.checks_of(kind).read => {
                 self.findings.add(Id::IncludeEmpty, span, |d| {
                     d.say(format!("`{}` is a directory: nothing in it is included", shown(name.as_bytes())))
                 });
@@ -653,14 +669,17 @@ impl<'a> Reader<'a, '_> {
             | Refusal::NotRegular
             | Refusal::Executable
             | Refusal::TooLarge
-            | Refusal::Unreadable(_) => self.findings.add(Id::IncludeRefused, span, |d| {
-                let d = d.say(format!("`{}` is not included: {why}", shown(name.as_bytes())));
-                if *why == Refusal::Executable {
-                    d.help(format!("chmod a-x {}", shown(name.as_bytes())))
-                } else {
-                    d
-                }
-            }),
+            | Refusal::Unreadable(_) => {
+                let id = if self.checks_of(kind).read { Id::IncludeNotFound } else { Id::IncludeRefused };
+                self.findings.add(id, span, |d| {
+                    let d = d.say(format!("`{}` is not included: {why}", shown(name.as_bytes())));
+                    if *why == Refusal::Executable {
+                        d.help(format!("chmod a-x {}", shown(name.as_bytes())))
+                    } else {
+                        d
+                    }
+                })
+            }
         }
     }
 

@@ -50,7 +50,7 @@ ids! {
     // Files.
     Error FileUnreadable "file-unreadable" "the configuration file cannot be read";
     Error TooLarge "too-large" "too large to be a configuration";
-    Warning IncludeNotFound "include-not-found" "an include that finds no file";
+    Error IncludeNotFound "include-not-found" "an include that must be read and is not";
     Note IncludeEmpty "include-empty" "an include that takes nothing in";
     Warning IncludeRefused "include-refused" "a file that is not included although it is there";
     Warning IncludeLoop "include-loop" "a file that includes itself";

@@ -131,7 +131,63 @@ pub enum IncludeKind {
     All,
 }
 
+/// What an include complains about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checks {
+    /// A file that cannot be read.
+    pub(crate) read: bool,
+    /// A plain name that does not exist.
+    pub(crate) name: bool,
+    /// A pattern without a match.
+    pub(crate) wildcard: bool,
+    /// Members of `{a,b}` that do not exist.
+    pub(crate) braces: bool,
+}
+
+impl Checks {
+    pub(crate) const ALL: Self = Self { read: true, name: true, wildcard: true, braces: true };
+
+    /// What the words of `include_check` make of these; `None`: one of them is not known.
+    pub(crate) fn changed<'w>(self, words: impl Iterator<Item = &'w [u8]>) -> Option<Self> {
+        let (mut checks, mut any, mut plain) = (self, false, false);
+        for word in words {
+            any = true;
+            let (on, name) = match word {
+                [b'+', rest @ ..] => (true, rest),
+                [b'-', rest @ ..] => (false, rest),
+                whole => {
+                    // Without a sign, a list says all there is.
+                    if !core::mem::replace(&mut plain, true) {
+                        checks = Self::default();
+                    }
+                    (true, whole)
+                }
+            };
+            match name {
+                b"read" => checks.read = on,
+                b"match" => checks.name = on,
+                b"wildcard_match" => checks.wildcard = on,
+                b"brace_match" => checks.braces = on,
+                _ => return None,
+            }
+        }
+        Some(if any { checks } else { Self::ALL })
+    }
+}
+
 impl IncludeKind {
+    pub(crate) const fn checks(self) -> Checks {
+        let none = Checks { read: false, name: false, wildcard: false, braces: false };
+        match self {
+            Self::Plain => none,
+            Self::Readable => Checks { read: true, ..none },
+            Self::Match => Checks { read: true, name: true, ..none },
+            Self::Wildcard => Checks { read: true, name: true, wildcard: true, ..none },
+            Self::Braces => Checks { read: true, braces: true, ..none },
+            Self::All => Checks::ALL,
+        }
+    }
+
     /// The kind that a keyword names.
     #[must_use]
     pub fn of(word: &[u8]) -> Option<Self> {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use config::{Found, Loaded, Outcome, Sources, Surroundings, load};
+use config::{Found, Loaded, Outcome, Refusal, Sources, Surroundings, load};
 
 fn surroundings() -> Surroundings {
     Surroundings {
@@ -225,6 +225,38 @@ fn an_include_in_a_definition_is_read_where_it_is_used() {
     assert_eq!(places.len(), 6, "{places:#?}");
     let inner = outcome.diagnostics.iter().find(|d| d.message.contains("`i1`")).unwrap();
     assert_eq!(sources.position(inner.include_chain[0]), (2, 9));
+}
+
+/// As Debian's keepalived: only a check that is asked for stops it.
+#[test]
+fn a_plain_include_complains_about_what_it_is_told_to() {
+    let stops = |before: &str, name: &str, why: Option<Refusal>, all_includes: bool| {
+        let surroundings = Surroundings { all_includes, ..surroundings() };
+        let mut sources = Sources::new();
+        sources.add_root("main", format!("global_defs {{\n{before}\n}}\ninclude {name}\n").into_bytes());
+        let Loaded::Missing(list) = load(&sources, &surroundings) else { panic!("not asked") };
+        let refused = why.map(|why| Found::Refused { name: name.into(), why });
+        sources.resolve(&list[0], refused.into_iter().collect());
+        let Loaded::Done(outcome) = load(&sources, &surroundings) else { panic!("asked again") };
+        outcome.host.is_none()
+    };
+    for (before, plain, pattern, braces, executable) in [
+        ("", false, false, false, false),
+        ("include_check", true, true, true, true),
+        ("include_check match", true, false, false, false),
+        ("include_check wildcard_match", false, true, true, false),
+        ("include_check brace_match", false, false, true, false),
+        ("include_check read", false, false, false, true),
+        ("include_check +read", false, false, false, true),
+        ("include_check\ninclude_check -match", false, true, true, true),
+        ("include_check always", false, false, false, false),
+    ] {
+        assert_eq!(stops(before, "x.conf", None, false), plain, "{before}");
+        assert_eq!(stops(before, "x*.conf", None, false), pattern, "{before}");
+        assert_eq!(stops(before, "{x,y}.conf", None, false), braces, "{before}");
+        assert_eq!(stops(before, "x.conf", Some(Refusal::Executable), false), executable, "{before}");
+        assert!(stops(before, "x.conf", None, true) || before.contains("include_check"), "{before}");
+    }
 }
 
 #[test]

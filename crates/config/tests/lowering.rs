@@ -331,10 +331,107 @@ fn announcements_come_from_the_instance_then_the_host_then_the_manual() {
     assert_eq!(odd(&group.replace("garp_interval 0.5", "")).1, ["no-effect"]);
 }
 
+/// What the lines before the instance and those of `global_defs` make of the daemon, and the findings.
+fn daemon(before: &str, globals: &str) -> (model::Daemon, Vec<&'static str>) {
+    let (_, outcome) = outcome(format!("{before}\nglobal_defs {{\n{globals}\n}}\n{}", instance("")));
+    (outcome.host.unwrap().daemon, outcome.diagnostics.iter().map(|d| d.id.name()).collect())
+}
+
+#[test]
+fn lines_about_the_daemon() {
+    let usual = model::Daemon::default();
+    assert_eq!(daemon("", ""), (usual.clone(), vec![]));
+    let before = "net_namespace blue\ninstance a\nuse_pid_dir\nchild_wait_time 7";
+    let globals = "process_names\nprocess_name top\numask 0027\nvrrp_priority -5\nvrrp_rt_priority 30\n\
+                   vrrp_cpu_affinity 1 0 1\nvrrp_rlimit_rttime 1\nvrrp_no_swap\ndata_use_instance\n\
+                   state_dump_file /x\njson_version 2\nreload_file\nlog_unknown_vrids";
+    let (it, said) = daemon(before, globals);
+    assert_eq!(said, Vec::<&str>::new());
+    assert_eq!(
+        (it.namespace.as_deref(), it.name.as_deref(), it.own_pid_directory),
+        (Some("blue"), Some("a"), true)
+    );
+    assert_eq!(it.stop_limit, Duration::from_secs(7));
+    let names = (it.supervisor_process.as_deref(), it.worker_process.as_deref());
+    assert_eq!(names, (Some("top"), Some("keepalived_vrrp")));
+    assert_eq!(
+        (it.umask, it.logs_unknown, it.reload_file),
+        (Some(0o027), true, Some(model::ReloadFile::Usual))
+    );
+    let scheduling = it.scheduling;
+    assert_eq!(
+        (scheduling.nice, scheduling.real_time, scheduling.processors),
+        (Some(-5), Some(30), vec![0, 1])
+    );
+    assert_eq!((scheduling.longest_burst, scheduling.no_swap), (Some(Duration::from_micros(2)), true));
+    assert_eq!((it.dumps.named, it.dumps.state.as_deref(), it.dumps.json_version), (true, Some("/x"), 2));
+    assert_eq!(daemon("", "umask IXUSR|IRWXG|IRWXO").0.umask, Some(0o177));
+    assert_eq!(daemon("", "vrrp_process_name abc\nprocess_names").0.worker_process.as_deref(), Some("abc"));
+}
+
+#[test]
+fn lines_about_the_daemon_that_are_wrong() {
+    for (before, globals, id) in [
+        ("child_wait_time -1", "", "out-of-range"),
+        ("instance a\ninstance b", "", "first-counts"),
+        ("instance", "", "empty-value"),
+        ("instance a/b", "", "unknown-word"),
+        ("", "umask 999", "bad-number"),
+        ("", "umask 1777", "bad-number"),
+        ("", "umask IRWXX", "bad-number"),
+        ("", "vrrp_rt_priority x", "bad-number"),
+        ("", "vrrp_cpu_affinity 9999", "out-of-range"),
+        ("", "vrrp_rlimit_rttime 0", "out-of-range"),
+        ("", "startup_script_timeout 1001", "out-of-range"),
+        ("", "json_version 3", "out-of-range"),
+        ("", "include_check always", "unknown-word"),
+    ] {
+        let (it, said) = daemon(before, globals);
+        assert_eq!(said, [id], "{before} {globals}");
+        let name = before.contains("instance b").then(|| "a".to_owned());
+        assert_eq!(it, model::Daemon { name, ..model::Daemon::default() }, "{before} {globals}");
+    }
+    // These are moved to what is possible, as keepalived does.
+    let (it, said) = daemon("", "vrrp_priority 20\nvrrp_rt_priority 100\nprocess_name abcdefghijklmnopqrst");
+    assert_eq!(said, ["out-of-range"; 3]);
+    assert_eq!((it.scheduling.nice, it.scheduling.real_time), (Some(0), Some(99)));
+    assert_eq!(it.supervisor_process.as_deref(), Some("abcdefghijklmno"));
+    // The same twice says nothing new.
+    assert_eq!(daemon("net_namespace a\nnet_namespace a", "").1, Vec::<&str>::new());
+}
+
+#[test]
+fn a_namespace_that_is_meant_and_not_chosen_is_an_error() {
+    let unclear = |text: &str| {
+        let (_, outcome) = outcome(text);
+        let found = outcome.diagnostics.iter().any(|d| d.id.name() == "namespace-unclear");
+        assert_eq!(outcome.host.is_none(), found, "{text}");
+        found
+    };
+    let instance = instance("");
+    for wrong in [
+        "net_namespace",
+        "net_namespace a/b",
+        "net_namespace ..",
+        "net_namespce blue",
+        "net_namespace=blue",
+        "global_defs {\nnet_namespace blue\n}",
+        "globl_defs {\nnet_namespace blue\n}",
+        "vrrp_script a {\nnet_namespace blue\n}",
+    ] {
+        assert!(unclear(&format!("{wrong}\n{instance}")), "{wrong}");
+    }
+    for right in
+        ["net_namespace blue", "# net_namespace", "@other net_namespace blue", "net_namespace_ipvs blue"]
+    {
+        assert!(!unclear(&format!("{right}\n{instance}")), "{right}");
+    }
+}
+
 #[test]
 fn settings_of_the_host() {
     let text = format!(
-        "{}global_defs {{\nrouter_id \"my id\"\nvrrp_mcast_group4 224.0.0.99\nvrrp_mcast_group6 ff02::99\nvrrp_startup_delay 2.5\ndynamic_interfaces allow_if_changes\nvrrp_check_unicast_src\nvrrp_skip_check_adv_addr on\nv3_checksum_as_v2 whatever\nvrrp_lower_prio_no_advert\nvrrp_higher_prio_send_advert\nvrrp_down_timer_adverts 5\n}}",
+        "{}global_defs {{\nrouter_id \"my id\"\nvrrp_mcast_group4 224.0.0.99\nvrrp_mcast_group6 ff02::99\nvrrp_startup_delay 2.5\nvrrp_delay_after_boot 40\ndynamic_interfaces allow_if_changes\nvrrp_check_unicast_src\nvrrp_skip_check_adv_addr on\nv3_checksum_as_v2 whatever\nvrrp_lower_prio_no_advert\nvrrp_higher_prio_send_advert\nvrrp_down_timer_adverts 5\n}}",
         instance("lower_prio_no_advert off")
     );
     let (sources, loaded) = outcome(&text);
@@ -342,6 +439,7 @@ fn settings_of_the_host() {
     assert!(said.is_empty(), "{said:?}");
     let host = loaded.host.unwrap();
     assert_eq!((host.router_id.as_deref(), host.startup_delay), (Some("my id"), Duration::from_millis(2500)));
+    assert_eq!(host.boot_delay, Duration::from_secs(40));
     assert_eq!(
         (host.group_v4.to_string(), host.group_v6.to_string()),
         ("224.0.0.99".into(), "ff02::99".into())

@@ -104,7 +104,12 @@ impl Run {
 #[must_use]
 pub fn check_as_keepalived(invocation: &Invocation, file: Option<&std::ffi::OsStr>) -> u8 {
     let mut report = Vec::new();
-    let code = check::run_as_keepalived(&invocation.config_path(), &invocation.id(), &mut report);
+    let code = check::run_as_keepalived(
+        &invocation.config_path(),
+        &invocation.id(),
+        invocation.all_includes,
+        &mut report,
+    );
     let written = match file {
         Some(file) => std::fs::File::options()
             .append(true)

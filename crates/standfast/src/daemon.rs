@@ -28,6 +28,8 @@ pub struct Invocation {
     pub no_respawn: bool,
     /// File creation mask, octal.
     pub umask: Option<u32>,
+    /// A plain `include` complains about everything.
+    pub all_includes: bool,
 }
 
 /// Where configurations are looked for when none is named: ours, then keepalived's.
@@ -49,6 +51,7 @@ impl Invocation {
             keep_at_exit: false,
             no_respawn: false,
             umask: None,
+            all_includes: false,
         }
     }
 

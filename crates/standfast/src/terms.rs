@@ -111,11 +111,26 @@ impl Terms {
         }
     }
 
+    /// Those of a later configuration, without what only a start can change: the place, names, what is held already.
+    #[must_use]
+    pub fn renewed(&self, host: &Host) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            own_pid_directory: self.own_pid_directory,
+            supervisor_process: self.supervisor_process.clone(),
+            umask: self.umask,
+            ..Self::of(host)
+        }
+    }
+
     /// Those of the configuration that an invocation leads to. When it cannot run there are none: the worker will
     /// say why, and nothing runs.
     #[must_use]
     pub fn read(invocation: &Invocation) -> Self {
-        match sources::read(&invocation.config_path(), &here::surroundings(Some(invocation.id()), false)) {
+        let plain = here::surroundings(Some(invocation.id()), false);
+        let surroundings = config::Surroundings { all_includes: invocation.all_includes, ..plain };
+        match sources::read(&invocation.config_path(), &surroundings) {
             Read::Done { host: Some(host), .. } => Self::of(&host),
             Read::Done { host: None, .. } | Read::Absent { .. } => Self::of(&Host::default()),
         }
@@ -146,10 +161,16 @@ impl Terms {
         invocation.namespace.as_deref().or(self.namespace.as_deref())
     }
 
+    /// Whether a configuration is for another network namespace than the one that these terms led to.
+    #[must_use]
+    pub fn is_elsewhere(&self, new: &Self, invocation: &Invocation) -> bool {
+        self.namespace(invocation) != new.namespace(invocation)
+    }
+
     /// Why a daemon that runs with these terms cannot go on with `new`; `None`: it can.
     #[must_use]
     pub fn forbid(&self, new: &Self, invocation: &Invocation) -> Option<String> {
-        let what = if self.namespace(invocation) != new.namespace(invocation) {
+        let what = if self.is_elsewhere(new, invocation) {
             "network namespace"
         } else if self.name != new.name {
             "instance name"
@@ -259,6 +280,20 @@ mod tests {
             said(&terms(Some("blue"), None, false)).as_deref(),
             Some("Cannot change instance name at a reload - please restart standfast")
         );
+    }
+
+    #[test]
+    fn what_only_a_start_can_change_stays() {
+        let before = Terms {
+            umask: Some(0o27),
+            supervisor_process: Some("top".into()),
+            ..terms(Some("n"), Some("a"), true)
+        };
+        let mut host = Host::default();
+        host.daemon.stop_limit = Duration::from_secs(9);
+        let after = before.renewed(&host);
+        assert_eq!(after, Terms { stop_limit: 9, ..before.clone() });
+        assert_eq!((after.stop_limit(), before.stop_limit()), (Duration::from_secs(9), SHORTEST_STOP));
     }
 
     #[test]

@@ -59,8 +59,10 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         Ok(host) => host,
         Err(code) => return code,
     };
-    // The file may be another one than the stages before this one saw.
-    if let Some(why) = terms.forbid(&Terms::of(&host), invocation) {
+    // The file may be another one than the stages before this one saw. Its addresses belong elsewhere then.
+    if terms.is_elsewhere(&Terms::of(&host), invocation) {
+        let why =
+            "the configuration is for another network namespace than this daemon runs in: restart the daemon";
         return give_up(&mut log, exit::CONFIG, &why);
     }
     take_name(invocation, &host);
@@ -141,9 +143,11 @@ fn read_configuration(invocation: &Invocation, log: &mut Log) -> Result<Host, u8
             name_sender(&mut host);
             Ok(host)
         }
-        Read::Done { host: None, .. } => {
+        Read::Done { host: None, diagnostics, .. } => {
             log.alarm(&format!("{} cannot run; see: standfast check {}", path.display(), path.display()));
-            Err(exit::CONFIG)
+            // keepalived has one code for files that are not there, whichever they are.
+            let absent = diagnostics.iter().any(|d| d.id == config::Id::IncludeNotFound);
+            Err(if absent { exit::NO_CONFIG } else { exit::CONFIG })
         }
         Read::Absent { .. } => Err(exit::NO_CONFIG),
     }
@@ -170,6 +174,7 @@ fn surroundings(invocation: &Invocation) -> config::Surroundings {
         programs: std::collections::BTreeMap::new(),
         hooks: std::collections::BTreeMap::new(),
         keepalived: None,
+        all_includes: invocation.all_includes,
         environment: crate::sources::environment(),
     }
 }
@@ -291,7 +296,7 @@ impl Clerk<'_> {
     fn take(&mut self, host: Host, desk: &Desk) {
         self.instances = host.instances.len();
         self.dumps = host.daemon.dumps.clone();
-        let new = Terms::of(&host);
+        let new = self.terms.renewed(&host);
         // What the supervisor runs by is what is in force. At the start, it may have been read a moment earlier.
         if new != self.terms {
             self.say(&[&[word::TERMS], new.encode().as_bytes(), b"\n"].concat());
@@ -318,6 +323,8 @@ impl Clerk<'_> {
         };
         match File::options().write(true).create_new(true).open(&path) {
             Ok(_) => self.reload_file = Some(path),
+            // An earlier run has left it.
+            Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => self.reload_file = Some(path),
             Err(why) => self.log.warning(&format!("cannot make {}: {why}", path.display())),
         }
     }
@@ -377,7 +384,7 @@ impl Clerk<'_> {
                 (directory.join("keepalived.json"), text)
             }
         };
-        match write_dump(&path, &text) {
+        match write_dump(&path, &text, self.mode()) {
             Ok(()) => self.log.info(&format!("wrote {}", path.display())),
             Err(why) => self.log.line(Level::Warning, &format!("cannot write {}: {why}", path.display())),
         }
@@ -393,6 +400,12 @@ impl Clerk<'_> {
             Some(name) if self.dumps.named => directory.join(format!("keepalived.{name}.data")),
             Some(_) | None => directory.join("keepalived.data"),
         }
+    }
+
+    /// Whoever chose a umask chose who may read dumps.
+    fn mode(&self) -> u32 {
+        let chosen = self.invocation.umask.is_some() || self.terms.umask.is_some();
+        if chosen { 0o666 } else { 0o600 }
     }
 
     fn tell(&mut self, said: u8) {
@@ -424,7 +437,7 @@ fn temporary_directory() -> PathBuf {
 
 /// Replaces a file in a directory that everybody may write to: what lies there, be it a link or a pipe, is never
 /// opened.
-fn write_dump(path: &Path, text: &str) -> std::io::Result<()> {
+fn write_dump(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}", std::process::id()));
@@ -434,7 +447,7 @@ fn write_dump(path: &Path, text: &str) -> std::io::Result<()> {
         Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(why),
         Ok(()) | Err(_) => {}
     }
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(&temporary)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {
         let _ = std::fs::remove_file(&temporary);
@@ -454,13 +467,13 @@ mod tests {
         std::fs::write(&precious, "precious").unwrap();
         // A link, then a pipe that nobody reads, then a dump of before.
         std::os::unix::fs::symlink(&precious, &path).unwrap();
-        write_dump(&path, "one").unwrap();
+        write_dump(&path, "one", 0o600).unwrap();
         assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
         std::fs::remove_file(&path).unwrap();
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         for text in ["two", "three"] {
-            write_dump(&path, text).unwrap();
+            write_dump(&path, text, 0o600).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 2);

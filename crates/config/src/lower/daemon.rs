@@ -3,7 +3,7 @@
 use super::Lower;
 use super::value::{Numbers, trimmed};
 use crate::registry::Id;
-use crate::source::Span;
+use crate::source::{Checks, Span};
 use crate::text::Word;
 use crate::tree::At;
 use alloc::collections::BTreeSet;
@@ -139,6 +139,17 @@ impl Lower<'_> {
             "json_version" => {
                 if let Some(version) = self.number(at, &Numbers::count(1..=2)) {
                     daemon.dumps.json_version = if version == 2 { 2 } else { 1 };
+                }
+            }
+            // The reader took it, for the lines behind it.
+            "include_check" => {
+                for word in at.arguments() {
+                    if Checks::default().changed(core::iter::once(&*word.text)).is_none() {
+                        self.findings.add(Id::UnknownWord, word.span, |d| {
+                            d.say(format!("`{}` is no check: the line is ignored", word.shown()))
+                                .help("there are read, match, wildcard_match and brace_match, with + or - before them")
+                        });
+                    }
                 }
             }
             "reload_file" => {

@@ -137,7 +137,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     k("reload_time_file", Shape::Value, "PATH", Value::Path, "none", "", NotBuilt, "File holding the time of a scheduled reload.").lenient(),
     k("reload_repeat", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Repeat the scheduled reload daily."),
     k("reload_file", Shape::Optional, "[PATH]", Value::Path, "off; default name beside the pid file", "", Honoured, "File that exists while a reload is running."),
-    k("include_check", Shape::Optional, "[[+|-]read|match|wildcard_match|brace_match ...]", Value::Words, "off; no argument = all four", "", NotBuilt, "Default severity of plain include."),
+    k("include_check", Shape::Optional, "[[+|-]read|match|wildcard_match|brace_match ...]", Value::Words, "off; no argument = all four", "", Honoured, "Default severity of plain include."),
     k("config_save_dir", Shape::Value, "DIR", Value::Path, "none", "", NotBuilt, "Keep a copy of every configuration read."),
     k("tmp_config_directory", Shape::Value, "DIR", Value::Path, "memory file", "", NoEffect("the merged configuration is never written anywhere"), "Where the merged configuration for the children is stored.").lenient(),
     k("data_use_instance", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "false", "", Honoured, "Add instance/namespace to dump file names."),

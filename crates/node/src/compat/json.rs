@@ -295,10 +295,9 @@ fn address(held: &VirtualAddress, device: &str, is_set: bool) -> String {
     let mut say = |more: fmt::Arguments<'_>| {
         let _ = text.write_fmt(more);
     };
-    match held.peer {
-        Some(peer) => say(format_args!(" peer {peer}/{}", held.prefix)),
-        None if held.prefix != host => say(format_args!("/{}", held.prefix)),
-        None => {}
+    // keepalived leaves the peer out, and the prefix that is the peer's.
+    if held.peer.is_none() && held.prefix != host {
+        say(format_args!("/{}", held.prefix));
     }
     if let Some(broadcast) = held.broadcast {
         say(format_args!(" brd {broadcast}"));
@@ -314,8 +313,20 @@ fn address(held: &VirtualAddress, device: &str, is_set: bool) -> String {
     if let Some(label) = &held.label {
         say(format_args!(" label {label}"));
     }
-    if is_v6 && held.preferred_lifetime.map_or(held.prefix == host, |time| time == 0) {
-        say(format_args!(" deprecated"));
+    for (name, given) in
+        [("home", held.home), ("-nodad", held.detect_duplicates), ("noprefixroute", held.no_prefix_route)]
+    {
+        if given {
+            say(format_args!(" {name}"));
+        }
+    }
+    if is_v6 {
+        let usual = if held.prefix == host { 0 } else { u32::MAX };
+        match held.preferred_lifetime.unwrap_or(usual) {
+            0 => say(format_args!(" deprecated")),
+            u32::MAX => say(format_args!(" preferred_lft forever")),
+            time => say(format_args!(" preferred_lft {time}")),
+        }
     }
     if is_set {
         say(format_args!(" set"));
@@ -335,5 +346,54 @@ impl fmt::Display for Seconds {
             Some(digits) if needed > 0 => write!(f, ".{digits}"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Debian's keepalived 2.2.7 shows them.
+    #[test]
+    fn addresses() {
+        let of =
+            |text: &str, prefix| VirtualAddress { prefix, ..VirtualAddress::host(text.parse().unwrap()) };
+        let shown = |held: &VirtualAddress| address(held, "eth0", true);
+        let broadcast = Some([10, 9, 0, 255].into());
+        let peer = Some("10.9.1.2".parse().unwrap());
+        for (held, text) in [
+            (
+                VirtualAddress { broadcast, ..of("10.9.0.3", 24) },
+                "10.9.0.3/24 brd 10.9.0.255 dev eth0 scope global set",
+            ),
+            (VirtualAddress { peer, ..of("10.9.1.1", 30) }, "10.9.1.1 dev eth0 scope global set"),
+            (of("fd00::2", 128), "fd00::2 dev eth0 scope global deprecated set"),
+            (
+                VirtualAddress { preferred_lifetime: Some(100), ..of("fd00::1", 64) },
+                "fd00::1/64 dev eth0 scope global preferred_lft 100 set",
+            ),
+            (
+                VirtualAddress {
+                    home: true,
+                    detect_duplicates: true,
+                    no_prefix_route: true,
+                    ..of("fd00::5", 64)
+                },
+                "fd00::5/64 dev eth0 scope global home -nodad noprefixroute preferred_lft forever set",
+            ),
+        ] {
+            assert_eq!(shown(&held), text);
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts() {
+        let shown = |time: Duration, digits| format!("{}", Seconds(time, digits));
+        assert_eq!(shown(Duration::from_millis(200), 0), "0.2");
+        assert_eq!(shown(Duration::from_secs(5), 0), "5");
+        assert_eq!(shown(Duration::from_secs(5), 6), "5.000000");
+        let mut json = Json::default();
+        json.string("a", "\"\\\n").flag("b", true).list("none", []).list("c", ["d".into(), "e".into()]);
+        assert_eq!(json.text, "\"a\":\"\\\"\\\\\\u000a\",\"b\":1,\"c\":[\"d\",\"e\"]");
     }
 }

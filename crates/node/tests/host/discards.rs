@@ -79,11 +79,10 @@ fn rx_17_our_own_advert_that_comes_back_is_never_answered() {
     assert_eq!(world.status(0, "VI_50").counters.discarded(Discard::OwnSource), 100);
 }
 
-#[test]
-fn rx_8_other_clusters_are_counted_and_not_told() {
-    let mut world = talking();
+/// Adverts of three virtual routers that are not configured anywhere arrive at lb02.
+fn meet_strangers(world: &mut World) {
     for vrid in [51_u8, 52, 53] {
-        let other = tampered(&world, |bytes| {
+        let other = tampered(world, |bytes| {
             bytes[21] = vrid;
             let sum = wire::checksum::internet(&{
                 let mut message = bytes[20..].to_vec();
@@ -96,8 +95,29 @@ fn rx_8_other_clusters_are_counted_and_not_told() {
         world.machines[1].catch(now, other);
     }
     world.run(ms(10));
+}
+
+#[test]
+fn rx_8_other_clusters_are_counted_and_told_only_if_that_is_wanted() {
+    let mut world = talking();
+    meet_strangers(&mut world);
     assert_eq!(world.machines[1].node.status(world.now).strays[Discard::Vrid.index()], 3);
     assert_eq!(world.story(1), "");
+    // `log_unknown_vrids`.
+    let mut host = world.machines[1].node.host().clone();
+    host.daemon.logs_unknown = true;
+    world.configure(1, host);
+    world.run(ms(10));
+    world.story(1);
+    for _ in 0..5 {
+        meet_strangers(&mut world);
+    }
+    let story = world.story(1);
+    for vrid in [51, 52, 53] {
+        let words = format!("for VRID {vrid}: ");
+        assert_eq!(story.matches(&words).count(), 1, "{story}");
+    }
+    assert_eq!(world.machines[1].node.status(world.now).strays[Discard::Vrid.index()], 18);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use model::{Authentication, Host, Instance, Secret};
 use node::event::{Event, Standing};
 use node::io::{Act, Effect, Order};
 use std::net::{IpAddr, Ipv4Addr};
-use timeline::{Duration, Machine as _};
+use timeline::{Duration, Instant, Machine as _};
 use wire::{Priority, Version};
 
 fn many(count: u8, priority: u8) -> Host {
@@ -298,6 +298,42 @@ fn sbc_4_the_startup_delay_holds_everything_back_once() {
     world.configure(0, delayed(vec![scenario(255)]));
     world.run(ms(0));
     assert!(world.has(0, "10.0.0.3"), "it is a delay after the daemon's start, not after a reload");
+}
+
+#[test]
+fn the_later_of_both_delays_counts_and_one_of_them_from_the_boot() {
+    for (startup, boot, begins) in [(10, 4, 10_000.0), (2, 7, 7_000.0)] {
+        let mut world = World::new(1);
+        let startup_delay = Duration::from_secs(startup);
+        let boot_delay = world.now.since(Instant::EPOCH) + Duration::from_secs(boot);
+        world.boot(0, Host { startup_delay, boot_delay, ..host(vec![scenario(255)]) });
+        world.run(ms(12_000));
+        assert_eq!(adverts(&world, 0)[0], (begins, 255));
+    }
+    // Long after the boot it holds nothing back.
+    let mut world = World::new(1);
+    world.run(ms(60_000));
+    let boot_delay = world.now.since(Instant::EPOCH) - Duration::from_secs(1);
+    world.boot(0, Host { boot_delay, ..host(vec![scenario(255)]) });
+    world.run(ms(100));
+    assert!(world.has(0, "10.0.0.3"));
+}
+
+#[test]
+fn counters_go_on_over_a_reload_and_begin_anew_when_told_to() {
+    let mut world = settled();
+    let before = world.status(0, "VI_50").counters;
+    assert!(before.sent > 0 && before.became_active == 1);
+    world.configure(0, with(lb01(), |i| i.settings.priority = Priority(160)));
+    world.run(ms(2_000));
+    let after = world.status(0, "VI_50").counters;
+    assert!(after.sent > before.sent && after.became_active == 1, "{after:?}");
+    let now = world.now;
+    world.machines[0].node.handle(now, node::io::Input::CountAnew, &mut Vec::new());
+    assert_eq!(world.status(0, "VI_50").counters, node::Counters::default());
+    world.run(ms(2_000));
+    let anew = world.status(0, "VI_50").counters;
+    assert!(anew.sent > 0 && anew.sent < after.sent && anew.became_active == 0, "{anew:?}");
 }
 
 #[test]

@@ -513,30 +513,35 @@ fn the_status_says_what_makes_the_priority() {
     assert_eq!(counts, [-30, 0, -8, -5].map(Counts::Adds).each_ref());
     assert_eq!((status.base_priority, status.priority), (Priority(100), Priority(57)));
     insta::assert_snapshot!(node::compat::data(&world.machines[0].node.status(world.now)), @r"
-    VRRP Instance = VI_50
-      VRRP Version = 2
-      State = BACKUP
-      Last transition = 3 s ago
-      Interface = eth0
-      Virtual Router ID = 50
-      Priority = 100
-      Effective priority = 57
-        script chk weight -30: -30
-        process nginx weight 3: +0
-        file drain weight 2: -8
-        interface eth7 weight -5: -5
-      Advert interval = 1 s
-      Preempt = enabled
-      Virtual IP = 1
-        10.0.0.3/32 dev eth0
-    VRRP Script = chk
-      Status = BAD since 3 s
-      Last run = failed (exited with status 1), 0 s ago
-      Runs = 4, left out = 0
-    VRRP Process = nginx
-      Status = INIT since 3 s
-    VRRP Track file = drain
-      Value = -4 since 3 s
+    ------< VRRP Topology >------
+     VRRP Instance = VI_50
+       VRRP Version = 2
+       State = BACKUP
+       Wantstate = BACKUP
+       Last transition = 3 s ago
+       Interface = eth0
+       Using src_ip = 10.0.0.5
+       Master down timer = 3777343 usecs
+       Virtual Router ID = 50
+       Priority = 100
+       Effective priority = 57
+       Total priority = 57
+         script chk weight -30: -30
+         process nginx weight 3: +0
+         file drain weight 2: -8
+         interface eth7 weight -5: -5
+       Advert interval = 1 s
+       Preempt = enabled
+       Virtual IP (1):
+         10.0.0.3/32 dev eth0
+     VRRP Script = chk
+       Status = BAD since 3 s
+       Last run = failed (exited with status 1), 0 s ago
+       Runs = 4, left out = 0
+     VRRP Process = nginx
+       Status = INIT since 3 s
+     VRRP Track file = drain
+       Value = -4 since 3 s
     ");
 }
 

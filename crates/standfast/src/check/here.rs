@@ -18,6 +18,7 @@ pub fn surroundings(config_id: Option<String>, with_interfaces: bool) -> Surroun
         programs: BTreeMap::new(),
         hooks: BTreeMap::new(),
         keepalived: None,
+        all_includes: false,
         environment: crate::sources::environment(),
     }
 }

@@ -292,8 +292,9 @@ fn sarif(parts: &[Part<'_>], code: u8, reporter: &mut Reporter<'_>, out: &mut dy
 /// 0: nothing but notes. 2: a keyword without its value. 4: only files or interfaces are missing. 5: anything
 /// else. keepalived says 0 when the file itself is missing; here that is 4, so that nobody is told that a file
 /// which does not exist is in order.
-pub fn run_as_keepalived(path: &Path, config_id: &str, out: &mut dyn Write) -> u8 {
-    let read = sources::read(path, &here::surroundings(Some(config_id.to_owned()), true));
+pub fn run_as_keepalived(path: &Path, config_id: &str, all_includes: bool, out: &mut dyn Write) -> u8 {
+    let here = here::surroundings(Some(config_id.to_owned()), true);
+    let read = sources::read(path, &Surroundings { all_includes, ..here });
     let mut reporter = Reporter::new([read.sources()], false);
     for diagnostic in read.diagnostics().iter().filter(|d| d.severity != config::Severity::Note) {
         // As above: the exit code says it all.
@@ -519,7 +520,7 @@ mod tests {
             let path =
                 std::env::temp_dir().join(format!("standfast-test-{}-{}", std::process::id(), text.len()));
             std::fs::write(&path, text).unwrap();
-            let code = run_as_keepalived(&path, "lb01", &mut Vec::new());
+            let code = run_as_keepalived(&path, "lb01", false, &mut Vec::new());
             std::fs::remove_file(&path).unwrap();
             code
         };
@@ -530,6 +531,6 @@ mod tests {
         assert_eq!(code(&format!("{good}foo\n")), 5, "and a word that nobody knows");
         assert_eq!(code("vrrp_instance A {\npriority\n}"), 2);
         assert_eq!(code(""), 0);
-        assert_eq!(run_as_keepalived(Path::new("/nonexistent/x"), "", &mut Vec::new()), 4);
+        assert_eq!(run_as_keepalived(Path::new("/nonexistent/x"), "", false, &mut Vec::new()), 4);
     }
 }

@@ -109,7 +109,7 @@ fn signum() -> Outcome {
     let (lab, keepalived) = as_keepalived()?;
     let lb01 = lab.machine(LB01)?;
     let real = program("keepalived")?;
-    for name in ["STOP", "RELOAD", "DATA", "STATS"] {
+    for name in ["STOP", "RELOAD", "DATA", "STATS", "STATS_CLEAR", "JSON"] {
         let argument = format!("--signum={name}");
         let (ours, theirs) = (run(lb01, &keepalived, &[&argument])?, run(lb01, &real, &[&argument])?);
         assert_eq!((ours.status.code(), &ours.stdout), (Some(0), &theirs.stdout), "{name}");

@@ -19,6 +19,7 @@ mod hang;
 mod interface;
 mod mail;
 mod notify;
+mod own;
 mod pair;
 mod protocol;
 mod refusals;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         rows::tests(),
         frr::tests(),
         notify::tests(),
+        own::tests(),
         scripts::tests(),
         user::tests(),
         watch::tests(),
