@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::shell;
 
 /// A Debian package, and a file that is there when it is installed.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("arping", "iputils-arping"),
     ("curl", "curl"),
     ("ip", "iproute2"),

@@ -639,10 +639,7 @@ impl<'a> Reader<'a, '_> {
 
     /// What a plain `include` complains about is told by `include_check` and the command line.
     const fn checks_of(&self, kind: IncludeKind) -> Checks {
-        match kind {
-            IncludeKind::Plain => self.checks,
-            other => other.checks(),
-        }
+        if matches!(kind, IncludeKind::Plain) { self.checks } else { kind.checks() }
     }
 
     fn nothing_matches(&mut self, pattern: &str, name: &str, span: Span, kind: IncludeKind) {

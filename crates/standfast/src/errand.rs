@@ -61,9 +61,8 @@ pub(crate) fn run(
             Answer::Remark(text) => log.warning(&text),
             Answer::Ended(ended) => {
                 is_over = true;
-                match ended.how {
-                    Ending::Exited(0) => {}
-                    how => log.warning(&format!("{name} {}", Finish::Ended(how))),
+                if ended.how != Ending::Exited(0) {
+                    log.warning(&format!("{name} {}", Finish::Ended(ended.how)));
                 }
             }
         });

@@ -2,8 +2,8 @@
 //! lock, starts the worker, passes signals on, and sees to it that a worker's addresses do not outlive it.
 //!
 //! Stages of one invocation, each the same binary with the same words: *reader* (says the [`Terms`] and ends), then
-//! *front* (detaches, in the background case) → *supervisor* → *worker*. A stage is told by environment variables; whoever starts another program from
-//! a stage takes them away with [`without_stage`].
+//! *front* (detaches, in the background case) → *supervisor* → *worker*. A stage is told by environment variables;
+//! whoever starts another program from a stage takes them away with [`without_stage`].
 
 use crate::daemon::{Invocation, exit};
 use crate::errand::{self, Meanwhile};
@@ -74,15 +74,14 @@ pub fn main(invocation: &Invocation, remarks: &[String]) -> u8 {
         return say_terms(invocation);
     }
     let handed = std::env::var(TERMS).ok().filter(|_| !stage.is_empty());
-    let terms = match handed
-        .map_or_else(|| ask_reader(), |line| Terms::decode(&line).ok_or("they are garbled".into()))
-    {
-        Ok(terms) => terms,
-        Err(why) => {
-            let text = format!("cannot tell what the configuration asks of the daemon itself: {why}");
-            return complain(invocation, exit::FATAL, &text);
-        }
-    };
+    let terms =
+        match handed.map_or_else(ask_reader, |line| Terms::decode(&line).ok_or("they are garbled".into())) {
+            Ok(terms) => terms,
+            Err(why) => {
+                let text = format!("cannot tell what the configuration asks of the daemon itself: {why}");
+                return complain(invocation, exit::FATAL, &text);
+            }
+        };
     if stage == "worker" {
         take_name(invocation, None, true);
         return run_worker(invocation, remarks, terms);
@@ -161,8 +160,8 @@ fn complain(invocation: &Invocation, code: u8, why: &dyn std::fmt::Display) -> u
     code
 }
 
-/// `-s NAME`, `net_namespace NAME`. Under keepalived's name, a namespace that is not there ends the program with code 0, as its users
-/// know it.
+/// `-s NAME`, `net_namespace NAME`. Under keepalived's name, a namespace that is not there ends the program with
+/// code 0, as its users know it.
 fn enter_namespace(invocation: &Invocation, name: &str) -> Result<(), u8> {
     let code = if invocation.as_keepalived { exit::OK } else { exit::FATAL };
     let namespace = linux::links::named_netns(name).map_err(|why| complain(invocation, code, &why))?;
@@ -365,7 +364,7 @@ impl<'a> Supervisor<'a> {
     /// The first worker comes after `startup_script`, `shutdown_script` after the last one.
     fn run(&mut self) -> u8 {
         self.log.info(&format!("Standfast {} starting", env!("CARGO_PKG_VERSION")));
-        if let Some(errand) = self.terms.startup.take()
+        if let Some(errand) = self.terms.startup.clone()
             && errand::run("startup script", &errand, &PRIVATE, &self.signals, &mut self.log, true)
                 == Meanwhile::Terminated
         {
@@ -436,6 +435,8 @@ impl<'a> Supervisor<'a> {
     fn start_worker(&mut self) -> std::io::Result<Worker> {
         self.ledger.offer(std::mem::take(&mut self.offers));
         self.guard.begin();
+        // The one before may have died in the middle of a line.
+        self.telling = None;
         let (words, pen) = std::io::pipe()?;
         let (theirs, ours) = script::channel().map_err(std::io::Error::other)?;
         let scripts = Spawner::start(ours, &PRIVATE).map_err(std::io::Error::other)?;
@@ -507,7 +508,11 @@ impl<'a> Supervisor<'a> {
                     Signal::Terminate
                 }
                 Signal::Child | Signal::Pipe | Signal::Burst => continue,
-                other => other,
+                passed @ (Signal::Hangup
+                | Signal::User1
+                | Signal::User2
+                | Signal::UserClear
+                | Signal::UserJson) => passed,
             };
             linux::signals::send(&worker.pidfd, signal);
         }

@@ -1,9 +1,9 @@
 //! What the stages before the worker must know of the configuration: where the daemon runs, what it is called, and
 //! what is run before and after it.
 //!
-//! Those stages hold locks and read no configuration. A stage of its own, the *reader*,
-//! does so before any of them decides anything, says these terms on its standard output, and ends. They are handed
-//! on in the environment; after a reload the worker tells its supervisor the new ones.
+//! Those stages hold locks and read no configuration. A stage of its own, the *reader*, does so before any of them
+//! decides anything, says these terms on its standard output, and ends. They are handed on in the environment; after
+//! a reload the worker tells its supervisor the new ones.
 
 use crate::check::here;
 use crate::daemon::Invocation;
@@ -124,15 +124,18 @@ impl Terms {
         }
     }
 
-    /// Those of the configuration that an invocation leads to. When it cannot run there are none: the worker will
-    /// say why, and nothing runs.
+    /// Those of the configuration that an invocation leads to. One that cannot run has no programs at its ends; the
+    /// worker will say why it cannot.
     #[must_use]
     pub fn read(invocation: &Invocation) -> Self {
         let plain = here::surroundings(Some(invocation.id()), false);
         let surroundings = config::Surroundings { all_includes: invocation.all_includes, ..plain };
         match sources::read(&invocation.config_path(), &surroundings) {
             Read::Done { host: Some(host), .. } => Self::of(&host),
-            Read::Done { host: None, .. } | Read::Absent { .. } => Self::of(&Host::default()),
+            Read::Done { host: None, partial: Some(host), .. } => {
+                Self { startup: None, shutdown: None, ..Self::of(&host) }
+            }
+            Read::Done { .. } | Read::Absent { .. } => Self::of(&Host::default()),
         }
     }
 

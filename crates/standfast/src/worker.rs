@@ -321,11 +321,14 @@ impl Clerk<'_> {
             Some(ReloadFile::At(path)) => PathBuf::from(path),
             Some(ReloadFile::Usual) => self.terms.pid_file(self.invocation).with_extension("reload"),
         };
+        // One that is there and empty, an earlier run has left.
+        let is_left =
+            |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|it| it.is_file() && it.len() == 0);
         match File::options().write(true).create_new(true).open(&path) {
-            Ok(_) => self.reload_file = Some(path),
-            // An earlier run has left it.
-            Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => self.reload_file = Some(path),
-            Err(why) => self.log.warning(&format!("cannot make {}: {why}", path.display())),
+            Err(why) if !is_left(&path) => {
+                self.log.warning(&format!("reload_file {} is not made: {why}", path.display()));
+            }
+            Ok(_) | Err(_) => self.reload_file = Some(path),
         }
     }
 

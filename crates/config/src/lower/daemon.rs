@@ -218,16 +218,16 @@ impl Lower<'_> {
     fn nice(&mut self, word: &Word<'_>) -> Option<i8> {
         let text = core::str::from_utf8(trimmed(word)).unwrap_or_default();
         let number = text.parse::<i64>();
-        match &number {
-            Ok(number @ -20..=19) => i8::try_from(*number).ok(),
-            other => {
-                let id = if other.is_ok() { Id::OutOfRange } else { Id::BadNumber };
-                self.findings.add(id, word.span, |d| {
-                    d.say(format!("`vrrp_priority` takes -20 to 19, not {}: 0 is used", word.shown()))
-                });
-                Some(0)
-            }
+        if let Some(nice) =
+            number.as_ref().ok().and_then(|n| i8::try_from(*n).ok()).filter(|n| (-20..20).contains(n))
+        {
+            return Some(nice);
         }
+        let id = if number.is_ok() { Id::OutOfRange } else { Id::BadNumber };
+        self.findings.add(id, word.span, |d| {
+            d.say(format!("`vrrp_priority` takes -20 to 19, not {}: 0 is used", word.shown()))
+        });
+        Some(0)
     }
 
     /// What is outside is moved to the nearest, as keepalived does.

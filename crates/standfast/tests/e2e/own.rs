@@ -439,11 +439,17 @@ fn scheduling() -> Outcome {
     );
     assert_eq!(of("keepalived_vrrp"), Some((3, 0)));
     assert!(lb01.read(format!("/proc/{}/status", worker.pid))?.contains("Cpus_allowed_list:\t0\n"));
-    // A reload takes it back.
-    let mark = running.lines().mark();
-    node.write(&instance)?;
-    running.signal(Signal::HUP)?;
-    running.wait_for_line_from(mark, "Reload complete", SOON)?;
+    // A reload takes it back. The file that shows it was left by an earlier run; another one is not ours.
+    for content in ["", "precious"] {
+        let path = lb01.file("reloading");
+        lb01.write(&path, content)?;
+        let mark = running.lines().mark();
+        node.write(format!("global_defs {{\n    reload_file {}\n}}\n{instance}", path.display()))?;
+        running.signal(Signal::HUP)?;
+        running.wait_for_line_from(mark, "Reload complete", SOON)?;
+        wait_until("what becomes of reload_file", || Ok(pair::exists(lb01, &path)? != content.is_empty()))?;
+    }
+    assert_eq!((lb01.read(lb01.file("reloading"))?.as_str(), running.count("reload_file")), ("precious", 1));
     let found = threads()?;
     assert!(found.values().all(|(nice, real_time)| *nice == 0 && *real_time <= 2), "{found:?}");
     assert_eq!(name(worker.pid)?.trim(), "standfast");
