@@ -113,11 +113,14 @@ impl Scheduler {
     }
 }
 
-/// Without a limit: with one, the next allocation after the lock would fail.
+/// Without a limit: with one, the next allocation after the lock would fail. The capability lifts it only in the first
+/// user namespace, where numbers of users are what they are.
 fn may_lock() -> bool {
     let capable =
         rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
-    capable || getrlimit(Resource::Memlock).current.is_none()
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_first = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    capable && is_first || getrlimit(Resource::Memlock).current.is_none()
 }
 
 /// The first refusal. A thread that has ended meanwhile is none.
