@@ -322,6 +322,11 @@ fn announcements_come_from_the_instance_then_the_host_then_the_manual() {
     let few = format!("global_defs {{ vrrp_min_garp\n}}\n{}", instance("garp_master_delay 4"));
     let a = clean(&few).settings.announce;
     assert_eq!((a.repeat, a.delay, a.lower_priority_repeat), (1, Duration::from_secs(4), 1));
+    // A losing advert is answered as the host says (Debian's 2.2.7 tells 5 and 5 in its dump), not as the instance announces.
+    let own = instance("garp_master_repeat 2\ngarp_master_delay 1");
+    let a = clean(&own).settings.announce;
+    assert_eq!((a.repeat, a.delay), (2, Duration::from_secs(1)));
+    assert_eq!((a.lower_priority_repeat, a.lower_priority_delay), (5, Duration::from_secs(5)));
     let (it, said) = odd(&instance("garp_master_repeat 0\ngarp_master_delay 5000"));
     assert_eq!((it.settings.announce.repeat, said), (1, vec!["out-of-range", "out-of-range"]));
     let group = format!("garp_group {{\ninterface eth0\ngarp_interval 0.5\n}}\n{}", instance(""));

@@ -6,21 +6,22 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Who is told of the changes of one instance or group.
+/// Who is told of the changes of one instance or group. Shared hooks: most instances have none, and what there is stands
+/// in the configuration and in the running instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
     /// `notify_master`.
-    pub active: Option<Hook>,
+    pub active: Option<Arc<Hook>>,
     /// `notify_backup`.
-    pub backup: Option<Hook>,
+    pub backup: Option<Arc<Hook>>,
     /// `notify_fault`.
-    pub fault: Option<Hook>,
+    pub fault: Option<Arc<Hook>>,
     /// `notify_stop`.
-    pub stop: Option<Hook>,
+    pub stop: Option<Arc<Hook>>,
     /// `notify`: every change, told by arguments.
-    pub any: Option<Hook>,
+    pub any: Option<Arc<Hook>>,
     /// `notify_master_rx_lower_pri`: an advert of lower priority was heard while Active. Instances only.
-    pub lower_advert: Option<Hook>,
+    pub lower_advert: Option<Arc<Hook>>,
     /// `notify_deleted`: a reload removed it. Instances only.
     pub deleted: Deleted,
     /// Send mail; `None`: as the host says.
@@ -37,7 +38,7 @@ impl Notify {
             Deleted::Told(hook) => hook.as_ref(),
         };
         let own = [&self.active, &self.backup, &self.fault, &self.stop, &self.any, &self.lower_advert];
-        own.into_iter().flatten().chain(deleted)
+        own.into_iter().flatten().chain(deleted).map(|hook| &**hook)
     }
 }
 
@@ -48,7 +49,7 @@ pub enum Deleted {
     #[default]
     AsFault,
     /// That it is deleted; and this program is run.
-    Told(Option<Hook>),
+    Told(Option<Arc<Hook>>),
 }
 
 /// A pipe that changes are written to.

@@ -596,14 +596,14 @@ fn announce(draft: &Draft, globals: &Globals) -> AnnounceSettings {
     let usual = AnnounceSettings::default();
     // `vrrp_min_garp` replaces the defaults, not what was written.
     let (repeat, delay) = if globals.min_garp { (1, Duration::ZERO) } else { (usual.repeat, usual.delay) };
-    let repeat = own.repeat.or(all.repeat).unwrap_or(repeat);
-    let delay = own.delay.or(all.delay).unwrap_or(delay);
+    // A losing advert is answered as the host says, not as the instance announces itself.
+    let (all_repeat, all_delay) = (all.repeat.unwrap_or(repeat), all.delay.unwrap_or(delay));
     AnnounceSettings {
-        repeat,
-        delay,
+        repeat: own.repeat.unwrap_or(all_repeat),
+        delay: own.delay.unwrap_or(all_delay),
         refresh: own.refresh.or(all.refresh).unwrap_or(usual.refresh),
         refresh_repeat: own.refresh_repeat.or(all.refresh_repeat).unwrap_or(usual.refresh_repeat),
-        lower_priority_repeat: own.lower_repeat.or(all.lower_repeat).unwrap_or(repeat),
-        lower_priority_delay: own.lower_delay.or(all.lower_delay).unwrap_or(delay),
+        lower_priority_repeat: own.lower_repeat.or(all.lower_repeat).unwrap_or(all_repeat),
+        lower_priority_delay: own.lower_delay.or(all.lower_delay).unwrap_or(all_delay),
     }
 }

@@ -242,11 +242,11 @@ impl Lower<'_> {
     }
 
     /// A program that only the first line of its kind names.
-    pub(super) fn first_hook(&mut self, at: At<'_, '_>, to: &mut Option<Hook>) {
+    pub(super) fn first_hook<T: From<Hook>>(&mut self, at: At<'_, '_>, to: &mut Option<T>) {
         if to.is_some() {
             return self.second(at);
         }
-        *to = self.hook(at);
+        *to = self.hook(at).map(T::from);
     }
 
     fn second(&mut self, at: At<'_, '_>) {
@@ -269,7 +269,7 @@ impl Lower<'_> {
             "notify_deleted" => match &mut to.deleted {
                 Deleted::Told(Some(_)) => self.second(at),
                 Deleted::Told(None) | Deleted::AsFault => {
-                    let hook = if at.arguments().is_empty() { None } else { self.hook(at) };
+                    let hook = if at.arguments().is_empty() { None } else { self.hook(at).map(Arc::new) };
                     to.deleted = Deleted::Told(hook);
                 }
             },

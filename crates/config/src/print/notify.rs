@@ -11,16 +11,16 @@ impl Print<'_> {
     pub(super) fn notify(&mut self, notify: &Notify) {
         let Notify { active, backup, fault, stop, any, lower_advert, deleted, mail, priority_changes } =
             notify;
-        self.hook("notify_master", active.as_ref());
-        self.hook("notify_backup", backup.as_ref());
-        self.hook("notify_fault", fault.as_ref());
-        self.hook("notify_stop", stop.as_ref());
-        self.hook("notify", any.as_ref());
-        self.hook("notify_master_rx_lower_pri", lower_advert.as_ref());
+        self.hook("notify_master", active.as_deref());
+        self.hook("notify_backup", backup.as_deref());
+        self.hook("notify_fault", fault.as_deref());
+        self.hook("notify_stop", stop.as_deref());
+        self.hook("notify", any.as_deref());
+        self.hook("notify_master_rx_lower_pri", lower_advert.as_deref());
         match deleted {
             Deleted::AsFault => {}
             Deleted::Told(None) => self.to.line("notify_deleted"),
-            Deleted::Told(program) => self.hook("notify_deleted", program.as_ref()),
+            Deleted::Told(program) => self.hook("notify_deleted", program.as_deref()),
         }
         self.choice("notify_priority_changes", *priority_changes);
         self.choice("smtp_alert", *mail);

@@ -178,9 +178,9 @@ fn notify(of_instance: bool) -> BoxedStrategy<Notify> {
     let deleted = prop_oneof![
         Just(Deleted::AsFault),
         Just(Deleted::Told(None)),
-        hook().prop_map(|hook| Deleted::Told(Some(hook))),
+        hook().prop_map(|hook| Deleted::Told(Some(hook.into()))),
     ];
-    let hooks = [(); 6].map(|()| option::of(hook()));
+    let hooks = [(); 6].map(|()| option::of(hook().prop_map(Arc::new)));
     (hooks, deleted, option::of(any::<bool>()), option::of(any::<bool>()))
         .prop_map(
             move |([active, backup, fault, stop, any, lower_advert], deleted, mail, priority_changes)| {

@@ -175,17 +175,17 @@ impl Json {
     fn told(&mut self, of: &Instance) -> &mut Self {
         let notify = &of.notify;
         let deleted = match &notify.deleted {
-            Deleted::Told(hook) => hook.as_ref(),
+            Deleted::Told(hook) => hook.as_deref(),
             Deleted::AsFault => None,
         };
         for (name, hook) in [
-            ("script_backup", notify.backup.as_ref()),
-            ("script_master", notify.active.as_ref()),
-            ("script_fault", notify.fault.as_ref()),
-            ("script_stop", notify.stop.as_ref()),
+            ("script_backup", notify.backup.as_deref()),
+            ("script_master", notify.active.as_deref()),
+            ("script_fault", notify.fault.as_deref()),
+            ("script_stop", notify.stop.as_deref()),
             ("script_deleted", deleted),
-            ("script", notify.any.as_ref()),
-            ("script_master_rx_lower_pri", notify.lower_advert.as_ref()),
+            ("script", notify.any.as_deref()),
+            ("script_master_rx_lower_pri", notify.lower_advert.as_deref()),
         ] {
             if let Some(Hook { command: words, .. }) = hook {
                 self.string(name, &command(words));

@@ -258,17 +258,17 @@ impl Herald {
     fn tell(&mut self, now: Instant, host: &Host, notify: &Notify, owed: &Owed, effects: &mut Vec<Effect>) {
         let Owed { subject, who, news, priority } = owed;
         let (word, kind, hook) = match news {
-            News::Stands(Standing::Active) => (Word::Active, "notify_master", notify.active.as_ref()),
-            News::Stands(Standing::Backup) => (Word::Backup, "notify_backup", notify.backup.as_ref()),
-            News::Stands(Standing::Fault) => (Word::Fault, "notify_fault", notify.fault.as_ref()),
+            News::Stands(Standing::Active) => (Word::Active, "notify_master", notify.active.as_deref()),
+            News::Stands(Standing::Backup) => (Word::Backup, "notify_backup", notify.backup.as_deref()),
+            News::Stands(Standing::Fault) => (Word::Fault, "notify_fault", notify.fault.as_deref()),
             News::Stands(Standing::Initialize) => return,
-            News::Stops => (Word::Stop, "notify_stop", notify.stop.as_ref()),
+            News::Stops => (Word::Stop, "notify_stop", notify.stop.as_deref()),
             News::Deleted => match &notify.deleted {
                 Deleted::AsFault => (Word::Fault, "", None),
-                Deleted::Told(hook) => (Word::Deleted, "notify_deleted", hook.as_ref()),
+                Deleted::Told(hook) => (Word::Deleted, "notify_deleted", hook.as_deref()),
             },
             News::LowerAdvert => {
-                (Word::LowerAdvert, "notify_master_rx_lower_pri", notify.lower_advert.as_ref())
+                (Word::LowerAdvert, "notify_master_rx_lower_pri", notify.lower_advert.as_deref())
             }
             News::Priority { active: true } => (Word::ActivePriority, "", None),
             News::Priority { active: false } => (Word::BackupPriority, "", None),
@@ -288,7 +288,7 @@ impl Herald {
         if let Some(hook) = hook {
             self.post.send(now, subject, task(kind, hook, &[]), effects);
         }
-        if let Some(hook) = notify.any.as_ref().filter(|_| is_state) {
+        if let Some(hook) = notify.any.as_deref().filter(|_| is_state) {
             let more = compat::notify_arguments(subject, word, *priority);
             self.post.send(now, subject, task("notify", hook, &more), effects);
         }

@@ -180,7 +180,7 @@ fn mail_follows_scripts_and_pipes() {
     let mut host = mailing(lb01());
     let path = "/n".to_owned();
     let hook = Hook { command: model::Command::Run { path, arguments: vec![] }, account: None };
-    host.instances[0].notify.backup = Some(hook);
+    host.instances[0].notify.backup = Some(hook.into());
     host.notify.fifo = Some(Fifo { path: "/run/fifo".into(), account: None, script: None });
     let mut world = World::new(1);
     world.boot(0, host);

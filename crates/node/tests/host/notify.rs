@@ -15,7 +15,7 @@ fn hook(words: &str) -> Hook {
 }
 
 fn all() -> Notify {
-    let of = |kind: &str| Some(hook(&format!("/n {kind}")));
+    let of = |kind: &str| Some(hook(&format!("/n {kind}")).into());
     Notify {
         active: of("master"),
         backup: of("backup"),
@@ -234,7 +234,7 @@ fn what_a_reload_removes_is_told_as_fault_or_as_deleted() {
     let line = "INSTANCE \"VI_51\" DELETED 100";
     let any = "/n any INSTANCE VI_51 DELETED 100";
     assert_eq!(removed(Deleted::Told(None), false), [any, line]);
-    assert_eq!(removed(Deleted::Told(Some(hook("/d"))), true), ["/d ", line, any]);
+    assert_eq!(removed(Deleted::Told(Some(hook("/d").into())), true), ["/d ", line, any]);
 }
 
 #[test]
@@ -271,8 +271,8 @@ fn an_instance_that_a_reload_renames_is_the_same_one() {
 fn whose_rights_the_programs_get() {
     let mut named = scenario(255);
     let account = |name: &str| Some(Account { user: name.into(), group: None });
-    named.notify.active = Some(Hook { account: account("www"), ..hook("/n") });
-    named.notify.any = Some(hook("/n"));
+    named.notify.active = Some(Hook { account: account("www"), ..hook("/n") }.into());
+    named.notify.any = Some(hook("/n").into());
     let mut host = host(vec![named]);
     host.script_settings.account = account("scripts");
     host.script_settings.security = true;
@@ -299,7 +299,7 @@ fn flapping(world: &mut World, times: usize) {
 }
 
 fn only_any(instance: Instance) -> Instance {
-    Instance { notify: Notify { any: Some(hook("/n")), ..Notify::default() }, ..instance }
+    Instance { notify: Notify { any: Some(hook("/n").into()), ..Notify::default() }, ..instance }
 }
 
 fn hangs() -> Programs {
