@@ -20,7 +20,8 @@ const HAND: &str = "hand";
 #[derive(Debug)]
 pub struct Scheduler {
     asked: Scheduling,
-    is_locked: bool,
+    /// Nothing is known that keeps memory from being locked.
+    may_lock: bool,
     nice: i32,
     processors: Option<CpuSet>,
     burst: Rlimit,
@@ -28,25 +29,35 @@ pub struct Scheduler {
 
 type Remarks = Vec<(Level, String)>;
 
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Scheduler {
-    /// To be made before threads are started. Locks the memory if that has no limit.
+    /// To be made before threads are started.
     #[must_use]
-    pub fn new() -> (Self, String) {
-        let may_lock = may_lock();
-        let (is_locked, remark) = match may_lock {
-            true => privileges::lock_memory(),
-            false => {
-                (false, "memory may be swapped out (needs CAP_IPC_LOCK or LimitMEMLOCK=infinity)".into())
-            }
-        };
-        let scheduler = Self {
+    pub fn new() -> Self {
+        Self {
             asked: Scheduling::default(),
-            is_locked,
+            may_lock: may_lock(),
             nice: getpriority_process(None).unwrap_or(0),
             processors: sched_getaffinity(None).ok(),
             burst: getrlimit(Resource::Rttime),
-        };
-        (scheduler, remark)
+        }
+    }
+
+    /// The start is over: gives back the memory that only it has needed, and locks the rest in RAM if that has no limit.
+    /// Returns in words what came of it.
+    pub fn settle(&mut self) -> String {
+        privileges::give_back();
+        if !self.may_lock {
+            return "memory may be swapped out (needs CAP_IPC_LOCK or LimitMEMLOCK=infinity)".into();
+        }
+        let (is_locked, remark) = privileges::lock_memory();
+        self.may_lock = is_locked;
+        remark
     }
 
     /// Does what a configuration asks for, in all threads that there are. Returns what could not be done.
@@ -71,7 +82,7 @@ impl Scheduler {
             let done = setrlimit(Resource::Rttime, limit).map_err(Refusal::from);
             note("vrrp_rlimit_rttime", "", done, &mut remarks);
         }
-        if wanted.no_swap && !self.is_locked {
+        if wanted.no_swap && !self.may_lock {
             let text =
                 "vrrp_no_swap: memory may be swapped out (needs CAP_IPC_LOCK or LimitMEMLOCK=infinity)";
             remarks.push((Level::Warning, text.into()));
@@ -154,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_asked_holds_and_what_was_comes_back() {
         // One thread's nice value can always be raised, and the limit lowered.
-        let (mut scheduler, _) = Scheduler::new();
+        let mut scheduler = Scheduler::new();
         let now = || getrlimit(Resource::Rttime).current;
         let before = now();
         let asked = Scheduling {

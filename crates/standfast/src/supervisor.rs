@@ -535,6 +535,7 @@ impl<'a> Supervisor<'a> {
                         if !std::mem::replace(&mut self.was_ready, true) {
                             self.tell_front();
                             self.log.complain_on_console(false);
+                            linux::privileges::give_back();
                         }
                     }
                     word::HASTE => self.guard.hurry(),

@@ -77,8 +77,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         Ok(haste) => haste,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
-    let (scheduler, remark) = Scheduler::new();
-    log.info(&remark);
+    let scheduler = Scheduler::new();
     let started =
         Ledger::adopt(ledger).and_then(|ledger| Reactor::start(ledger, Runner::new(scripts), haste));
     let reactor = match started {
@@ -345,6 +344,10 @@ impl Clerk<'_> {
                 }
                 if matches!(event, Event::Configured { .. }) {
                     let again = std::mem::replace(&mut self.started, true);
+                    if !again {
+                        let remark = self.scheduler.settle();
+                        self.log.info(&remark);
+                    }
                     self.log.info(if again { "Reload complete" } else { "Startup complete" });
                     if !again && !self.invocation.foreground {
                         leave_stderr();

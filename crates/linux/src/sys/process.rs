@@ -175,6 +175,33 @@ fn whole_file() -> libc::flock {
     lock
 }
 
+/// Gives free memory and mapped code back to the kernel.
+pub(crate) fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: `malloc_trim` works under the allocator's locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for (start, length) in maps.lines().filter_map(code) {
+        // SAFETY: the range is a mapping of a file that this process may execute and has never written: nothing in it
+        // differs from the file, from which it is read again when somebody gets there.
+        unsafe {
+            libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+/// Start and length of a mapping, if it is code of a file (`proc_pid_maps(5)`).
+fn code(line: &str) -> Option<(usize, usize)> {
+    let mut words = line.split_whitespace();
+    let (range, access) = (words.next()?, words.next()?);
+    let is_file = words.nth(2).is_some_and(|inode| inode != "0");
+    let (start, end) = range.split_once('-')?;
+    let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    (access == "r-xp" && is_file).then(|| (start, end.saturating_sub(start)))
+}
+
 /// Tells the allocator to keep what is freed instead of giving it back to the kernel: memory that comes back
 /// costs a page fault for each 4 KiB, in the middle of a takeover.
 pub(crate) fn keep_freed_memory() {
@@ -187,5 +214,27 @@ pub(crate) fn keep_freed_memory() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP);
             libc::mallopt(libc::M_TOP_PAD, GROW_BY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_code_of_files_is_given_back() {
+        let code_of = "55e4-55f4 r-xp 00002000 fe:00 131 /usr/sbin/standfast";
+        assert_eq!(code(code_of), Some((0x55e4, 0x10)));
+        for other in [
+            "55e4-55f4 r--p 00002000 fe:00 131 /usr/sbin/standfast",
+            "55e4-55f4 rwxp 00002000 fe:00 131 /usr/sbin/standfast",
+            "7ffd-7fff r-xp 00000000 00:00 0 [vdso]",
+            "nonsense",
+            "",
+        ] {
+            assert_eq!(code(other), None, "{other}");
+        }
+        give_back();
+        assert_eq!(code(code_of), Some((0x55e4, 0x10)), "what was dropped is read again");
     }
 }
