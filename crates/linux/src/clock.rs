@@ -49,15 +49,46 @@ impl Clock {
 
     /// Begins a turn: reads boot time and wall clock together.
     pub fn turn(&mut self) -> Turn {
-        let before = now();
-        let wall = nanos(clock_gettime(ClockId::Realtime));
-        let now = now();
+        let mut reading = Reading::take();
+        for _ in 0..Self::TRIES {
+            if reading.now.since(reading.before) <= Self::TOGETHER {
+                break;
+            }
+            // Something came in between: by half of that the wall clock would be off.
+            reading = Reading::take();
+        }
+        let Reading { before, wall, now } = reading;
         // The wall clock was read somewhere between; the middle is at most half a microsecond off.
         let middle = before.as_nanos().midpoint(now.as_nanos());
         let turn =
             Turn { now, previous: self.previous.min(now), wall: i128::from(wall) - i128::from(middle) };
         self.previous = now;
         turn
+    }
+
+    /// The same turn, but now: much time has passed since it began.
+    pub fn again(&mut self, turn: &Turn) -> Turn {
+        Turn { previous: turn.previous, ..self.turn() }
+    }
+
+    /// Clocks that are read in this time are read together.
+    const TOGETHER: Duration = Duration::from_micros(50);
+    /// How often they are read again at most.
+    const TRIES: u32 = 3;
+}
+
+/// Boot time, wall clock, boot time.
+struct Reading {
+    before: Instant,
+    wall: u64,
+    now: Instant,
+}
+
+impl Reading {
+    fn take() -> Self {
+        let before = now();
+        let wall = nanos(clock_gettime(ClockId::Realtime));
+        Self { before, wall, now: now() }
     }
 }
 

@@ -469,23 +469,27 @@ impl Turner {
     }
 
     fn turn(&mut self, ready: Readable) {
-        let turn = self.clock.turn();
-        let now = turn.now;
-        self.roll.turns(now);
-        // Who stood still since the kernel was asked must ask again.
-        let is_late = self.timer.armed().is_some_and(|due| now >= due + STALLED);
+        let mut turn = self.clock.turn();
+        self.roll.turns(turn.now);
+        let is_due = |node: &Node, now| node.deadline().is_some_and(|at| at <= now);
+        // Who stood still since the kernel was asked must ask again: the timer is overdue, or something is due that the
+        // kernel had not named yet.
+        let is_late = self.timer.armed().is_some_and(|due| turn.now >= due + STALLED)
+            || is_due(&self.node, turn.now) && !ready.has(Readable::TIMER);
         let ready = if is_late { Readable::EVERYTHING } else { ready };
         if ready.has(Readable::TIMER) {
             self.timer.note_fired();
         }
         if ready.has(Readable::MONITOR) || self.monitor.is_stale() {
-            self.take_facts(now);
+            self.take_facts(turn.now);
+            // It may have waited for the kernel.
+            turn = self.clock.again(&turn);
         }
-        // Before any timer fires, whatever the kernel said.
-        let is_due = self.node.deadline().is_some_and(|at| at <= now);
-        if is_due || ready.has(Readable::EARS.and(Readable::STRAYS)) {
-            self.hear(&turn, ready.has(Readable::STRAYS));
+        // Before any timer fires, whatever the kernel said; and before anything may move one forward.
+        if is_due(&self.node, turn.now) || ready != Readable::TIMER {
+            self.hear(&mut turn, ready.has(Readable::STRAYS));
         }
+        let now = turn.now;
         if ready.has(Readable::OUTCOMES) {
             self.outcomes.take(&mut self.inbox);
             for outcome in self.inbox.drain(..) {
@@ -559,21 +563,21 @@ impl Turner {
     }
 
     /// Adverts that arrived before the turn began.
-    fn hear(&mut self, turn: &Turn, strays: bool) {
-        let now = turn.now;
-        let (mut lost, mut unreadable, mut frames) = (0, 0, 0);
+    fn hear(&mut self, turn: &mut Turn, strays: bool) {
+        let (mut lost, mut unreadable, mut ours) = (0, 0, 0);
         for _ in 0..ROUNDS {
-            let Self { node, speaker, effects, .. } = self;
-            let drained =
-                speaker.receive(turn, strays, |frame| node.handle(now, Input::Frame(frame), effects));
+            let Self { node, speaker, effects, clock, .. } = self;
+            let drained = speaker
+                .receive(clock, turn, strays, |now, frame| node.handle(now, Input::Frame(frame), effects));
             lost += drained.lost;
             unreadable += drained.unreadable;
-            frames += drained.frames;
+            ours += drained.ours;
             if !drained.more {
                 break;
             }
         }
-        self.crowd.note(now, frames);
+        let now = turn.now;
+        self.crowd.note(now, ours);
         if let Some(text) = self.unreadable.note(now, unreadable) {
             self.teller.tell(Report::Problem(Level::Warning, text));
         }

@@ -6,7 +6,7 @@
 //! the kernel allows only 20 on one, and receiving works through `IP_MULTICAST_ALL`, which hands a socket without
 //! memberships the adverts of every group that *anybody* on the host has joined.
 
-use crate::clock::Turn;
+use crate::clock::{Clock, Turn};
 use crate::error::{Error, Refusal, Result};
 use crate::filter::{self, Instruction, Side, VridSet};
 use crate::privileges::forbidden_netns;
@@ -18,6 +18,8 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+use timeline::Instant;
 use wire::{Family, PROTOCOL_AH, PROTOCOL_VRRP, TRAFFIC_CLASS};
 
 /// Datagrams that one `recvmmsg` brings at most.
@@ -28,6 +30,10 @@ const FAST_BUDGET: usize = 64 * BATCH;
 const STRAY_BUDGET: usize = 4 * BATCH;
 /// Receive buffer of a stray socket in bytes: some 50 adverts, then the kernel drops.
 const STRAY_BUFFER: i32 = 64 * 1024;
+/// Adverts that a fast socket has room for at least: those of a machine that is flooded for some milliseconds.
+const LEAST: usize = 2048;
+/// A datagram that is so much younger than the turn tells that the turn has been held up.
+const HELD_UP: Duration = Duration::from_millis(1);
 /// What one small datagram costs in a receive buffer (buffer, its administration, rounding).
 const COST: usize = 1280;
 
@@ -41,7 +47,7 @@ pub struct Need {
     /// Some router speaks in an Authentication Header.
     pub authenticated: bool,
     /// Adverts that may wait in a fast socket before the kernel drops. Four intervals of all routers is a good
-    /// measure; at least 256 are provided for.
+    /// measure; at least 2048 are provided for.
     pub backlog: usize,
 }
 
@@ -73,6 +79,8 @@ struct Helper {
 pub struct Drained {
     /// Datagrams that were handed over.
     pub frames: usize,
+    /// Of those, how many have our VRIDs.
+    pub ours: usize,
     /// Adverts with our VRIDs that the kernel dropped since the last call because the buffer was full.
     pub lost: u32,
     /// Other adverts that it dropped. Both counts are upper bounds: a full socket drops before it asks its filter.
@@ -227,12 +235,21 @@ impl Speaker {
         self.ears.iter().map(|ear| (ear.socket.as_fd(), ear.is_stray()))
     }
 
-    /// Hands over what arrived before `turn` began, fast sockets first, and at most a bounded number, so that a flood
-    /// cannot hold the timers. `strays`: also what is not for our VRIDs.
-    pub fn receive(&mut self, turn: &Turn, strays: bool, mut each: impl FnMut(Frame<'_>)) -> Drained {
+    /// Hands over what arrived before `turn` began, with the time that it is, fast sockets first, and at most a bounded
+    /// number, so that a flood cannot hold the timers. `strays`: also what is not for our VRIDs.
+    ///
+    /// Where the thread was held up after the turn began, the turn is moved to now: what arrived meanwhile counts from when
+    /// it arrived, and not from before.
+    pub fn receive(
+        &mut self,
+        clock: &mut Clock,
+        turn: &mut Turn,
+        strays: bool,
+        mut each: impl FnMut(Instant, Frame<'_>),
+    ) -> Drained {
         let mut drained = Drained::default();
         for ear in self.ears.iter_mut().filter(|ear| strays || !ear.is_stray()) {
-            ear.drain(&mut self.inbox, turn, &mut drained, &mut each);
+            ear.drain(&mut self.inbox, clock, turn, &mut drained, &mut each);
         }
         drained
     }
@@ -462,7 +479,7 @@ impl Ear {
             Kind::Vrrp(Side::Stray) => STRAY_BUFFER,
             // The kernel doubles what it is given, for its own administration; the cost here includes that.
             Kind::Vrrp(Side::Fast) | Kind::Authenticated => {
-                i32::try_from(backlog.max(256).saturating_mul(COST) / 2).unwrap_or(i32::MAX / 2)
+                i32::try_from(backlog.max(LEAST).saturating_mul(COST) / 2).unwrap_or(i32::MAX / 2)
             }
         };
         option::set_receive_buffer(&self.socket, bytes)
@@ -472,15 +489,23 @@ impl Ear {
     fn drain(
         &mut self,
         inbox: &mut RecvBatch,
-        turn: &Turn,
+        clock: &mut Clock,
+        turn: &mut Turn,
         drained: &mut Drained,
-        each: &mut impl FnMut(Frame<'_>),
+        each: &mut impl FnMut(Instant, Frame<'_>),
     ) {
         let stray = self.is_stray();
         let mut budget = if stray { STRAY_BUDGET } else { FAST_BUDGET };
         while budget > 0 {
+            let named = self.family == Family::V6;
             // An error here is a pending ICMP error or worse; the next call clears it or the socket stays silent.
-            let count = inbox.receive(&self.socket, self.family == Family::V6).unwrap_or(0);
+            let count = inbox.receive(&self.socket, named);
+            let count = count.or_else(|_| inbox.receive(&self.socket, named)).unwrap_or(0);
+            let stamps = (0..count).filter_map(|at| inbox.datagram(at).said.stamp);
+            let newest = stamps.map(|stamp| turn.convert(stamp)).max();
+            if newest.is_some_and(|newest| newest > turn.now + HELD_UP) {
+                *turn = clock.again(turn);
+            }
             let mut later = false;
             for at in 0..count {
                 let datagram = inbox.datagram(at);
@@ -493,7 +518,8 @@ impl Ear {
                 match frame(self.family, &datagram, turn) {
                     Some(frame) => {
                         drained.frames += 1;
-                        each(frame);
+                        drained.ours += usize::from(!stray);
+                        each(turn.now, frame);
                     }
                     None => drained.unreadable += 1,
                 }

@@ -1,8 +1,8 @@
 //! When to look at which router again: a heap that forgives.
 //!
-//! Moving a deadline *later* costs nothing: the old entry stays, and when it comes to the front the router is asked
-//! for its real deadline. A backup that hears an advert each interval is thus touched here once each
-//! Active_Down_Interval, nobody wakes up for it, and after warm-up nothing is allocated.
+//! Moving a deadline *later* costs nothing at once: the old entry stays, and when it comes to the front the router is
+//! asked for its real deadline, so that nobody wakes up for one that has moved. A backup that hears an advert each
+//! interval is touched here at most once an interval, and after warm-up nothing is allocated.
 
 use crate::io::RouterId;
 use crate::slot::Slot;

@@ -132,10 +132,10 @@ impl Print<'_> {
         self.setting("garp_master_refresh", &seconds(own.refresh), own.refresh == usual.refresh);
         let repeat = own.refresh_repeat;
         self.setting("garp_master_refresh_repeat", &count(repeat), repeat == usual.refresh_repeat);
-        // These two follow the first two, unless they are written.
+        // The host's, unless they are written.
         let (delay, repeat) = (own.lower_priority_delay, own.lower_priority_repeat);
-        self.setting("garp_lower_prio_delay", &seconds(delay), delay == own.delay);
-        self.setting("garp_lower_prio_repeat", &count(repeat), repeat == own.repeat);
+        self.setting("garp_lower_prio_delay", &seconds(delay), delay == usual.delay);
+        self.setting("garp_lower_prio_repeat", &count(repeat), repeat == usual.repeat);
     }
 }
 

@@ -42,7 +42,8 @@ impl Readable {
 }
 
 /// Tells when so many adverts arrive that waking up for each is waste: each says when it came, so they can be read
-/// in slots. Timers do not wait for that: before one of them fires, what has arrived is read.
+/// in slots. Timers that are set do not wait for that; what an advert sets off (to yield, to answer, a resignation that
+/// leaves only Skew_Time) is up to a slot late, no more than on a slow network.
 #[derive(Debug)]
 pub(super) struct Crowd {
     since: Instant,
@@ -55,6 +56,8 @@ impl Crowd {
     const WINDOW: Duration = Duration::from_millis(10);
     /// So many of them are a crowd: two a millisecond.
     const DENSE: usize = 20;
+    /// More of them at once than this are a flood, which must not find the sockets unattended.
+    const FLOOD: usize = 256;
     /// Then they wait for each other so long.
     pub(super) const SLOT: Duration = Duration::from_millis(1);
 
@@ -69,6 +72,11 @@ impl Crowd {
     /// So many adverts were read.
     pub(super) fn note(&mut self, now: Instant, frames: usize) {
         self.frames += frames;
+        if frames > Self::FLOOD {
+            self.is_dense = false;
+            (self.since, self.frames) = (now, 0);
+            return;
+        }
         if now.since(self.since) >= Self::WINDOW {
             // One that is alone after a pause is no crowd, however many came before it.
             self.is_dense = self.frames >= Self::DENSE && now.since(self.since) < 2 * Self::WINDOW;
@@ -98,7 +106,11 @@ mod tests {
         assert!(!crowd.is_dense(), "it has dispersed");
         feed(&mut crowd, 180_000, 210_000, 100);
         assert!(crowd.is_dense);
-        crowd.note(at(900_000), 500);
+        crowd.note(at(900_000), 200);
         assert!(!crowd.is_dense(), "a burst after a pause");
+        feed(&mut crowd, 900_000, 930_000, 100);
+        assert!(crowd.is_dense());
+        crowd.note(at(930_500), 500);
+        assert!(!crowd.is_dense(), "a flood");
     }
 }

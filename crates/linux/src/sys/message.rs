@@ -90,7 +90,8 @@ pub(crate) struct RecvBatch {
     names: Box<[Name]>,
     lens: Box<[Len]>,
     /// Point into `data`; `headers` point to these, to `names` and to `control`. Boxes stay where they are however
-    /// their owner moves, so all is set up once.
+    /// their owner moves, so all is set up once. Nothing here ever goes through these pointers: only the kernel does, in
+    /// a call that the compiler must take for one that may write anywhere.
     _parts: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
     /// So many headers carry what the last call has written.

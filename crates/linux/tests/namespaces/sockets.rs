@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
+use std::time::Duration;
 use wire::{Family, GROUP_V4, GROUP_V6, Vrid};
 
 pub(crate) fn trials(into: &mut Vec<Trial>) {
@@ -23,6 +24,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("sockets::unicast_goes_where_routing_sends_it", unicast),
         trial("sockets::authenticated_adverts_have_a_socket_of_their_own", authenticated),
         trial("sockets::what_the_kernel_dropped_is_counted_and_what_the_filter_refused_is_not", overflow),
+        trial("sockets::what_arrives_while_a_turn_is_held_up_counts_from_when_it_arrives", held_up),
         trial("sockets::one_bad_transmit_does_not_stop_the_others", bad_transmit),
         trial("sockets::thirty_interfaces_are_more_than_one_socket_may_join", thirty),
         trial("sockets::an_interface_that_comes_back_is_joined_again", comes_back),
@@ -92,10 +94,10 @@ fn keep(frame: Frame<'_>) -> Kept {
 }
 
 fn drain(speaker: &mut Speaker, clock: &mut Clock) -> (Vec<Kept>, Drained) {
-    let turn = clock.turn();
-    let mut frames = Vec::new();
-    let drained = speaker.receive(&turn, true, |frame| {
-        assert!(frame.at >= turn.previous && frame.at <= turn.now, "{frame:?} {turn:?}");
+    let mut turn = clock.turn();
+    let (previous, mut frames) = (turn.previous, Vec::new());
+    let drained = speaker.receive(clock, &mut turn, true, |now, frame| {
+        assert!(frame.at >= previous && frame.at <= now, "{frame:?} {now:?}");
         frames.push(keep(frame));
     });
     assert_eq!(frames.len(), drained.frames);
@@ -281,15 +283,37 @@ fn overflow() {
         collect(&mut listener, &mut total);
         (total.lost_stray > 0).then_some(())
     });
-    say(&mut speaker, &vec![good.clone(); 4000]);
+    say(&mut speaker, &vec![good.clone(); 16_000]);
     until("the fast socket's loss", || {
         say(&mut speaker, std::slice::from_ref(&good));
         collect(&mut listener, &mut total);
         (total.lost > 0).then_some(())
     });
     let kept = collect(&mut listener, &mut total) - 200;
-    println!("backlog 256: {kept} of 4000 kept, {} lost, stray lost {}", total.lost, total.lost_stray);
-    assert!(kept >= 256, "{kept} adverts were kept");
+    println!("backlog 2048: {kept} of 16000 kept, {} lost, stray lost {}", total.lost, total.lost_stray);
+    assert!(kept >= 2048, "{kept} adverts were kept");
+}
+
+/// A process that is stopped between looking at the clock and reading its sockets.
+fn held_up() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&Need { v6: None, ..both(&[51]) });
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let mut turn = clock.turn();
+    let began = turn.now;
+    let stop = linux::clock::now() + Duration::from_millis(20);
+    until("time to pass", || (linux::clock::now() >= stop).then_some(()));
+    say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &[0x31, 51, 100, 1])]);
+    until("an advert", || heard(&listener).contains(&true).then_some(()));
+    let mut at = Vec::new();
+    listener.receive(&mut clock, &mut turn, true, |now, frame| at.push((now, frame.at)));
+    let [(now, at)] = at[..] else { panic!("{at:?}") };
+    assert!(turn.now == now && now >= stop, "the turn has moved on");
+    assert!(
+        at >= began + Duration::from_millis(15) && at <= now,
+        "not from before the stop: {at:?} {began:?}"
+    );
 }
 
 fn bad_transmit() {
