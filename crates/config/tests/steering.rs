@@ -286,6 +286,75 @@ fn strict_mode_drops_what_the_rfc_has_not() {
     assert!(outcome.diagnostics.iter().any(|d| d.id.name() == "no-address"));
 }
 
+/// What keepalived -t 2.2.7 says of these lines, it says of no other value of theirs.
+#[test]
+fn strict_mode_turns_extensions_off() {
+    let strict = |lines: &str| read(&instance("A", 7, &format!("version 3\naccept\nstrict_mode\n{lines}")));
+    let loose = "down_timer_adverts 5\nlower_prio_no_advert false\nhigher_prio_send_advert true\n\
+                 garp_lower_prio_repeat 3\ngarp_lower_prio_delay 3";
+    let same = "down_timer_adverts 3\nlower_prio_no_advert true\nhigher_prio_send_advert false\n\
+                garp_lower_prio_repeat 0\ngarp_lower_prio_delay 0";
+    let (host, said) = strict(loose);
+    assert_eq!(said, ["strict-mode"; 4]);
+    for (host, said) in [(host, vec![]), strict(same), strict("")] {
+        assert!(said.is_empty(), "{said:?}");
+        let settings = &host.instances[0].settings;
+        assert_eq!(settings.down_adverts, 3);
+        assert!(settings.lower_priority_no_advert && !settings.higher_priority_send_advert);
+        let announce = &settings.announce;
+        assert_eq!((announce.lower_priority_repeat, announce.lower_priority_delay), (0, Duration::ZERO));
+        assert!(!settings.owner_ignores_adverts);
+    }
+    let global =
+        "global_defs {\nvrrp_strict\nvrrp_higher_prio_send_advert true\nvrrp_down_timer_adverts 5\n}\n";
+    let (host, said) = read(&format!("{global}{}", instance("A", 7, "version 3\naccept")));
+    let settings = &host.instances[0].settings;
+    assert_eq!((settings.down_adverts, settings.higher_priority_send_advert), (3, false));
+    assert!(said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn a_strict_owner_is_the_master_and_listens_to_nobody() {
+    let strict = |lines: &str| {
+        let text = instance("A", 7, &format!("strict_mode\n{lines}")).replace("priority 90", "priority 255");
+        read(&text)
+    };
+    let (host, said) = strict("state MASTER");
+    let it = &host.instances[0];
+    assert!(it.wants_active && it.settings.owner_ignores_adverts);
+    assert!(said.is_empty(), "{said:?}");
+    let (host, said) = strict("state BACKUP\nowner_ignore_adverts false");
+    let it = &host.instances[0];
+    assert!(it.wants_active && it.settings.owner_ignores_adverts);
+    assert_eq!(said, ["strict-mode"; 2]);
+}
+
+/// Until there is a filter, who relies on it is told, once for all instances.
+#[test]
+fn strict_mode_says_that_nothing_is_filtered() {
+    let not_built = |lines: &str| {
+        let two = format!("{}{}", instance("A", 7, lines), instance("B", 8, lines));
+        let (_, outcome) = outcome(&two);
+        outcome.diagnostics.iter().filter(|d| d.id.name() == "not-built").count()
+    };
+    assert_eq!(not_built("strict_mode"), 1);
+    assert_eq!(not_built("strict_mode\naccept"), 1, "version 2 has no `accept`");
+    assert_eq!(not_built("version 3\nstrict_mode\naccept"), 0);
+    assert_eq!(not_built("priority 255\nstate MASTER\nstrict_mode"), 0, "an owner answers");
+    assert_eq!(not_built("strict_mode off"), 0);
+}
+
+#[test]
+fn strict_mode_wants_a_link_local_address_first() {
+    let said = |first: &str| {
+        let text = instance("A", 7, "accept\nstrict_mode");
+        read(&text.replace("10.0.0.7", &format!("{first}\n2001:db8::7"))).1
+    };
+    assert!(said("fe80::3").is_empty());
+    assert_eq!(said("2001:db8::3"), ["strict-mode"]);
+    assert_eq!(said("2001:db8::3\nfe80::3"), ["strict-mode"]);
+}
+
 #[test]
 fn one_mistake_in_a_password_gives_one_finding() {
     let said = |pass: &str| {

@@ -4,7 +4,7 @@ use super::Lower;
 use super::address::Entry;
 use super::global::{Gaps, Globals};
 use super::instance::{AuthType, Draft};
-use super::strict::{Loose, is_strict};
+use super::strict::{Loose, is_link_local, is_strict, tighten};
 use super::tracking::{Line, tracking};
 use super::value::fixed;
 use crate::registry::Id;
@@ -115,6 +115,10 @@ impl Lower<'_> {
         let excluded = self.unlisted(&mut draft, &addresses, interface.as_ref());
         let (track_interfaces, interfaces) = self.tracked(&mut draft, interface.as_ref());
         let owner_ignores_adverts = self.owner_ignores(&draft, globals, priority);
+        let strict_first = addresses.first().filter(|_| strict && family == Family::V6);
+        if let Some(first) = strict_first.filter(|entry| !is_link_local(entry.address.address)) {
+            self.not_link_local(first, &addresses);
+        }
         // A source of the other family was dropped, and that was reported.
         let track_source = self.track_source(draft.track_source, source) && transport.source().is_some();
         if draft.vrid.is_none() && !draft.vrid_refused {
@@ -125,24 +129,29 @@ impl Lower<'_> {
         }
         let (vrid, interface) = (draft.vrid?, interface?);
         let gaps = groups.get(&interface).copied().unwrap_or_default();
-        let settings = Settings {
+        let mut settings = Settings {
             priority,
             interval,
             preempt,
             preempt_delay,
-            down_adverts: draft.down_adverts.or(globals.down_adverts).unwrap_or(3),
+            down_adverts: draft.down_adverts.map(|(count, _)| count).or(globals.down_adverts).unwrap_or(3),
             owner_ignores_adverts,
-            lower_priority_no_advert: draft.lower_no_advert.unwrap_or(globals.lower_no_advert),
-            higher_priority_send_advert: draft.higher_send_advert.unwrap_or(globals.higher_send_advert),
+            lower_priority_no_advert: draft.lower_no_advert.map_or(globals.lower_no_advert, |(on, _)| on),
+            higher_priority_send_advert: draft
+                .higher_send_advert
+                .map_or(globals.higher_send_advert, |(on, _)| on),
             announce: announce(&draft, globals),
             ..Settings::new(version, family, vrid)
         };
+        if strict {
+            tighten(&mut settings);
+        }
         let message_checksum = draft.message_checksum.unwrap_or(globals.message_checksum);
         let instance = Instance {
             name: draft.name,
             interface,
             settings,
-            wants_active: draft.wants_active.is_some() && (!strict || priority.is_owner()),
+            wants_active: if strict { priority.is_owner() } else { draft.wants_active.is_some() },
             transport,
             authentication,
             checksum: if message_checksum { ChecksumForm::Message } else { ChecksumForm::PseudoHeader },

@@ -145,7 +145,6 @@ impl Lower<'_> {
                 if let Some(strict) = self.switch(at) {
                     globals.strict = strict.then_some(at.node.span);
                 }
-                self.passed_over(at);
             }
             name if self.telling(at, name, &mut globals.telling) => self.unbuilt(keyword, at.node.span),
             name if self.serving(at, name, &mut globals.serving) => self.unbuilt(keyword, at.node.span),

@@ -31,6 +31,8 @@ pub(super) struct Draft {
     pub(super) name: Arc<str>,
     pub(super) header: Span,
     pub(super) wants_active: Option<Span>,
+    /// `state BACKUP` was written.
+    pub(super) wants_backup: Option<Span>,
     pub(super) interface: Option<(InterfaceName, Span)>,
     /// An interface was written, but cannot be used; that was reported.
     pub(super) interface_refused: bool,
@@ -73,11 +75,13 @@ pub(super) struct Draft {
     pub(super) accept: Option<Span>,
     pub(super) message_checksum: Option<bool>,
     pub(super) skip_check: Option<bool>,
-    pub(super) lower_no_advert: Option<bool>,
-    pub(super) higher_send_advert: Option<bool>,
+    pub(super) lower_no_advert: Option<(bool, Span)>,
+    pub(super) higher_send_advert: Option<(bool, Span)>,
     pub(super) owner_ignores: Option<(bool, Span)>,
     pub(super) announcing: Announcing,
-    pub(super) down_adverts: Option<u8>,
+    /// The last line about announcements after an advert of lower priority.
+    pub(super) lower_announcing: Option<Span>,
+    pub(super) down_adverts: Option<(u8, Span)>,
 }
 
 impl Draft {
@@ -86,6 +90,7 @@ impl Draft {
             name,
             header,
             wants_active: None,
+            wants_backup: None,
             interface: None,
             interface_refused: false,
             vrid: None,
@@ -126,6 +131,7 @@ impl Draft {
             higher_send_advert: None,
             owner_ignores: None,
             announcing: Announcing::default(),
+            lower_announcing: None,
             down_adverts: None,
         }
     }
@@ -194,25 +200,35 @@ impl Lower<'_> {
             "preempt_delay" => self.preempt_delay(at, draft),
             "v3_checksum_as_v2" => draft.message_checksum = self.switch(at).or(draft.message_checksum),
             "skip_check_adv_addr" => draft.skip_check = self.switch(at).or(draft.skip_check),
-            "lower_prio_no_advert" => draft.lower_no_advert = self.switch(at).or(draft.lower_no_advert),
+            "lower_prio_no_advert" => {
+                draft.lower_no_advert =
+                    self.switch(at).map(|on| (on, at.node.span)).or(draft.lower_no_advert);
+            }
             "higher_prio_send_advert" => {
-                draft.higher_send_advert = self.switch(at).or(draft.higher_send_advert);
+                draft.higher_send_advert =
+                    self.switch(at).map(|on| (on, at.node.span)).or(draft.higher_send_advert);
             }
             "owner_ignore_adverts" => {
                 draft.owner_ignores = self.switch(at).map(|on| (on, at.node.span)).or(draft.owner_ignores);
             }
-            "down_timer_adverts" => draft.down_adverts = self.down_adverts(at).or(draft.down_adverts),
+            "down_timer_adverts" => {
+                draft.down_adverts =
+                    self.down_adverts(at).map(|count| (count, at.node.span)).or(draft.down_adverts);
+            }
             "track_src_ip" => {
                 self.flag(at);
                 draft.track_source = Some(at.node.span);
             }
             "strict_mode" => {
                 draft.strict = self.switch(at).map(|on| (on, at.node.span)).or(draft.strict);
-                self.passed_over(at);
             }
             name if self.notify(at, name, &mut draft.notify) => {}
             name if self.instance_flag(at, name, draft) => {}
-            name if self.announcing(at, name, &mut draft.announcing) => {}
+            name if self.announcing(at, name, &mut draft.announcing) => {
+                if name.starts_with("garp_lower_prio") {
+                    draft.lower_announcing = Some(at.node.span);
+                }
+            }
             _ => self.passed_over(at),
         }
     }
@@ -243,6 +259,8 @@ impl Lower<'_> {
                     self.findings.add(Id::RepeatedKeyword, word.span, |d| {
                         d.say("`state` is given twice: MASTER stays").label(first, "this one counts")
                     });
+                } else {
+                    draft.wants_backup = Some(word.span);
                 }
             }
             other => {

@@ -1,13 +1,16 @@
-//! `strict_mode` and `vrrp_strict`: what keepalived drops then, and what it refuses.
+//! `strict_mode` and `vrrp_strict`: what keepalived drops then, what it sets, and what it refuses.
 
 use super::Lower;
+use super::address::Entry;
 use super::global::Globals;
 use super::instance::Draft;
 use crate::registry::Id;
 use crate::source::Span;
 use alloc::format;
+use alloc::string::String;
+use core::net::IpAddr;
 use core::time::Duration;
-use model::{Authentication, Transport};
+use model::{Authentication, Settings, Transport};
 use wire::{Priority, Version};
 
 /// What strict mode may change.
@@ -22,6 +25,16 @@ pub(super) struct Loose<'a> {
 /// Whether the instance is strict, by itself or with all others.
 pub(super) fn is_strict(draft: &Draft, globals: &Globals) -> bool {
     draft.strict.map_or(globals.strict.is_some(), |(strict, _)| strict)
+}
+
+/// What holds in strict mode, whatever the lines say: keepalived's extensions are off, and the owner listens to nobody.
+pub(super) fn tighten(settings: &mut Settings) {
+    settings.down_adverts = 3;
+    settings.lower_priority_no_advert = true;
+    settings.higher_priority_send_advert = false;
+    settings.announce.lower_priority_repeat = 0;
+    settings.announce.lower_priority_delay = Duration::ZERO;
+    settings.owner_ignores_adverts = settings.priority.is_owner();
 }
 
 impl Lower<'_> {
@@ -48,26 +61,6 @@ impl Lower<'_> {
                 "remove the line, or leave strict mode",
             );
         }
-        if let Some(span) = draft.wants_active.filter(|_| !loose.priority.is_owner()) {
-            let what = format!(
-                "strict mode starts the address owner only as MASTER, and this priority is {}: BACKUP is used",
-                loose.priority
-            );
-            self.too_loose(
-                span,
-                cause,
-                &what,
-                "write BACKUP: the highest priority gets the address all the same",
-            );
-        }
-        if let Some(span) = draft.accept.filter(|_| loose.version == Version::V2) {
-            self.too_loose(
-                span,
-                cause,
-                "strict mode has no `accept` in version 2: it is ignored",
-                "remove the line, or write `version 3`",
-            );
-        }
         if let Some(span) = draft.unicast.filter(|_| matches!(loose.transport, Transport::Unicast { .. })) {
             self.too_loose(
                 span,
@@ -76,6 +69,92 @@ impl Lower<'_> {
                 "leave strict mode, or remove the peers",
             );
         }
+        self.strict_state(draft, cause, loose.priority);
+        self.strict_accept(draft, cause, loose.version, loose.priority);
+        self.extensions(draft, cause, loose.priority);
+    }
+
+    fn strict_state(&mut self, draft: &Draft, cause: Option<Span>, priority: Priority) {
+        if let Some(span) = draft.wants_active.filter(|_| !priority.is_owner()) {
+            let what = format!(
+                "strict mode starts the address owner only as MASTER, and this priority is {priority}: BACKUP is used"
+            );
+            let help = "write BACKUP: the highest priority gets the address all the same";
+            self.too_loose(span, cause, &what, help);
+        }
+        let backup = draft.wants_backup.filter(|_| priority.is_owner() && draft.wants_active.is_none());
+        if let Some(span) = backup {
+            let what =
+                "strict mode starts the address owner as MASTER, and priority 255 makes this one the owner";
+            self.too_loose(span, cause, what, "write MASTER, or a priority below 255");
+        }
+    }
+
+    /// Without Accept_Mode only the owner answers; that takes a filter.
+    fn strict_accept(&mut self, draft: &Draft, cause: Option<Span>, version: Version, priority: Priority) {
+        if let Some(span) = draft.accept.filter(|_| version == Version::V2) {
+            self.too_loose(
+                span,
+                cause,
+                "strict mode has no `accept` in version 2: it is ignored",
+                "remove the line, or write `version 3`",
+            );
+        }
+        let accepts = priority.is_owner() || draft.accept.is_some() && version == Version::V3;
+        if let Some(span) = cause.filter(|_| !accepts) {
+            self.findings.add_once((Id::NotBuilt, "strict", String::new()), span, |d| {
+                d.say("strict mode implies `no_accept`, which is not built yet: the addresses answer on every router that holds them")
+                    .help("only an address owner, and `accept` with `version 3`, are exempt from it")
+            });
+        }
+    }
+
+    /// What keepalived adds to the protocol. Only what says otherwise is worth a word.
+    fn extensions(&mut self, draft: &Draft, cause: Option<Span>, priority: Priority) {
+        let lower = &draft.announcing;
+        let repeats = lower.lower_repeat.is_some_and(|n| n > 0);
+        let waits = lower.lower_delay.is_some_and(|delay| !delay.is_zero());
+        let lines = [
+            (
+                draft.down_adverts.filter(|(count, _)| *count != 3).map(|(_, span)| span),
+                "strict mode waits for 3 adverts: `down_timer_adverts` is ignored",
+            ),
+            (
+                draft.lower_no_advert.filter(|(on, _)| !on).map(|(_, span)| span),
+                "strict mode answers no advert of lower priority: `lower_prio_no_advert true` is used",
+            ),
+            (
+                draft.higher_send_advert.filter(|(on, _)| *on).map(|(_, span)| span),
+                "strict mode sends nothing when it yields: `higher_prio_send_advert false` is used",
+            ),
+            (
+                draft.lower_announcing.filter(|_| repeats || waits),
+                "strict mode announces nothing again after an advert of lower priority: `garp_lower_prio_*` is ignored",
+            ),
+            (
+                draft.owner_ignores.filter(|(on, _)| !on && priority.is_owner()).map(|(_, span)| span),
+                "strict mode lets the address owner listen to nobody: `owner_ignore_adverts true` is used",
+            ),
+        ];
+        for (span, what) in lines {
+            if let Some(span) = span {
+                self.too_loose(span, cause, what, "remove the line, or leave strict mode");
+            }
+        }
+    }
+
+    /// WIRE-7: the first address of an IPv6 advert is link-local.
+    pub(super) fn not_link_local(&mut self, first: &Entry, all: &[Entry]) {
+        let other = all.iter().find(|entry| is_link_local(entry.address.address)).map(|entry| entry.span);
+        self.findings.add(Id::StrictMode, first.span, |d| {
+            let d = d.say("strict mode wants a link-local address first");
+            match other {
+                Some(span) => {
+                    d.label(span, "adverts list this one first").help("write it first on all nodes")
+                }
+                None => d.help("list an address of fe80::/10 first, the same on all nodes"),
+            }
+        });
     }
 
     fn too_loose(&mut self, span: Span, cause: Option<Span>, what: &str, help: &'static str) {
@@ -87,4 +166,8 @@ impl Lower<'_> {
             }
         });
     }
+}
+
+pub(super) const fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

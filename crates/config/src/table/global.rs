@@ -69,7 +69,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     k("nftables_ipvs_start_fwmark", Shape::Value, "N", int("1..4294967295"), "1000", "", NotBuilt, "First fwmark handed out to virtual server groups."),
     k("vrrp_check_unicast_src", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Drop unicast adverts whose source is not a configured peer (default for all)."),
     k("vrrp_skip_check_adv_addr", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "false", "", Honoured, "Do not compare the address list of adverts from the current master again."),
-    k("vrrp_strict", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "false", "", NotBuilt, "Enforce the RFC for all instances."),
+    k("vrrp_strict", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "false", "", Honoured, "Enforce the RFC for all instances."),
     k("vrrp_priority", Shape::Value, "N", int("-20..19"), "0", "", Honoured, "Nice value of the vrrp process.").lenient(),
     k("vrrp_no_swap", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Lock the vrrp process into memory."),
     k("vrrp_rt_priority", Shape::Value, "N", int("1..99"), "off", "", Honoured, "SCHED_RR priority of the vrrp process.").but("a number outside is read as the nearest").lenient(),

@@ -45,7 +45,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("accept", Shape::Flag, "", Value::Nothing, "on unless strict", "", Honoured, "VIPs answer local traffic even when not owner."),
     k("no_accept", Shape::Flag, "", Value::Nothing, "off (on in strict)", "", NotBuilt, "Firewall off traffic to VIPs when not owner."),
     k("skip_check_adv_addr", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global value", "", Honoured, "Do not compare the address list of adverts from the current master again."),
-    k("strict_mode", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global vrrp_strict", "", NotBuilt, "Enforce the RFC for this instance."),
+    k("strict_mode", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global vrrp_strict", "", Honoured, "Enforce the RFC for this instance."),
     k("preempt", Shape::Flag, "", Value::Nothing, "on", "", Honoured, "Undo nopreempt."),
     k("nopreempt", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "A lower-priority master is left alone; needs initial state BACKUP."),
     k("preempt_delay", Shape::Value, "SECS", secs6("0..1000"), "0", "", Honoured, "Wait before taking over from a lower-priority master."),

@@ -551,7 +551,7 @@ fn instance() -> BoxedStrategy<Instance> {
                 );
                 let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
                 let how = (transport(family), authentication(settings.version));
-                let told = (notify(true), any::<bool>());
+                let told = (notify(true), any::<bool>(), any::<bool>());
                 (word(), how, lists, flags, Just((settings, interface)), told).prop_map(built)
             })
         })
@@ -569,14 +569,15 @@ type Parts = (
     Lists,
     (bool, bool, bool, bool, bool),
     (Settings, Arc<str>),
-    (Notify, bool),
+    (Notify, bool, bool),
 );
 
 fn built(
-    (name, (transport, authentication), lists, flags, (mut settings, interface), (notify, track_source)): Parts,
+    (name, (transport, authentication), lists, flags, (mut settings, interface), told): Parts,
 ) -> Instance {
     let (mut addresses, mut excluded, trackers) = lists;
-    let (wants_active, ignore_own_link, message, skip_check, check_source) = flags;
+    let (notify, track_source, strict) = told;
+    let (mut wants_active, ignore_own_link, message, skip_check, check_source) = flags;
     let mut seen = BTreeSet::new();
     addresses.retain(|a| seen.insert(a.address));
     let mut seen: BTreeSet<_> = addresses.iter().map(|a| (a.address, a.device.clone())).collect();
@@ -594,6 +595,21 @@ fn built(
         Transport::Unicast { peers, .. } => peers.iter().any(|p| p.min_ttl.or(p.max_ttl).is_some()),
     };
     let sourced = transport.source().is_some();
+    // Strict mode warns of unicast and of authentication, and wants a link-local address first.
+    let multicast = matches!(transport, Transport::Multicast { .. });
+    let strict = strict
+        && multicast
+        && settings.family == Family::V4
+        && authentication == Authentication::None
+        && !addresses.is_empty();
+    if strict {
+        wants_active = settings.priority.is_owner();
+        (settings.preempt_delay, settings.down_adverts) = (Duration::ZERO, 3);
+        (settings.lower_priority_no_advert, settings.higher_priority_send_advert) = (true, false);
+        settings.announce.lower_priority_repeat = 0;
+        settings.announce.lower_priority_delay = Duration::ZERO;
+        settings.owner_ignores_adverts = settings.priority.is_owner();
+    }
     // `state MASTER` neither waits to preempt nor refuses to.
     if wants_active {
         (settings.preempt, settings.preempt_delay) = (true, Duration::ZERO);
@@ -613,7 +629,7 @@ fn built(
         ignore_own_link,
         track_source: track_source && sourced,
         notify,
-        strict: false,
+        strict,
         arp_gap: Duration::ZERO,
         na_gap: Duration::ZERO,
         skip_check_known_leader: skip_check,

@@ -473,7 +473,7 @@ fn believe(host: &Host, slot: &mut Slot, at: Instant, ingress: &Ingress<'_>) -> 
         expected,
         own: slot.verdict.place.map_or(nowhere, |place| place.source),
         addresses: &slot.listed,
-        strict: false,
+        strict: instance.strict,
         trusted: slot
             .router
             .leader()

@@ -191,6 +191,26 @@ fn rx_14_another_address_list_is_remarked_and_believed() {
 }
 
 #[test]
+fn rx_14_another_address_list_is_dropped_in_strict_mode() {
+    let mut world = World::new(2);
+    // Two will be Active, which the world allows only on a network that is not whole.
+    world.cut(1, 0);
+    world.boot(0, host(vec![scenario(150)]));
+    let mut other = scenario(100);
+    other.addresses[0].address = ip("10.0.0.4");
+    other.strict = true;
+    world.boot(1, host(vec![other]));
+    world.run(ms(20_000));
+    let counters = world.status(1, "VI_50").counters;
+    assert!(counters.discards[vrrp::Discard::AddressList.index()] > 10 && counters.became_active == 1);
+    let mut same = scenario(100);
+    same.strict = true;
+    world.configure(1, host(vec![same]));
+    world.run(ms(20_000));
+    assert_eq!(world.status(1, "VI_50").standing, node::event::Standing::Backup);
+}
+
+#[test]
 fn tx_8_what_could_not_be_sent_is_counted_apart_and_told_rarely() {
     let mut world = World::new(1);
     let mut deaf = scenario(255);

@@ -30,6 +30,7 @@ mod scenario;
 mod scripts;
 mod see;
 mod steady;
+mod strict;
 mod takeover;
 mod user;
 mod watch;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         bad_files::tests(),
         refusals::tests(),
         rows::tests(),
+        strict::tests(),
         frr::tests(),
         notify::tests(),
         own::tests(),
