@@ -28,7 +28,8 @@ fn file(name: &str, addresses: &[&str]) -> String {
     instance.file()
 }
 
-/// The lower priority does not yield to a router whose list is another; without strict mode both would.
+/// The lower priority does not yield to a router whose list is another. Without strict mode ours would; keepalived 2.2.7
+/// would not even then.
 fn another_list(kind: Kind) -> Outcome {
     let lab = pair::three()?;
     let nodes = pair::nodes(&lab, [kind, kind], |name| match name {
