@@ -145,8 +145,10 @@ impl Herald {
         self.owe(subject, who, News::Stands(to), Priority::LEAVING);
         if (from, to) == (Standing::Initialize, Standing::Backup) {
             let is_member = |owed: &Owed| matches!(owed.who, Who::Router(id) if group.members.contains(&id));
-            let first = self.owed.iter().position(is_member);
-            if let (Some(first), Some(last)) = (first, self.owed.pop()) {
+            // Members that stood there before the group was made by a reload are told of nothing.
+            if let Some(first) = self.owed.iter().position(is_member)
+                && let Some(last) = self.owed.pop()
+            {
                 self.owed.insert(first, last);
             }
         }

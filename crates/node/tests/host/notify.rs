@@ -160,6 +160,26 @@ fn a_group_is_told_after_its_members_but_before_them_at_the_start() {
 }
 
 #[test]
+fn a_group_that_a_reload_makes_is_told_where_it_stands() {
+    let (a, b) = (instance(50, 100, &["10.0.0.3"]), instance(51, 100, &["10.0.0.4"]));
+    let alone = told(host(vec![a.clone(), b.clone()]));
+    let mut grouped = host(vec![a.clone(), b.clone()]);
+    grouped.groups = vec![group(&[&a.name, &b.name])];
+    let grouped = told(grouped);
+    let said = |active: bool| {
+        let mut world = World::new(1);
+        world.boot(0, alone.clone());
+        world.run(ms(if active { 5_000 } else { 10 }));
+        lines(&mut world, 0);
+        world.configure(0, grouped.clone());
+        world.run(ms(10));
+        lines(&mut world, 0)
+    };
+    assert_eq!(said(false), ["GROUP \"G\" BACKUP 0"]);
+    assert_eq!(said(true), ["GROUP \"G\" MASTER 0"]);
+}
+
+#[test]
 fn each_lower_advert_is_told() {
     let mut world = World::new(2);
     world.boot(0, told(lb01()));
