@@ -31,7 +31,10 @@ Chores of the project:
   cargo xtask sim --seed N    the story of the simulated world that this number means
   cargo xtask sim --seeds N   which of the first N worlds go wrong
   cargo xtask soak [--hours H | --minutes M] [--from SEED]
-                              simulated worlds on all processors until then; an hour unless told otherwise
+                              every case beside Debian's keepalived, then simulated worlds on all processors
+                              until then; an hour unless told otherwise
+  cargo xtask soak --differential
+                              the cases only
   cargo xtask mutants [--worlds N] [--every K] [--only PATH] [--minutes M]
                               breaks the core in every small way and looks who notices: docs/testing/mutants.md
   cargo xtask reference       docs/reference anew, from the table of keywords
@@ -63,10 +66,12 @@ fn run(arguments: &[String]) -> Result<bool> {
             shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
         }
         ["mutants", rest @ ..] => mutants::run(&mutants::wish(rest)?),
+        ["soak", "--differential"] => differential(),
         ["soak", rest @ ..] => {
+            let same = differential()?;
             let cargo =
                 ["run", "--quiet", "--profile", "lab", "-p", "sim", "--example", "sim", "--", "--soak"];
-            shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()
+            Ok(shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()? && same)
         }
         ["reference"] => {
             let cargo = ["test", "--quiet", "-p", "config", "--test", "reference"];
@@ -93,4 +98,11 @@ fn run(arguments: &[String]) -> Result<bool> {
         }
         other => bail!("there is no chore {other:?}\n\n{HELP}"),
     }
+}
+
+/// All cases of the differential test, not only those of CI.
+fn differential() -> Result<bool> {
+    packages::provide()?;
+    let cargo = ["test", "--quiet", "-p", "standfast", "--test", "differential", "--", "--nocapture"];
+    shell::cargo(cargo).with("STANDFAST_DIFFERENTIAL", "all").succeeds()
 }
