@@ -133,7 +133,8 @@ impl Stage {
         let machine = self.nodes[node].machine.clone();
         for link in self.ears[node].links() {
             for address in machine.addresses(&link)? {
-                if !self.ears[node].is_own(address, &link) {
+                // The kernel may have removed it together with the first of its network.
+                if !self.ears[node].is_own(address, &link) && machine.holds(address.address)? {
                     machine.del_address(&link, address)?;
                 }
             }

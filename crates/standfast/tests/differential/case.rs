@@ -12,7 +12,8 @@
 //! --- lb02                        the file of one node
 //! --- file /run/x                 a program on each machine
 //! --- story                       one act a line, see `act.rs`; `;` joins acts that follow each other at once
-//! --- differs                     blocks of `after:`, `at:`, `theirs:`, `ours:`, `because:`
+//! --- differs                     blocks of `after:`, `at:`, `theirs:`, `ours:`, `because:`; an act that is in the story
+//!                                 for the second time is `ACT (2)`, and `any` is any act
 //! ```
 //!
 //! `/run` is each machine's own. `/run/rec` writes down its arguments, `/run/check NAME` succeeds until the story says

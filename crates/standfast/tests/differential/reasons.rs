@@ -51,6 +51,11 @@ const REASONS: &[Reason] = &[
     ),
     reason("other_list", "an advert with another list of addresses is not believed", Source::Since("2.3.3")),
     reason(
+        "states_on_reload",
+        "after a reload `fifo_write_vrrp_states_on_reload` repeats the states of groups only",
+        Source::Since("2.4.0"),
+    ),
+    reason(
         "resigns_twice",
         "an instance that goes to FAULT resigns twice",
         Source::Defect("two adverts of priority 0 within a millisecond, for every fault but a lost link"),

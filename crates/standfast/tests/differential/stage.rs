@@ -12,7 +12,7 @@ use lab::{Daemon, Lab, Lossy, Machine};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::case::Case;
-use crate::heard::{self, Ear, Played};
+use crate::heard::{self, Ear, Phase, Played};
 
 /// Where each machine has its configuration.
 pub(crate) const CONF: &str = "/run/keepalived.conf";
@@ -62,8 +62,8 @@ pub(crate) struct Stage {
 /// Plays a case from its first to its last act.
 pub(crate) fn play(case: &Case, kind: Kind, program: &Path) -> Result<Played, Stop> {
     let mut stage = Stage::new(case, kind, program)?;
-    let mut phases = Vec::new();
-    for act in &case.story {
+    let mut phases: Vec<Phase> = Vec::new();
+    for (at, act) in case.story.iter().enumerate() {
         let since = lab::now();
         for part in act.split(';') {
             stage.act(part.trim()).map_err(|stop| match stop {
@@ -76,7 +76,12 @@ pub(crate) fn play(case: &Case, kind: Kind, program: &Path) -> Result<Played, St
             Stop::Failed(why) => fail(format!("{act:?}: {why}\n{}", logs())),
             other @ (Stop::Skip(_) | Stop::Missing(_)) => other,
         })?;
-        let mut phase = heard::hear(&mut stage.ears, case, act, since)?;
+        // What happens again has a name of its own.
+        let name = match case.story[..at].iter().filter(|before| *before == act).count() {
+            0 => act.clone(),
+            before => format!("{act} ({})", before + 1),
+        };
+        let mut phase = heard::hear(&mut stage.ears, case, &name, since)?;
         for (machine, how) in std::mem::take(&mut stage.ends) {
             phase.seen.entry(format!("{machine} ends")).or_default().push(how);
         }
