@@ -51,6 +51,8 @@ pub struct Vigil {
     turned_at: Option<Instant>,
     /// Lateness counts from here at the earliest.
     from: Instant,
+    /// That the hand is stuck is not told before this again.
+    hand_at: Instant,
     excuses: u32,
 }
 
@@ -58,7 +60,7 @@ impl Vigil {
     /// Begins now.
     #[must_use]
     pub const fn new(now: Instant) -> Self {
-        Self { look_at: now, turned_at: None, from: now, excuses: 0 }
+        Self { look_at: now, turned_at: None, from: now, hand_at: now, excuses: 0 }
     }
 
     /// When to look next.
@@ -89,12 +91,18 @@ impl Vigil {
             self.look_at = now + half;
             return None;
         };
-        if let Some(time) = beat.hand_since.map(|since| now.since(since.max(self.from)))
-            && time >= HAND
-        {
-            self.look_at = now + LONGEST;
-            return Some(Stuck::Hand(time));
-        }
+        // A hand that waits must hide nothing: the thread that sends adverts is judged first.
+        self.look_at_packet(now, beat, half, turned_at, until).or_else(|| self.look_at_hand(now, beat))
+    }
+
+    fn look_at_packet(
+        &mut self,
+        now: Instant,
+        beat: &Beat,
+        half: Duration,
+        turned_at: Instant,
+        until: impl FnOnce() -> Option<Instant>,
+    ) -> Option<Stuck> {
         let due = beat.due_at.max(self.from);
         let limit = due + half;
         self.look_at = limit.max(now + half.min(SPACING)).min(now + LONGEST * 2);
@@ -109,6 +117,15 @@ impl Vigil {
         }
         self.look_at = last.min(now + half);
         None
+    }
+
+    fn look_at_hand(&mut self, now: Instant, beat: &Beat) -> Option<Stuck> {
+        let time = now.since(beat.hand_since?.max(self.from));
+        if time < HAND || now < self.hand_at {
+            return None;
+        }
+        self.hand_at = now + LONGEST;
+        Some(Stuck::Hand(time))
     }
 
     /// Who looks late stood still, and the worker perhaps with it.
@@ -296,5 +313,27 @@ mod tests {
             assert!(now < at(10_000));
         };
         assert!(matches!(hand, Stuck::Hand(time) if (ms(5_000)..ms(7_000)).contains(&time)), "{hand:?}");
+    }
+
+    #[test]
+    fn a_hand_that_is_stuck_does_not_hide_that_adverts_stop() {
+        let mut vigil = Vigil::new(at(0));
+        let mut hands = Vec::new();
+        let found = loop {
+            let now = vigil.look_at();
+            assert!(now < at(30_000));
+            // The hand waits from the start; the other thread turns every second, and for the last time at 20 s.
+            let turned = now.since(at(0)).as_secs().min(20) * 1_000;
+            let due_at = at(turned + 1_000);
+            let beat = Beat { turned_at: Some(at(turned)), due_at, hand_since: Some(at(1)), ..beat(1_000) };
+            match vigil.look(now, &beat, || Some(at(turned + 3_000))) {
+                Some(Stuck::Hand(_)) => hands.push(now.since(at(0)).as_secs()),
+                Some(stuck) => break (stuck, now),
+                None => {}
+            }
+        };
+        assert_eq!(found, (Stuck::Packet { late: ms(1_000), turned_at: at(20_000) }, at(22_000)));
+        assert!(hands.windows(2).all(|two| (5..8).contains(&(two[1] - two[0]))), "{hands:?}");
+        assert!(hands.len() >= 3, "{hands:?}");
     }
 }

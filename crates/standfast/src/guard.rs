@@ -6,7 +6,7 @@
 //! deaths in a short time are a loop, and what a loop holds is removed.
 
 use linux::clock;
-use linux::ledger::{Ledger, Reader};
+use linux::ledger::{Ledger, Reader, kernel_keeps_marks};
 use linux::vigil::{START, Stuck, Vigil, release};
 use std::time::Duration;
 use timeline::Instant;
@@ -33,6 +33,9 @@ pub(crate) struct Guard {
     release_at: Option<Instant>,
     /// When a worker died last.
     fell_at: Option<Instant>,
+    /// The kernel keeps marks: another worker knows at once which addresses are ours. Where it does not, one whose router
+    /// does not go on as Active would leave them.
+    marks: bool,
 }
 
 /// What is to be done now.
@@ -70,6 +73,7 @@ impl Guard {
             revoke_at: None,
             release_at: None,
             fell_at: None,
+            marks: kernel_keeps_marks(),
         })
     }
 
@@ -105,6 +109,8 @@ impl Guard {
             return None;
         }
         let beat = self.reader.beat();
+        // What is told next of it is another wait.
+        self.told_waiting &= beat.hand_since.is_some();
         let (thread, is_hand, what) = match self.vigil.look(now, &beat, || self.reader.estates().until())? {
             Stuck::Packet { late, .. } => {
                 (beat.packet, false, format!("its thread that sends adverts is {} late", show(late)))
@@ -142,7 +148,7 @@ impl Guard {
         };
         let last = (until - release(estates.pace())).min(now + OFFER);
         // A record that is not whole may be of a router with less time than all others.
-        if estates.damaged > 0 || last.since(now) < START {
+        if !self.marks || estates.damaged > 0 || last.since(now) < START {
             return Offer::Nothing;
         }
         self.revoke_at = Some(last);
@@ -163,5 +169,38 @@ pub(crate) fn show(time: Duration) -> String {
     match time.as_millis() {
         0..1_000 => format!("{} ms", time.as_millis()),
         _ => format!("{:.1} s", time.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Identity;
+    use node::estate::{Estate, Tally};
+    use node::io::RouterId;
+    use vrrp::Legacy;
+    use wire::{Family, Interval, Vrid};
+
+    /// A guard whose worker was Active with adverts every second when it died.
+    fn fallen(marks: bool) -> Guard {
+        let ledger = Ledger::create(4).unwrap();
+        let vrid = Vrid::new(50).unwrap();
+        let identity = Identity { interface: "eth0".into(), vrid, family: Family::V4, unicast: false };
+        let now = clock::now();
+        let second = Duration::from_secs(1);
+        let legacy = Legacy::Active {
+            interval: Interval::SECOND,
+            until: now + second * 3,
+            advertise_at: now + second,
+        };
+        let estate = Estate { identity, legacy, sequence: 0, tally: Tally::default() };
+        ledger.roll().note(RouterId(0), Some(&estate));
+        Guard { marks, ..Guard::new(&ledger).unwrap() }
+    }
+
+    #[test]
+    fn another_worker_goes_on_only_where_it_can_tell_which_addresses_are_ours() {
+        assert!(matches!(fallen(true).fall(true), Offer::Held(time) if time > Duration::from_secs(1)));
+        assert_eq!(fallen(false).fall(true), Offer::Nothing);
     }
 }

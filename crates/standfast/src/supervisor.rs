@@ -600,8 +600,10 @@ impl<'a> Supervisor<'a> {
 
     /// What the next worker was to go on with is removed, if it has not done so yet.
     fn take_back(&mut self) {
+        // Before the offer is off: who comes too late for it erases the ledger.
+        let noted = self.guard.reader().noted();
         if self.ledger.revoke() {
-            let released = self.remove();
+            let released = Netlink::open().and_then(|mut netlink| ledger::release(&noted, &mut netlink));
             self.log.alarm("no new worker was ready in time: what was held is removed");
             self.tell_removed(released);
         }

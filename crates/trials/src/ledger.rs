@@ -37,10 +37,13 @@ pub fn check(bytes: &[u8]) {
     assert!(estates.estates.len() + estates.damaged <= image.len() / 128, "more than there is room for");
     resumed(&estates);
     watched(&reader);
-    assert!(leftovers(&reader, reader.netns() ^ 1, &[], true).is_err(), "addresses of another namespace");
+    assert!(
+        leftovers(&reader.noted(), reader.netns() ^ 1, &[], true).is_err(),
+        "addresses of another namespace"
+    );
     for marks in [false, true] {
         let present = present(&entries, choice >> 1);
-        let left = leftovers(&reader, reader.netns(), &present, marks).expect("of this namespace");
+        let left = leftovers(&reader.noted(), reader.netns(), &present, marks).expect("of this namespace");
         judge(&entries, &present, marks, &left);
     }
     adopted(fd, &reader, &entries, &estates);

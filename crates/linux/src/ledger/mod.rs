@@ -286,6 +286,12 @@ impl Reader {
         records(&self.book).filter(|record| matches!(record, Record::Damaged)).count()
     }
 
+    /// All that is noted now, to be gone by though the ledger changes.
+    #[must_use]
+    pub fn noted(&self) -> Noted {
+        Noted { entries: self.entries(), damaged: self.damaged(), netns: self.netns() }
+    }
+
     /// Grows with every change.
     #[must_use]
     pub fn sequence(&self) -> u64 {
@@ -297,6 +303,14 @@ impl Reader {
     pub fn netns(&self) -> u64 {
         self.book.load(at::NETNS)
     }
+}
+
+/// What a ledger said at one moment ([`Reader::noted`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    entries: Vec<Entry>,
+    damaged: usize,
+    netns: u64,
 }
 
 const FREE: u8 = 0;
@@ -399,13 +413,13 @@ pub struct Leftovers {
     pub not_ours: Vec<Entry>,
 }
 
-/// Compares a ledger with the addresses that are there (`present`) in the network namespace with the inode `here`.
+/// Compares what a ledger said with the addresses that are there (`present`) in the network namespace with the inode `here`.
 /// `marks`: the kernel keeps marks. Each address is named once, however often it is noted.
 ///
 /// # Errors
 /// When the ledger is of another network namespace.
-pub fn leftovers(ledger: &Reader, here: u64, present: &[Address], marks: bool) -> Result<Leftovers> {
-    if ledger.netns() != here {
+pub fn leftovers(noted: &Noted, here: u64, present: &[Address], marks: bool) -> Result<Leftovers> {
+    if noted.netns != here {
         return Err(Error::Garbled {
             doing: "release what is left".to_owned(),
             what: "the ledger is of another network namespace",
@@ -416,10 +430,10 @@ pub fn leftovers(ledger: &Reader, here: u64, present: &[Address], marks: bool) -
         there.entry(address.place()).or_insert(address.marked);
     }
     // Of two notes the surer one counts: an address that is set again may still be noted as being removed.
-    let (mut noted, mut order) = (HashMap::new(), Vec::new());
-    for entry in ledger.entries() {
+    let (mut surest, mut order) = (HashMap::new(), Vec::new());
+    for entry in noted.entries.iter().copied() {
         let place = Place { interface: entry.interface, address: entry.address, prefix: entry.prefix };
-        match noted.entry(place) {
+        match surest.entry(place) {
             Slotted::Vacant(vacant) => {
                 order.push(place);
                 vacant.insert(entry);
@@ -431,7 +445,7 @@ pub fn leftovers(ledger: &Reader, here: u64, present: &[Address], marks: bool) -
         }
     }
     let mut left = Leftovers::default();
-    for (place, entry) in order.iter().filter_map(|place| Some((place, *noted.get(place)?))) {
+    for (place, entry) in order.iter().filter_map(|place| Some((place, *surest.get(place)?))) {
         let to = match there.get(place) {
             None => &mut left.gone,
             Some(true) => &mut left.ours,
@@ -465,7 +479,15 @@ pub struct Released {
     pub damaged: usize,
 }
 
-/// Removes from the host what a dead process has left according to its ledger.
+/// Removes from the host what a dead process has left according to its ledger, see [`release`].
+///
+/// # Errors
+/// As [`release`].
+pub fn release_all(ledger: &Reader, netlink: &mut Netlink) -> Result<Released> {
+    release(&ledger.noted(), netlink)
+}
+
+/// Removes from the host what a process has left that noted this.
 ///
 /// Where the kernel keeps marks (Linux 5.18), only addresses with ours are removed. On an older kernel
 /// those are removed that certainly were ours, and of those that were just being set none: there the record cannot
@@ -473,11 +495,11 @@ pub struct Released {
 ///
 /// # Errors
 /// When the addresses of the host cannot be read at all, or the ledger is of another network namespace.
-pub fn release_all(ledger: &Reader, netlink: &mut Netlink) -> Result<Released> {
+pub fn release(noted: &Noted, netlink: &mut Netlink) -> Result<Released> {
     let here = netns_inode().unwrap_or(0);
     let present = netlink.dump_addresses()?;
-    let Leftovers { ours: doomed, gone, not_ours } = leftovers(ledger, here, &present, kernel_keeps_marks())?;
-    let mut released = Released { gone, not_ours, damaged: ledger.damaged(), ..Released::default() };
+    let Leftovers { ours: doomed, gone, not_ours } = leftovers(noted, here, &present, kernel_keeps_marks())?;
+    let mut released = Released { gone, not_ours, damaged: noted.damaged, ..Released::default() };
     let requests: Vec<Request> = doomed
         .iter()
         .map(|entry| Request::remove_address(entry.interface, entry.address, entry.prefix))
@@ -514,7 +536,8 @@ pub(crate) const fn is_gone(why: &Refusal) -> bool {
 }
 
 /// Whether this kernel stores `IFA_PROTO` (Linux 5.18).
-pub(crate) fn kernel_keeps_marks() -> bool {
+#[must_use]
+pub fn kernel_keeps_marks() -> bool {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
     let mut numbers =
@@ -611,18 +634,19 @@ mod tests {
     fn an_address_that_is_noted_twice_is_removed_once() {
         let reader = Reader::open(forged([head(7, 1, 32, 4), head(7, 2, 32, 4)], 0x0a00_0003)).unwrap();
         let (here, there) = (reader.netns(), [present("10.0.0.3", 32, false)]);
-        let left = leftovers(&reader, here, &there, false).unwrap();
+        let left = leftovers(&reader.noted(), here, &there, false).unwrap();
         assert_eq!(left.ours.len(), 1);
         assert_eq!((left.ours[0].state, left.gone, left.not_ours), (State::Held, vec![], vec![]));
-        let left = leftovers(&reader, here, &there, true).unwrap();
+        let left = leftovers(&reader.noted(), here, &there, true).unwrap();
         assert_eq!((left.ours.len(), left.not_ours.len()), (0, 1), "without our mark it stays");
-        assert!(leftovers(&reader, here ^ 1, &there, false).is_err());
+        assert!(leftovers(&reader.noted(), here ^ 1, &there, false).is_err());
     }
 
     #[test]
     fn no_note_takes_the_loopback_address_away() {
         let reader = Reader::open(forged([head(7, 2, 8, 4); 2], 0x7f00_0001)).unwrap();
-        let left = leftovers(&reader, reader.netns(), &[present("127.0.0.1", 8, false)], false).unwrap();
+        let left =
+            leftovers(&reader.noted(), reader.netns(), &[present("127.0.0.1", 8, false)], false).unwrap();
         assert_eq!((left.ours.len(), left.not_ours.len()), (0, 1));
     }
 
