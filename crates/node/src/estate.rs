@@ -112,10 +112,28 @@ impl Slot {
         })
     }
 
-    /// Whether it has to be noted: at least if it `advertised`, and it is not yet in the list.
-    pub(crate) fn must_note(&mut self, now: Instant, advertised: bool) -> bool {
+    /// One copy of its last advert was not sent. If none was, nobody has heard it: for the others it is as if it had not
+    /// been. Whether it has to be noted once more.
+    pub(crate) fn unsay(&mut self) -> bool {
+        if self.copies == 0 {
+            return false;
+        }
+        self.copies -= 1;
+        if self.copies > 0 {
+            return false;
+        }
+        self.advertised_at = self.advertised_before;
+        !core::mem::replace(&mut self.is_unnoted, true)
+    }
+
+    /// Whether it has to be noted: at least if it `advertised`, in so many `copies`, and it is not yet in the list.
+    pub(crate) fn must_note(&mut self, now: Instant, advertised: bool, copies: usize) -> bool {
         if advertised {
+            if self.advertised_at < now || self.copies == 0 {
+                (self.advertised_before, self.copies) = (self.advertised_at, 0);
+            }
             self.advertised_at = now;
+            self.copies += copies;
         }
         let outline = self.outline();
         let changed = core::mem::replace(&mut self.outline, outline) != outline;

@@ -41,6 +41,9 @@ pub(crate) struct Slot {
     pub(crate) legacy: Option<Legacy>,
     /// When it last sent an advert.
     pub(crate) advertised_at: Instant,
+    /// When it did so before, and how many copies of the last advert nobody has refused: without any it was not sent.
+    pub(crate) advertised_before: Instant,
+    pub(crate) copies: usize,
     /// As it was noted last for a successor.
     pub(crate) outline: Outline,
     /// It is to be noted again.
@@ -246,6 +249,8 @@ impl Slot {
             counters: Counters::default(),
             legacy: None,
             advertised_at: now,
+            advertised_before: now,
+            copies: 0,
             outline: (Role::Initialize, instance.settings.interval, None),
             is_unnoted: false,
             queued: None,

@@ -361,9 +361,14 @@ impl Node {
         self.scratch.clear();
         slot.router.handle(now, input, &mut self.scratch);
         let advertised = self.scratch.iter().any(|effect| matches!(effect, Decision::Advertise(_)));
+        let mut copies = 0;
         for effect in self.scratch.drain(..) {
             match effect {
-                Decision::Advertise(priority) => advertise(&self.host, slot, priority, effects),
+                Decision::Advertise(priority) => {
+                    let before = effects.len();
+                    advertise(&self.host, slot, priority, effects);
+                    copies += effects.len() - before;
+                }
                 Decision::Announce { rounds } => {
                     slot.rounds = slot.rounds.max(rounds);
                     self.touched.insert(id);
@@ -389,7 +394,7 @@ impl Node {
                 }
             }
         }
-        if slot.must_note(now, advertised) {
+        if slot.must_note(now, advertised, copies) {
             self.unnoted.push(id);
         }
         self.schedule.arm(slot, Instant::EPOCH);
@@ -399,6 +404,9 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.counters.unsent += 1;
         slot.counters.sent = slot.counters.sent.saturating_sub(1);
+        if slot.unsay() {
+            self.unnoted.push(id);
+        }
         if let Some(suppressed) = slot.tell(Cause::Unsent, now) {
             let instance = slot.instance.name.clone();
             effects.push(report(Event::Unsent { instance, errno, suppressed }));

@@ -168,6 +168,8 @@ fn both_ends() -> Outcome {
         let running = node.start()?;
         assert_eq!(told(lb01).first().map(String::as_str), Some("up a b c 0"), "before anything else");
         running.enters("VI_1", "MASTER", ELECTION)?;
+        // keepalived's programs run side by side: the next is not begun before this one has told.
+        wait_until("it tells", || Ok(told(lb01).iter().any(|line| line.contains("MASTER"))))?;
         let mark = running.lines().mark();
         node.write(format!(
             "{}{instance}",
@@ -200,10 +202,10 @@ fn too_long() -> Outcome {
     let globals = |limit: u32| {
         format!(
             "global_defs {{\n    script_user root\n    startup_script \"{slow} up\"\n    startup_script_timeout {limit}\n    \
-             shutdown_script \"{slow} down\"\n    shutdown_script_timeout 1\n}}\n"
+             shutdown_script \"{slow} down\"\n    shutdown_script_timeout 3\n}}\n"
         )
     };
-    let node = Node::ours(lb01, format!("{}{instance}", globals(1)))?;
+    let node = Node::ours(lb01, format!("{}{instance}", globals(3)))?;
     let running = node.spawn()?;
     running.wait_for_line("startup script timed out", SOON)?;
     running.enters("VI_1", "MASTER", ELECTION)?;
