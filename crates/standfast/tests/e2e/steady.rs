@@ -10,7 +10,7 @@ use rustix::process::{Pid, kill_process};
 
 use crate::conf::{Flavour, LB01, LB02};
 use crate::figures;
-use crate::pair::{self, Node};
+use crate::pair::{self, Node, SOON};
 use crate::see;
 
 /// Waiting, hearing, speaking, saying when to wake up; and waiting for a crowd to be complete.
@@ -74,7 +74,9 @@ fn few_system_calls() -> Outcome {
     let lab = pair::three()?;
     let instance = |machine| Flavour::V3.instance(machine).every("0.1").line("garp_master_delay 0").file();
     let lb01 = Node::ours(lab.machine(LB01)?, instance(LB01))?.start_active()?;
+    lb01.wait_for_line("in place", SOON)?;
     let lb02 = Node::ours(lab.machine(LB02)?, instance(LB02))?.start()?;
+    lb02.wait_for_line("follows", SOON)?;
     for (machine, running, spoken, most) in [(LB01, &lb01, "sendmmsg", 4), (LB02, &lb02, "recvmmsg", 2)] {
         let thread = running.processes().iter().find_map(|process| process.thread("packet"));
         let thread = thread.ok_or_else(|| fail("no packet thread"))?;
