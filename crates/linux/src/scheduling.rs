@@ -95,7 +95,10 @@ impl Scheduler {
     fn real_time(&self, threads: &[(libc::pid_t, String)], wanted: &Scheduling, remarks: &mut Remarks) {
         let packet = wanted.real_time.map_or(crate::packet::PRIORITY, i32::from);
         let hand = (packet - 1).max(1);
-        let done = threads.iter().filter_map(|(thread, name)| match name.as_str() {
+        // The first thread has the name that the user has chosen, which may be one of these.
+        let own = process_number();
+        let others = threads.iter().filter(|(thread, _)| *thread != own);
+        let done = others.filter_map(|(thread, name)| match name.as_str() {
             PACKET => Some(process::real_time(*thread, packet)),
             HAND => Some(process::real_time(*thread, hand)),
             _ => None,
@@ -144,6 +147,11 @@ fn note(keyword: &str, needs: &str, done: Result<(), Refusal>, remarks: &mut Rem
         let needs = if why.errno.0 == libc::EPERM || why.errno.0 == libc::EACCES { needs } else { "" };
         remarks.push((Level::Warning, format!("{keyword} cannot be had: {why}{needs}")));
     }
+}
+
+/// The number of this process, which is also that of its first thread.
+fn process_number() -> libc::pid_t {
+    rustix::process::getpid().as_raw_nonzero().get()
 }
 
 /// The threads of this process with their names.

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 /// Names the stage that a process is started for; absent: the front.
 const STAGE: &str = "STANDFAST_STAGE";
-/// Numbers of the descriptors that a worker inherits: ledger, pipe to the supervisor, socket for scripts.
+/// Numbers of the descriptors that a worker inherits: ledger, two pipes to the supervisor (words, haste), socket for scripts.
 const INHERITED: &str = "STANDFAST_INHERITED";
 /// The directory that the front was started in: in the background, relative names start there.
 const HERE: &str = "STANDFAST_HERE";
@@ -45,7 +45,7 @@ pub mod word {
     pub const READY: u8 = b'R';
     /// A reload begins.
     pub const RELOADING: u8 = b'L';
-    /// It leads at a faster pace than before: look after it oftener.
+    /// It leads at a faster pace than before: look after it oftener. The only word of the pipe that its packet thread writes to.
     pub const HASTE: u8 = b'H';
     /// An orderly end begins.
     pub const STOPPING: u8 = b'S';
@@ -55,8 +55,9 @@ pub mod word {
 
 /// Addresses that the ledger has room for: 2 MiB of address space, and memory only for what is used.
 const LEDGER: usize = 1 << 16;
-/// More of one line is not believed: a worker gone mad must not fill the supervisor's memory.
-const LONGEST_TERMS: usize = 1 << 20;
+/// More of one line is not believed: a worker gone mad must not fill the supervisor's memory, and the next one is given
+/// the terms in its environment, where one string may have 128 KiB.
+const LONGEST_TERMS: usize = 127 << 10;
 /// A worker that ran this long is replaced at once when it dies.
 const STEADY: Duration = Duration::from_secs(60);
 
@@ -247,6 +248,7 @@ struct Worker {
     child: Child,
     pidfd: OwnedFd,
     words: std::io::PipeReader,
+    haste: std::io::PipeReader,
     scripts: Spawner,
     since: Instant,
 }
@@ -438,10 +440,12 @@ impl<'a> Supervisor<'a> {
         // The one before may have died in the middle of a line.
         self.telling = None;
         let (words, pen) = std::io::pipe()?;
+        let (haste, hurry) = std::io::pipe()?;
         let (theirs, ours) = script::channel().map_err(std::io::Error::other)?;
         let scripts = Spawner::start(ours, &PRIVATE).map_err(std::io::Error::other)?;
         let mut command = again("worker");
-        let inherited = [self.ledger.as_fd().as_raw_fd(), pen.as_raw_fd(), theirs.as_raw_fd()];
+        let inherited =
+            [self.ledger.as_fd().as_raw_fd(), pen.as_raw_fd(), hurry.as_raw_fd(), theirs.as_raw_fd()];
         command.env(INHERITED, inherited.map(|number| number.to_string()).join(","));
         command.env(TERMS, self.terms.encode());
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -449,10 +453,11 @@ impl<'a> Supervisor<'a> {
         linux::session::keep_open(&mut command, inherited);
         linux::session::end_with_parent(&mut command);
         rustix::fs::fcntl_setfl(&words, rustix::fs::OFlags::NONBLOCK)?;
+        rustix::fs::fcntl_setfl(&haste, rustix::fs::OFlags::NONBLOCK)?;
         let mut child = command.spawn()?;
-        drop((pen, theirs));
+        drop((pen, hurry, theirs));
         match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Worker { child, pidfd, words, scripts, since: Instant::now() }),
+            Ok(pidfd) => Ok(Worker { child, pidfd, words, haste, scripts, since: Instant::now() }),
             Err(why) => {
                 // Nobody would watch it.
                 let _ = child.kill().and_then(|()| child.wait());
@@ -468,10 +473,12 @@ impl<'a> Supervisor<'a> {
         loop {
             // A pipe that the worker has closed would be ready for ever.
             let words = if silent { worker.pidfd.as_fd() } else { worker.words.as_fd() };
+            let haste = if silent { worker.pidfd.as_fd() } else { worker.haste.as_fd() };
             let mut ready = vec![
                 PollFd::new(&self.signals, PollFlags::IN),
                 PollFd::new(&worker.pidfd, PollFlags::IN),
                 PollFd::from_borrowed_fd(words, PollFlags::IN),
+                PollFd::from_borrowed_fd(haste, PollFlags::IN),
             ];
             ready.extend(self.place.as_ref().map(|place| PollFd::new(place, PollFlags::IN)));
             let limit = self.stopping.filter(|_| !killed);
@@ -480,8 +487,10 @@ impl<'a> Supervisor<'a> {
             let timeout = Timespec::try_from(pause).ok();
             let count = poll(&mut ready, timeout.as_ref()).unwrap_or(0);
             let ended = !ready[1].revents().is_empty();
-            silent |=
-                ready[2].revents().contains(PollFlags::HUP) && !ready[2].revents().contains(PollFlags::IN);
+            let closed = |at: usize| {
+                ready[at].revents().contains(PollFlags::HUP) && !ready[at].revents().contains(PollFlags::IN)
+            };
+            silent |= closed(2) || closed(3);
             if let Some(place) = &self.place {
                 place.dismiss();
             }
@@ -520,6 +529,9 @@ impl<'a> Supervisor<'a> {
 
     fn pass_words(&mut self, worker: &mut Worker) {
         let mut words = [0; 64];
+        if let Ok(1..) = worker.haste.read(&mut words) {
+            self.guard.hurry();
+        }
         // Once a turn: a worker gone mad that never stops talking must not keep signals waiting.
         if let Ok(count @ 1..) = worker.words.read(&mut words) {
             for said in words.iter().take(count) {
@@ -538,7 +550,6 @@ impl<'a> Supervisor<'a> {
                             linux::privileges::give_back();
                         }
                     }
-                    word::HASTE => self.guard.hurry(),
                     word::RELOADING if self.stopping.is_none() => linux::notify::reloading(),
                     word::STOPPING if self.stopping.is_some() => self.tell_stopping(),
                     _ => {}
@@ -550,11 +561,15 @@ impl<'a> Supervisor<'a> {
     /// Takes one byte of the terms of a new configuration; false when none are being told.
     fn take_terms(&mut self, said: u8) -> bool {
         let Some(line) = &mut self.telling else { return false };
-        if said != b'\n' && line.len() < LONGEST_TERMS {
-            line.push(said);
+        if said != b'\n' {
+            // What is too long is heard to its end, and then no terms.
+            if line.len() <= LONGEST_TERMS {
+                line.push(said);
+            }
             return true;
         }
-        let new = std::str::from_utf8(line).ok().and_then(Terms::decode);
+        let whole = std::str::from_utf8(line).ok().filter(|line| line.len() <= LONGEST_TERMS);
+        let new = whole.and_then(Terms::decode);
         self.telling = None;
         match new {
             // What is held under the old ones cannot move.
@@ -733,12 +748,14 @@ pub(crate) fn complains_to_front(invocation: &Invocation) -> bool {
 fn run_worker(invocation: &Invocation, remarks: &[String], terms: Terms) -> u8 {
     let inherited = std::env::var(INHERITED).unwrap_or_default();
     let numbers: Vec<i32> = inherited.split(',').filter_map(|n| n.parse().ok()).collect();
-    let [ledger, pen, scripts] = numbers[..] else {
+    let [ledger, pen, haste, scripts] = numbers[..] else {
         return complain(invocation, exit::FATAL, &"a worker is started by its supervisor only");
     };
-    let [Some(ledger), Some(pen), Some(scripts)] = [ledger, pen, scripts].map(linux::session::inherit) else {
+    let [Some(ledger), Some(pen), Some(haste), Some(scripts)] =
+        [ledger, pen, haste, scripts].map(linux::session::inherit)
+    else {
         return complain(invocation, exit::FATAL, &"the supervisor's descriptors are not there");
     };
-    let inherited = Inherited { ledger, supervisor: std::fs::File::from(pen), scripts };
+    let inherited = Inherited { ledger, supervisor: pen.into(), haste: haste.into(), scripts };
     worker::main(invocation, remarks, terms, inherited)
 }

@@ -37,6 +37,8 @@ pub struct Inherited {
     pub ledger: OwnedFd,
     /// Where it says how far it is ([`word`]).
     pub supervisor: File,
+    /// Where its packet thread asks to be looked after: one of its own, so that no byte of it falls into a line.
+    pub haste: File,
     /// Where it asks for scripts to be run.
     pub scripts: OwnedFd,
 }
@@ -72,8 +74,8 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         Ok(lock) => lock,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
-    let Inherited { ledger, supervisor, scripts } = inherited;
-    let haste = match haste(&supervisor) {
+    let Inherited { ledger, supervisor, haste: hurry, scripts } = inherited;
+    let haste = match haste(hurry) {
         Ok(haste) => haste,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
@@ -115,9 +117,8 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
 
 /// How the packet thread asks the supervisor to look after it oftener: a byte that is lost if the pipe is full, which means
 /// that nobody has looked for a long time.
-fn haste(supervisor: &File) -> std::io::Result<Haste> {
-    rustix::fs::fcntl_setfl(supervisor, rustix::fs::OFlags::NONBLOCK)?;
-    let mut pipe = supervisor.try_clone()?;
+fn haste(mut pipe: File) -> std::io::Result<Haste> {
+    rustix::fs::fcntl_setfl(&pipe, rustix::fs::OFlags::NONBLOCK)?;
     Ok(Box::new(move || _ = pipe.write(&[word::HASTE])))
 }
 
@@ -418,6 +419,7 @@ impl Clerk<'_> {
         self.say(&[said]);
     }
 
+    /// Waits for a supervisor that does not read: half a line would swallow what comes after it.
     fn say(&mut self, said: &[u8]) {
         // Without a supervisor this process is about to be ended anyway.
         let _ = self.supervisor.write_all(said);

@@ -87,8 +87,14 @@ impl Roll {
             erase(&self.book);
             return None;
         }
-        self.old = (0..self.book.used_routers().count()).collect();
-        self.free = (self.old.len()..self.book.routers()).rev().collect();
+        // A record that is not in use, or says nothing, has no reader to stand for.
+        let (old, unused) =
+            self.book.used_routers().enumerate().partition::<Vec<_>, _>(|(_, record)| stands(record));
+        let [old, unused] =
+            [old, unused].map(|some| some.into_iter().map(|(slot, _)| slot).collect::<Vec<_>>());
+        self.free = (old.len() + unused.len()..self.book.routers()).rev().collect();
+        self.free.extend(unused.into_iter().rev());
+        self.old = old;
         let left = estates(&self.book);
         beat::hurry(&self.book, left.pace());
         Some(left.estates)
@@ -177,6 +183,13 @@ impl Estates {
         });
         active.min().unwrap_or_default()
     }
+}
+
+/// Whether a record was written and not struck out since; one that is not whole may say something.
+fn stands(record: &[AtomicU64; ROUTER]) -> bool {
+    let [lock, head, ..] = record;
+    let lock = lock.load(Ordering::Acquire);
+    lock & 1 == 1 || (lock != 0 && head.load(Ordering::Relaxed) != 0)
 }
 
 /// All records are free.
@@ -425,6 +438,20 @@ mod tests {
         second.clear(kept[0].1);
         assert_eq!(reader.entries(), []);
         assert_eq!(roll.claim(), None, "once");
+    }
+
+    #[test]
+    fn one_succession_after_the_other_takes_no_more_room_than_two() {
+        let (supervisor, mut ledger) = left();
+        for n in 0..20 {
+            let mut roll = ledger.roll();
+            assert_eq!(roll.claim().map(|left| left.len()), Some(1), "the {n}. time");
+            roll.note(RouterId(3), Some(&active(50, 100, 77)));
+            roll.rests(Instant::from_nanos(5), Instant::from_nanos(9));
+            assert!(supervisor.book.load(at::ROUTERS_USED) <= 2, "the {n}. time");
+            supervisor.offer(true);
+            ledger = Ledger::adopt(supervisor.fd.try_clone().unwrap()).unwrap();
+        }
     }
 
     #[test]

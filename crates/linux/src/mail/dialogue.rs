@@ -36,6 +36,10 @@ impl Reply {
 #[derive(Debug, Default)]
 pub(super) struct Ear {
     bytes: Vec<u8>,
+    /// The next answer decides, if it is good, whatever is said after it.
+    pub(super) first_decides: bool,
+    /// Something was said after such an answer: the connection is of no use any more.
+    pub(super) is_spoilt: bool,
 }
 
 impl Ear {
@@ -53,8 +57,14 @@ impl Ear {
             text = if text.is_empty() { format!("{code} {words}") } else { format!("{text} {words}") };
             if is_last {
                 // One answer for each question: whoever says more speaks out of turn.
-                let answer =
-                    if rest.is_empty() { Ok(Reply { code, text: shown(&text) }) } else { Err(garbage(rest)) };
+                let reply = Reply { code, text: shown(&text) };
+                let spoilt = !rest.is_empty();
+                let answer = if spoilt && !(self.first_decides && reply.is_good()) {
+                    Err(garbage(rest))
+                } else {
+                    Ok(reply)
+                };
+                self.is_spoilt |= spoilt;
                 self.bytes.clear();
                 return Some(answer);
             }

@@ -27,6 +27,8 @@ pub(super) struct Link {
 pub(super) enum Sent {
     /// The server may be given another one.
     Done(Delivery),
+    /// That is known, and the connection is of no use any more.
+    Last(Delivery),
     /// The connection is of no use any more.
     Broken(Failure),
 }
@@ -71,10 +73,13 @@ impl Link {
             let say = match next {
                 // What the server took of a mail that failed is to be forgotten.
                 Next::Over(Delivery::Failed(failure)) if spoken => return self.reset(failure),
+                Next::Over(how) if self.ear.is_spoilt => return Sent::Last(how),
                 Next::Over(how) => return Sent::Done(how),
                 Next::Say(say) => say,
             };
             spoken = true;
+            // Who has taken a mail may end the session in the same breath: `250 queued`, `421 closing`.
+            self.ear.first_decides = transaction.stage() == Stage::Text;
             match self.converse(&say, self.limit) {
                 // It closes the connection, whatever it was asked.
                 Ok(reply) if reply.code == 421 => {

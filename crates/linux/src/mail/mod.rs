@@ -137,6 +137,10 @@ impl Postman {
                         return link.quit();
                     }
                 }
+                Sent::Last(how) => {
+                    let posted = self.waiting.pop_front();
+                    return self.answer(posted, how);
+                }
                 // It has had enough of this session, not of this mail.
                 Sent::Broken(failure) if !first && is_tired(&failure) => return,
                 Sent::Broken(failure) => {

@@ -3,7 +3,7 @@
 use node::mail::{Trouble, clean};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::Duration;
 
 /// So many look-ups may hang at once.
@@ -34,20 +34,34 @@ impl Resolver {
         Self { look: ask, pending: None, hanging: Arc::new(()) }
     }
 
-    /// The addresses of a server, not later than `limit`. What hung last time is asked again by waiting on.
+    /// The addresses of a server, not later than `limit`. What hung last time is asked again by waiting on; what it has
+    /// found since is used, and if it has failed since, things may be better by now.
     pub(super) fn look_up(&mut self, host: &str, port: u16, limit: Duration) -> Found {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        let pending = match self.pending.take_if(|one| one.host == host && one.port == port) {
+        let mut pending = None;
+        if let Some(before) = self.pending.take_if(|one| one.host == host && one.port == port) {
+            match before.found.try_recv() {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(_)) | Err(TryRecvError::Disconnected) => {}
+                Err(TryRecvError::Empty) => pending = Some(before),
+            }
+        }
+        let pending = match pending {
             Some(pending) => pending,
             None => self.begin(host, port)?,
         };
-        if let Ok(found) = pending.found.recv_timeout(limit) {
-            return found;
+        match pending.found.recv_timeout(limit) {
+            Ok(found) => found,
+            Err(RecvTimeoutError::Timeout) => {
+                self.pending = Some(pending);
+                Err(Trouble::Silent(limit))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Trouble::Unknown(format!("{}: the look-up has ended without an answer", clean(host))))
+            }
         }
-        self.pending = Some(pending);
-        Err(Trouble::Silent(limit))
     }
 
     fn begin(&self, host: &str, port: u16) -> Result<Pending, Trouble> {
@@ -126,6 +140,23 @@ mod tests {
         sender.send(Ok(late.clone())).unwrap();
         assert_eq!(resolver.look_up("relay", 25, SHORT), Ok(late));
         assert_eq!(resolver.look_up("relay", 25, Duration::from_secs(10)), Ok(one()));
+    }
+
+    #[test]
+    fn what_failed_after_its_time_is_asked_anew() {
+        let mut resolver = Resolver { look: |_, _| Ok(one()), ..Resolver::new() };
+        let long = Duration::from_secs(10);
+        let (sender, found) = channel();
+        sender.send(Err(Trouble::Unknown("relay: temporary failure".into()))).unwrap();
+        resolver.pending = Some(Pending { host: "relay".into(), port: 25, found });
+        assert_eq!(resolver.look_up("relay", 25, long), Ok(one()));
+        // A thread that has died.
+        let (sender, found) = channel();
+        drop(sender);
+        resolver.pending = Some(Pending { host: "relay".into(), port: 25, found });
+        assert_eq!(resolver.look_up("relay", 25, long), Ok(one()));
+        resolver.look = |_, _| panic!("a resolver that is broken");
+        assert!(matches!(resolver.look_up("relay", 25, long), Err(Trouble::Unknown(_))));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::tracking::{checked, script};
 use crate::world::{ETH0, World, adverts, ms};
 use model::{Host, VirtualAddress};
 use node::event::Standing;
-use timeline::Duration;
+use node::io::{Errno, Input};
+use timeline::{Duration, Machine as _};
+use vrrp::Legacy;
 use wire::Version;
 
 #[test]
@@ -71,6 +73,25 @@ fn what_is_configured_no_longer_goes_and_what_is_new_comes() {
     world.run(ms(50));
     assert_eq!(world.standing(0), Standing::Backup);
     assert!(!world.has(0, "10.0.0.3"));
+}
+
+#[test]
+fn an_advert_that_nobody_could_hear_counts_for_nothing() {
+    let mut world = settled();
+    world.run(ms(400));
+    let now = world.now;
+    let node = &mut world.machines[0].node;
+    let mut noted = |input: Option<Input<'_>>| {
+        input.into_iter().for_each(|input| node.handle(now, input, &mut Vec::new()));
+        let mut found = None;
+        node.note_estates(|id, estate| found = estate.map(|estate| (id, estate.legacy)));
+        found
+    };
+    let Some((router, Legacy::Active { until: before, .. })) = noted(None) else { panic!("it is active") };
+    let unsent = || Some(Input::Unsent { router, errno: Errno(1) });
+    let Some((_, Legacy::Active { until, .. })) = noted(unsent()) else { panic!("it is active") };
+    assert_eq!(before.since(until), ms(1_000), "the others count from the one before");
+    assert_eq!(noted(unsent()), None, "it had one copy");
 }
 
 #[test]

@@ -119,6 +119,17 @@ fn garbage_is_noticed_at_once_and_bounded() {
 }
 
 #[test]
+fn what_is_said_after_a_mail_was_taken_does_not_undo_that() {
+    let hear = |bytes: &[u8]| {
+        let mut ear = Ear { first_decides: true, ..Ear::default() };
+        (ear.hear(bytes).unwrap().map(|reply| reply.code).ok(), ear.is_spoilt)
+    };
+    assert_eq!(hear(b"250 queued\r\n421 closing\r\n"), (Some(250), true));
+    assert_eq!(hear(b"250 queued\r\n"), (Some(250), false));
+    assert_eq!(hear(b"550 no\r\n250 yes\r\n"), (None, true));
+}
+
+#[test]
 fn no_bytes_are_too_much_for_it() {
     let mut state = 1_u64;
     for _ in 0..20_000 {
