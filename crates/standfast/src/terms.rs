@@ -297,7 +297,10 @@ mod tests {
         host.daemon.stop_limit = Duration::from_secs(9);
         let after = before.renewed(&host);
         assert_eq!(after, Terms { stop_limit: 9, ..before.clone() });
-        assert_eq!((after.stop_limit(), before.stop_limit()), (Duration::from_secs(9), Duration::from_secs(4)));
+        assert_eq!(
+            (after.stop_limit(), before.stop_limit()),
+            (Duration::from_secs(9), Duration::from_secs(4))
+        );
     }
 
     #[test]

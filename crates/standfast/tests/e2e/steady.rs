@@ -16,6 +16,9 @@ use crate::see;
 /// Waiting, hearing, speaking, saying when to wake up; and waiting for a crowd to be complete.
 const NAMED: [&str; 6] =
     ["epoll_pwait2", "epoll_wait", "recvmmsg", "sendmmsg", "timerfd_settime", "clock_nanosleep"];
+/// What a turn asks besides that begins a millisecond late, as the tracer makes some: five bells and two sockets. If each
+/// turn did, there would be more of them than adverts.
+const LATE: [&str; 2] = ["read", "recvfrom"];
 /// Adverts that are watched.
 const ADVERTS: u32 = 20;
 
@@ -85,19 +88,21 @@ fn few_system_calls() -> Outcome {
         see::wait_until("the tracer sees adverts", || Ok(adverts(&tracer) >= ADVERTS))?;
         let (calls, datagrams) = tracer.calls();
         drop(tracer);
-        let strange: Vec<_> = calls.keys().filter(|name| !NAMED.contains(&name.as_str())).collect();
-        assert!(strange.is_empty(), "{machine}: {calls:?}");
+        let is_strange = |name: &str| !NAMED.contains(&name) && !LATE.contains(&name);
+        assert!(!calls.keys().any(|name| is_strange(name)), "{machine}: {calls:?}");
         let adverts = datagrams[spoken];
-        let all = calls.values().sum::<u32>();
+        let steady = calls.iter().filter(|(name, _)| !LATE.contains(&name.as_str()));
+        let all = steady.map(|(_, count)| count).sum::<u32>();
         figures::note(
             format!("system calls for an advert, {machine}"),
             format!("{:.2}", f64::from(all) / f64::from(adverts)),
         );
-        // In two seconds it looks after the hand twice, and wakes up for a timer of before some times.
+        // Once a second it looks after the hand, and once in each Active_Down_Interval the timer goes off that was set
+        // before the last adverts came.
         for (name, count) in &calls {
             assert!(*count <= adverts + 10, "{machine}: {adverts} adverts, {name} {count} times: {calls:?}");
         }
-        assert!(all <= most * adverts + 20, "{machine}: {adverts} adverts: {calls:?}");
+        assert!(all <= most * adverts + 30, "{machine}: {adverts} adverts: {calls:?}");
     }
     Ok(())
 }
