@@ -83,7 +83,13 @@ fn run(arguments: &[String]) -> Result<bool> {
             // As words after `--` go to the benchmark, so does where the results belong.
             let out = shell::root().join("docs/performance").to_string_lossy().into_owned();
             let mut cargo = vec!["bench", "--profile", "lab", "-p", "standfast", "--bench", "numbers", "--"];
-            if !rest.iter().any(|word| ["--quick", "--anyway", "--out"].contains(word)) {
+            // Results are written of a whole run only: not of some trials, nor of a quick look.
+            let values = ["--runs", "--window"];
+            let is_whole = rest
+                .iter()
+                .zip(std::iter::once(&"").chain(rest))
+                .all(|(word, before)| values.contains(word) || values.contains(before));
+            if is_whole {
                 cargo.extend(["--out", &out]);
             }
             shell::cargo(cargo.into_iter().chain(rest.iter().copied())).succeeds()

@@ -37,14 +37,18 @@ impl Sampling {
 
     /// What was seen since then.
     pub(crate) fn end(self) -> Result<Sample, Failure> {
-        let length = lab::now().since(self.begun);
-        let mut times = BTreeMap::<(usize, u8), Vec<Instant>>::new();
+        let ended = lab::now();
+        // Each virtual router that is looked at, seen or not.
+        let vrids = SAMPLE.into_iter().filter(|vrid| *vrid <= self.load.each);
+        let series =
+            vrids.flat_map(|vrid| (0..self.captures.len()).map(move |cable| ((cable, vrid), Vec::new())));
+        let mut times: BTreeMap<(usize, u8), Vec<Instant>> = series.collect();
         let mut by_second = 0;
         for (cable, capture) in self.captures.iter().enumerate() {
             if capture.dropped() > 0 {
                 return Err("the capture lost frames: the machine is too busy to measure".into());
             }
-            for record in capture.records() {
+            for record in capture.records().into_iter().filter(|it| it.at >= self.begun && it.at <= ended) {
                 let Some(Seen::Vrrp { vrid, source, .. }) = record.seen else { continue };
                 if source == IpAddr::V4(load::own(u8::try_from(cable)?, 6)) {
                     by_second += 1;
@@ -53,7 +57,8 @@ impl Sampling {
                 }
             }
         }
-        Ok(Sample { load: self.load, times: times.into_values().collect(), by_second, length })
+        let times = times.into_values().collect();
+        Ok(Sample { load: self.load, times, by_second, begun: self.begun, ended })
     }
 }
 
@@ -63,7 +68,8 @@ pub(crate) struct Sample {
     times: Vec<Vec<Instant>>,
     /// Adverts of the second machine, of all its virtual routers.
     pub(crate) by_second: u32,
-    length: Duration,
+    begun: Instant,
+    ended: Instant,
 }
 
 impl Sample {
@@ -75,8 +81,14 @@ impl Sample {
         gaps
     }
 
+    /// The longest silence, at the beginning and at the end of the time too.
     pub(crate) fn longest_gap(&self) -> f64 {
-        self.gaps().last().copied().unwrap_or(f64::NAN)
+        let ends = |times: &Vec<Instant>| {
+            let all: Vec<Instant> =
+                std::iter::once(self.begun).chain(times.iter().copied()).chain([self.ended]).collect();
+            all.windows(2).map(|pair| ms(pair[1].since(pair[0]))).fold(0.0, f64::max)
+        };
+        self.times.iter().map(ends).fold(0.0, f64::max)
     }
 
     /// How many adverts all virtual routers have sent, to judge by these.
@@ -89,8 +101,8 @@ impl Sample {
 
     /// The share of those that were due, in percent.
     fn of_due(&self) -> f64 {
-        let due =
-            self.length.as_secs_f64() / self.load.interval().as_secs_f64() * f64::from(self.load.count());
+        let due = self.ended.since(self.begun).as_secs_f64() / self.load.interval().as_secs_f64()
+            * f64::from(self.load.count());
         self.adverts() / due * 100.0
     }
 }
@@ -109,6 +121,11 @@ pub(crate) fn active(party: Party, lab: &Lab, load: Load) -> Result<Daemon, Fail
         predecessor.join().map_err(|_| "the predecessor panicked")??;
         Ok::<_, Failure>(daemon)
     })?;
+    // Who announces before has not heard it, and would be another load.
+    if captures.iter().any(|capture| capture.records().iter().any(|it| load::gratuitous(&it.seen).is_some()))
+    {
+        return Err("the daemon did not follow the machine that was active before it".into());
+    }
     load::all_announced(&captures, load.services())?;
     Ok(daemon)
 }
@@ -169,7 +186,13 @@ fn watched(party: Party, lab: &Lab, load: Load, window: Duration) -> Result<(f64
     std::thread::sleep(window);
     let after = Cost::of(&daemon.processes());
     let sample = sampling.end()?;
-    Ok((us(after.cpu - before.cpu) / sample.adverts(), sample, after.memory))
+    Ok((each(before, after, &sample)?, sample, after.memory))
+}
+
+/// Microseconds on a processor for each advert.
+fn each(before: Cost, after: Cost, sample: &Sample) -> Result<f64, Failure> {
+    let spent = after.cpu.checked_sub(before.cpu).ok_or("a process of the daemon has ended")?;
+    Ok(us(spent) / sample.adverts())
 }
 
 /// What an advert costs its sender, and how much memory a thousand virtual routers take.
@@ -179,7 +202,10 @@ pub(crate) fn sending(party: Party, wish: &Wish) -> Result<Figures, Failure> {
     if party == Party::Floor {
         let lb01 = lab.machine("lb01")?;
         let adverts = load.adverts(lb01, 5)?;
+        // Observed as the daemons are: what the captures cost the sender is in all figures.
+        let sampling = Sampling::start(lab.machine("lb02")?, load)?;
         let spent = floor::send(lb01, &adverts, load.interval(), slot(load.interval()), wish.window)?;
+        sampling.end()?;
         return Ok(Figures::of(CPU_SENT, us(spent.each())));
     }
     let (cost, sample, memory) = watched(party, &lab, load, wish.window)?;
@@ -193,7 +219,7 @@ pub(crate) fn sending(party: Party, wish: &Wish) -> Result<Figures, Failure> {
 pub(crate) fn families(party: Party, wish: &Wish) -> Result<Figures, Failure> {
     let load = Load { cables: 1, each: 255, both_families: true, ..Load::thousand(10, PRIORITIES[0]) };
     let lab = load::pair(load.cables)?;
-    let (cost, sample, _) = watched(party, &lab, load, wish.window)?;
+    let (cost, sample, _) = watched(party, &lab, load, wish.half())?;
     Ok(Figures::of(CPU_FAMILIES, cost).and(LATE_FAMILIES, sample.longest_gap()))
 }
 
@@ -209,11 +235,11 @@ pub(crate) fn sixteen(party: Party, wish: &Wish) -> Result<Figures, Failure> {
     settle();
     let sampling = Sampling::start(lab.machine("lb02")?, load)?;
     let before = Cost::of(&daemon.processes());
-    std::thread::sleep(wish.window);
+    std::thread::sleep(wish.half());
     let after = Cost::of(&daemon.processes());
     let sample = sampling.end()?;
     Ok(Figures::of(START_SIXTEEN, ms(last.since(begun)) - ms(load.down()))
-        .and(CPU_SIXTEEN, us(after.cpu - before.cpu) / sample.adverts())
+        .and(CPU_SIXTEEN, each(before, after, &sample)?)
         .and(LATE_SIXTEEN, sample.longest_gap()))
 }
 
@@ -241,7 +267,9 @@ pub(crate) fn receiving(party: Party, wish: &Wish) -> Result<Figures, Failure> {
                 })
             });
             hear.recv_timeout(LIMIT)?;
+            let sampling = Sampling::start(lb02, load)?;
             floor::send(lb01, &adverts, load.interval(), slot, window)?;
+            sampling.end()?;
             let heard = ear.join().map_err(|_| "the receiving floor panicked")??;
             Ok(Figures::of(CPU_RECEIVED, us(heard.each())))
         });
@@ -261,6 +289,6 @@ pub(crate) fn receiving(party: Party, wish: &Wish) -> Result<Figures, Failure> {
         if sample.by_second > 0 {
             return Err(format!("the backup sent {} adverts of its own", sample.by_second).into());
         }
-        Ok(Figures::of(CPU_RECEIVED, us(after.cpu - before.cpu) / sample.adverts()))
+        Ok(Figures::of(CPU_RECEIVED, each(before, after, &sample)?))
     })
 }

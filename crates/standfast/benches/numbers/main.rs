@@ -38,6 +38,11 @@ struct Wish {
 }
 
 impl Wish {
+    /// The time for loads that are told for the record.
+    fn half(&self) -> Duration {
+        self.window / 2
+    }
+
     const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--anyway] [--runs N] [--window SECONDS] [--out DIR] [TRIAL...]
 
@@ -122,8 +127,12 @@ fn main() -> Result<(), Failure> {
                 }
                 let before = quiet::wait(wish.anyway);
                 let watch = quiet::Watch::begin();
+                // A daemon that fails under a load has a result, too.
                 let figures =
-                    (trial.run)(party, &wish).map_err(|why| format!("{} of {party}: {why}", trial.name))?;
+                    (trial.run)(party, &wish).unwrap_or_else(|why| Figures::failed(why.to_string()));
+                if let Some(why) = &figures.failure {
+                    println!("  run {run} {party:<10} failed: {why}");
+                }
                 let trouble = before.err().or(watch.end());
                 if let Some(trouble) = &trouble {
                     println!("  run {run} {party}: not to be quoted: {trouble}");
@@ -131,7 +140,7 @@ fn main() -> Result<(), Failure> {
                 for line in figures.lines() {
                     println!("  run {run} {party:<10} {line}");
                 }
-                report.take(party, figures, trouble);
+                report.take(trial.name, party, figures, trouble);
             }
         }
     }

@@ -3,15 +3,14 @@
 
 use crate::adverts::{Sample, Sampling, active, settle};
 use crate::figures::{
-    BUSY_GAP, BUSY_TAKEN, FLOOD_CPU, FLOOD_GAP, FLOOD_TAKEN, Figures, LOCKS_GAP, LOCKS_TAKEN, Party,
-    SCRIPTS_CPU, SCRIPTS_GAP, STALL_TAKEN,
+    BUSY_GAP, BUSY_TAKEN, FLOOD_CPU, FLOOD_GAP, FLOOD_RATE, FLOOD_TAKEN, Figures, LOCKS_GAP, LOCKS_TAKEN,
+    Party, SCRIPTS_CPU, SCRIPTS_GAP, STALL_TAKEN,
 };
 use crate::load::{self, Load, PRIORITIES, advert};
 use crate::{Failure, LIMIT, Wish};
 use lab::{Capture, Cost, Daemon, Lab, floor};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use wire::Interval;
@@ -83,16 +82,27 @@ pub(crate) fn flood(party: Party, wish: &Wish) -> Result<Figures, Failure> {
         Capture::sample(lb02, "eth0", &[], Some(own(5)))?,
         Capture::sample(lb02, "eth0", &[], Some(own(6)))?,
     ];
-    let before = [&first, &second].map(|daemon| Cost::of(&daemon.processes()).cpu);
-    let sent = floor::flood(client, &frames, wish.window)?;
-    let after = [&first, &second].map(|daemon| Cost::of(&daemon.processes()).cpu);
-    println!("    {} frames a second", sent / wish.window.as_secs().max(1));
-    let times: Vec<_> = captures[0].records().iter().map(|record| record.at).collect();
+    let cost = || [&first, &second].map(|daemon| Cost::of(&daemon.processes()).cpu);
+    let (before, begun) = (cost(), lab::now());
+    let sent = floor::flood(client, &frames, wish.half())?;
+    let (after, ended) = (cost(), lab::now());
+    if captures.iter().any(|capture| capture.dropped() > 0) {
+        return Err("the capture lost frames: the machine is too busy to measure".into());
+    }
+    let length = ended.since(begun).as_secs_f64();
+    // From the beginning and to the end: silence at either side is a gap too.
+    let seen = captures[0].records().into_iter().map(|record| record.at);
+    let seen = seen.filter(|at| *at >= begun && *at <= ended);
+    let times: Vec<_> = std::iter::once(begun).chain(seen).chain([ended]).collect();
     let gap = times.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap_or_default();
-    let cpu = after.iter().zip(before).map(|(after, before)| *after - before).max().unwrap_or_default();
-    let share = cpu.as_secs_f64() / wish.window.as_secs_f64() * 100.0;
+    let spent = after.iter().zip(before).map(|(after, before)| after.checked_sub(before));
+    let spent = spent.collect::<Option<Vec<_>>>().ok_or("a process of the daemon has ended")?;
+    let share = spent.into_iter().max().unwrap_or_default().as_secs_f64() / length * 100.0;
     let taken = u32::try_from(captures[1].records().len())?;
+    #[expect(clippy::cast_precision_loss)]
+    let rate = sent as f64 / length / 1e3;
     Ok(Figures::of(FLOOD_GAP, crate::figures::ms(gap))
+        .and(FLOOD_RATE, rate)
         .and(FLOOD_CPU, share)
         .and(FLOOD_TAKEN, f64::from(taken)))
 }
@@ -115,28 +125,18 @@ pub(crate) fn stalls(party: Party, _: &Wish) -> Result<Figures, Failure> {
     Ok(Figures::of(STALL_TAKEN, f64::from(sampling.end()?.by_second)))
 }
 
-/// Ends with its value.
-struct Busy(Vec<Child>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill().and_then(|()| child.wait());
-        }
-    }
-}
-
-/// Eight endless loops beside it.
+/// Endless loops of this process's own threads: they end with it, and when they are told.
 pub(crate) fn busy(party: Party, wish: &Wish) -> Result<Figures, Failure> {
-    let sample = beside(party, TWO_HUNDRED, wish.window, |_, over| {
-        let mut loops = Busy(Vec::new());
-        for _ in 0..8 {
-            // Bounded, should this process be killed.
-            loops.0.push(Command::new("timeout").args(["120", "sh", "-c", "while :; do :; done"]).spawn()?);
-        }
-        while !over.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    let sample = beside(party, TWO_HUNDRED, wish.half(), |_, over| {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+        });
         Ok(())
     })?;
     Ok(Figures::of(BUSY_GAP, sample.longest_gap()).and(BUSY_TAKEN, f64::from(sample.by_second)))
@@ -144,7 +144,7 @@ pub(crate) fn busy(party: Party, wish: &Wish) -> Result<Figures, Failure> {
 
 /// Somebody makes and deletes interfaces, 300 at a time: the kernel's configuration lock is held most of the time.
 pub(crate) fn locks(party: Party, wish: &Wish) -> Result<Figures, Failure> {
-    let sample = beside(party, TWO_HUNDRED, wish.window, |lab, over| {
+    let sample = beside(party, TWO_HUNDRED, wish.half(), |lab, over| {
         let client = lab.machine("client")?;
         while !over.load(Ordering::Relaxed) {
             for number in 0..300 {
@@ -183,10 +183,10 @@ pub(crate) fn scripts(party: Party, wish: &Wish) -> Result<Figures, Failure> {
     settle();
     let sampling = Sampling::start(lab.machine("lb02")?, load)?;
     let before = Cost::of(&daemon.processes());
-    std::thread::sleep(wish.window);
+    std::thread::sleep(wish.half());
     let after = Cost::of(&daemon.processes());
     let sample = sampling.end()?;
-    let share = (after.cpu.saturating_sub(before.cpu)).as_secs_f64() / wish.window.as_secs_f64() * 100.0;
+    let share = after.cpu.saturating_sub(before.cpu).as_secs_f64() / wish.half().as_secs_f64() * 100.0;
     Ok(Figures::of(SCRIPTS_GAP, sample.longest_gap())
         .and(SCRIPTS_CPU, share)
         .sampled(SCRIPTS_GAP, sample.gaps()))

@@ -11,6 +11,8 @@ pub(crate) struct Report {
     values: BTreeMap<(&'static str, Party), Vec<f64>>,
     samples: BTreeMap<(&'static str, Party), Vec<f64>>,
     trouble: Vec<String>,
+    /// What could not be carried out, in words.
+    failures: Vec<String>,
     out: Option<PathBuf>,
     runs: usize,
     window: u64,
@@ -26,16 +28,18 @@ impl Report {
             values: BTreeMap::new(),
             samples: BTreeMap::new(),
             trouble: Vec::new(),
+            failures: Vec::new(),
             out: wish.out.clone(),
             runs: wish.runs,
             window: wish.window.as_secs(),
-            is_partial: !wish.only.is_empty() || wish.anyway,
+            is_partial: !wish.only.is_empty() || wish.anyway || wish.runs < 3 || wish.window.as_secs() < 20,
         }
     }
 
     /// Takes what one run gave; with `trouble` it is kept for the terminal, but nothing will be written.
-    pub(crate) fn take(&mut self, party: Party, figures: Figures, trouble: Option<String>) {
-        self.trouble.extend(trouble);
+    pub(crate) fn take(&mut self, trial: &str, party: Party, figures: Figures, trouble: Option<String>) {
+        self.trouble.extend(trouble.map(|what| format!("{trial} of {party}: {what}")));
+        self.failures.extend(figures.failure.map(|why| format!("{trial} of {party}: {why}")));
         for (measure, value) in figures.values {
             self.values.entry((measure.id, party)).or_default().push(value);
         }
@@ -139,7 +143,12 @@ impl Report {
              Standfast beside Debian's keepalived and beside the floor, in one run. The floor is what the kernel alone \
              costs: a loop of timerfd, `sendmmsg` and `recvmmsg` over prebuilt frames in slots of 1 ms, or bare netlink. \
              Told is the median, with the least and the most of the runs in parentheses. Ratios travel; absolute \
-             times are this machine's.\n\n",
+             times are this machine's.\n\nWhat to know before believing them: both daemons run with their defaults; ours \
+             then has two threads in real time, keepalived none. Standfast sends and reads many adverts with one \
+             wake-up (32 in a group, 1 ms when they crowd), the floor sends ten and reads as they come: so it can be below \
+             the floor. Virtual routers have taken over from a machine whose adverts were spread over the interval. CPU is that of \
+             the daemon's own threads; over these virtual cables the kernel's part of receiving is done by whoever sends. \
+             The program was built with the profile `lab`, without link-time optimisation.\n\n",
         );
         let _ = writeln!(
             text,
@@ -149,6 +158,9 @@ impl Report {
             machine.sentence()
         );
         text += &self.table();
+        for failure in &self.failures {
+            let _ = writeln!(text, "\nfailed: {failure}");
+        }
         text += "\n![How much each figure is of keepalived's](ratios.svg)\n";
         for measure in MEASURES {
             if self.distribution(measure).is_some() {
@@ -191,17 +203,23 @@ impl Report {
 
     /// Each figure as a share of keepalived's.
     fn ratios(&self) -> String {
+        // More of what is better, less of what is not; nothing at all on both sides is as much.
         let rows: Vec<(&str, f64)> = MEASURES
             .iter()
             .filter_map(|measure| {
                 let own = self.median(measure, Party::Standfast)?;
                 let peer = self.median(measure, Party::Keepalived)?;
-                (peer > 0.0).then(|| (measure.what, own / peer))
+                let (part, whole) = if measure.more_is_better() { (peer, own) } else { (own, peer) };
+                let ratio = if part == whole { 1.0 } else { part / whole };
+                (measure.unit != crate::figures::Unit::Thousands).then_some((measure.what, ratio))
             })
             .collect();
         let height = 70 + rows.len() * 34;
-        let mut svg = picture(height, "each figure as a share of keepalived's (line: as much)");
-        // One decade is 130 pixels: from a thousandth to ten times.
+        let mut svg = picture(
+            height,
+            "each figure as a share of keepalived's, shares turned round where more is better (line: as much)",
+        );
+        // One decade is 170 pixels: from a thousandth to ten times.
         let x = |ratio: f64| 60.0 + (ratio.clamp(0.001, 10.0).log10() + 3.0) * 170.0;
         for (row, (what, ratio)) in rows.iter().enumerate() {
             let y = 60 + row * 34;
