@@ -42,6 +42,12 @@ impl Netns<'_> {
 /// # Errors
 /// When `/run/netns/NAME` cannot be opened.
 pub fn named_netns(name: &str) -> Result<std::fs::File> {
+    // Pid files have its name too.
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        let doing =
+            format!("open network namespace {name:?}, which must be a name in /run/netns and no path");
+        return Err(Error::refused(doing, Refusal::new(libc::EINVAL)));
+    }
     std::fs::File::open(format!("/run/netns/{name}"))
         .map_err(|error| Error::refused(format!("open network namespace {name}"), Refusal::of(&error)))
 }
@@ -265,5 +271,20 @@ impl Netlink {
     fn change(&mut self, doing: &str, message: LinkMessage) -> Result<()> {
         let request = Request::new(RouteNetlinkMessage::SetLink(message), 0);
         self.run(&request).map_err(|why| Error::admin(doing, why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_namespace_has_a_name_and_no_path() {
+        for name in ["", ".", "..", "../netns/blue", "a/b"] {
+            let why = named_netns(name).unwrap_err().to_string();
+            assert!(why.contains("must be a name in /run/netns and no path"), "{why}");
+        }
+        let why = named_netns("no-such-namespace").unwrap_err().to_string();
+        assert!(why.starts_with("cannot open network namespace no-such-namespace: "), "{why}");
     }
 }

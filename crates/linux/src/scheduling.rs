@@ -11,6 +11,11 @@ use node::event::Level;
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, CpuSet, sched_getaffinity, sched_setaffinity};
 
+/// The real-time priority of the packet thread, if nothing else is asked for.
+pub const USUAL: i32 = crate::packet::PRIORITY;
+/// The packet thread has no higher priority: there must be one for the supervisor, which watches over it.
+pub const HIGHEST: i32 = 98;
+
 /// The thread that sends and receives adverts.
 const PACKET: &str = "packet";
 /// The thread that sets addresses.
@@ -93,7 +98,7 @@ impl Scheduler {
     /// The hand stays below the packet thread, except at the lowest priority.
     #[expect(clippy::unused_self, reason = "one of its kind")]
     fn real_time(&self, threads: &[(libc::pid_t, String)], wanted: &Scheduling, remarks: &mut Remarks) {
-        let packet = wanted.real_time.map_or(crate::packet::PRIORITY, i32::from);
+        let packet = wanted.real_time.map_or(crate::packet::PRIORITY, i32::from).min(HIGHEST);
         let hand = (packet - 1).max(1);
         // The first thread has the name that the user has chosen, which may be one of these.
         let own = process_number();

@@ -61,9 +61,6 @@ const LONGEST_TERMS: usize = 127 << 10;
 /// A worker that ran this long is replaced at once when it dies.
 const STEADY: Duration = Duration::from_secs(60);
 
-/// The real-time priority of the supervisor: above the worker's threads, which it must notice when they run wild.
-const PRIORITY: i32 = 3;
-
 /// Runs the stage that this process was started for.
 #[must_use]
 pub fn main(invocation: &Invocation, remarks: &[String]) -> u8 {
@@ -345,7 +342,7 @@ impl<'a> Supervisor<'a> {
         let ledger = Ledger::create(LEDGER)?;
         let guard = Guard::new(&ledger)?;
         // Being refused is no error: the worker says so, of itself.
-        let _ = linux::privileges::real_time(PRIORITY);
+        let _ = linux::privileges::real_time(terms.priority());
         Ok(Self {
             invocation,
             terms,
@@ -573,7 +570,12 @@ impl<'a> Supervisor<'a> {
         self.telling = None;
         match new {
             // What is held under the old ones cannot move.
-            Some(new) if self.terms.forbid(&new, self.invocation).is_none() => self.terms = new,
+            Some(new) if self.terms.forbid(&new, self.invocation).is_none() => {
+                if new.priority() != self.terms.priority() {
+                    let _ = linux::privileges::real_time(new.priority());
+                }
+                self.terms = new;
+            }
             Some(_) | None => self.log.alarm("what the worker says of the configuration is garbled"),
         }
         true

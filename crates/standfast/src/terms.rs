@@ -8,6 +8,7 @@
 use crate::check::here;
 use crate::daemon::Invocation;
 use crate::sources::{self, Read};
+use linux::scheduling;
 use model::{Account, Command, Host, TimedHook};
 use node::io::Program;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Terms {
     pub own_pid_directory: bool,
     /// Seconds that the worker has to end in order.
     stop_limit: u64,
+    /// The real-time priority that the packet thread is to have, 1 to 99.
+    real_time: Option<u8>,
     /// What the supervisor is called in `ps`.
     pub supervisor_process: Option<String>,
     /// File creation mask.
@@ -105,6 +108,7 @@ impl Terms {
             name: daemon.name.clone(),
             own_pid_directory: daemon.own_pid_directory,
             stop_limit: daemon.stop_limit.as_secs(),
+            real_time: daemon.scheduling.real_time,
             supervisor_process: daemon.supervisor_process.clone(),
             umask: daemon.umask,
             startup: errand(&host.script_settings.startup),
@@ -157,6 +161,13 @@ impl Terms {
     #[must_use]
     pub fn stop_limit(&self) -> Duration {
         Duration::from_secs(self.stop_limit).max(SHORTEST_STOP)
+    }
+
+    /// The real-time priority of the supervisor: above the worker's threads, which it must notice when they run wild.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        let packet = self.real_time.map_or(scheduling::USUAL, i32::from);
+        (packet.min(scheduling::HIGHEST) + 1).max(scheduling::USUAL + 1)
     }
 
     /// The network namespace to run in: the command line's, else the configuration's.
@@ -300,6 +311,15 @@ mod tests {
         assert_eq!(
             (after.stop_limit(), before.stop_limit()),
             (Duration::from_secs(9), Duration::from_secs(4))
+        );
+    }
+
+    #[test]
+    fn the_supervisor_stands_above_the_threads_that_it_watches() {
+        let priority = |packet| Terms { real_time: packet, ..Terms::default() }.priority();
+        assert_eq!(
+            [None, Some(1), Some(2), Some(50), Some(98), Some(99)].map(priority),
+            [3, 3, 3, 51, 99, 99]
         );
     }
 
