@@ -103,6 +103,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         host: None,
         instances,
         dumps: Dumps::default(),
+        sign: None,
         reload_file: None,
         scheduler,
         started: false,
@@ -203,7 +204,9 @@ struct Clerk<'a> {
     /// So many are in the configuration in force.
     instances: usize,
     dumps: Dumps,
-    /// The file that shows that a reload is under way, while one is.
+    /// What shows that a reload is under way, according to the configuration in force.
+    sign: Option<ReloadFile>,
+    /// The file that does, while one is.
     reload_file: Option<PathBuf>,
     scheduler: Scheduler,
     /// A configuration was in force.
@@ -274,6 +277,7 @@ impl Clerk<'_> {
     fn reload(&mut self, desk: &Desk) {
         self.tell(word::RELOADING);
         self.log.info("Reloading");
+        self.show_reload();
         match read_configuration(self.invocation, &mut self.log) {
             Ok(host) if host.instances.is_empty() && self.instances > 0 => self.refuse_reload(&format!(
                 "a reload would remove all {} instances; stop the daemon instead",
@@ -283,10 +287,7 @@ impl Clerk<'_> {
                 Some(why) => {
                     self.refuse_reload(&format!("{why}; the configuration of before stays in force"))
                 }
-                None => {
-                    self.show_reload(&host);
-                    self.take(host, desk);
-                }
+                None => self.take(host, desk),
             },
             Err(_) => self.refuse_reload("the configuration of before stays in force"),
         }
@@ -296,6 +297,7 @@ impl Clerk<'_> {
     fn take(&mut self, host: Host, desk: &Desk) {
         self.instances = host.instances.len();
         self.dumps = host.daemon.dumps.clone();
+        self.sign.clone_from(&host.daemon.reload_file);
         let new = self.terms.renewed(&host);
         // What the supervisor runs by is what is in force. At the start, it may have been read a moment earlier.
         if new != self.terms {
@@ -311,12 +313,13 @@ impl Clerk<'_> {
 
     fn refuse_reload(&mut self, why: &str) {
         self.log.alarm(&format!("reload refused: {why}"));
+        self.hide_reload();
         self.tell(word::READY);
     }
 
-    /// Makes the file that others take for a reload that is under way.
-    fn show_reload(&mut self, host: &Host) {
-        let path = match &host.daemon.reload_file {
+    /// Makes the file that others take for a reload that is under way, before anything else: reading may take its time.
+    fn show_reload(&mut self) {
+        let path = match &self.sign {
             None => return,
             Some(ReloadFile::At(path)) => PathBuf::from(path),
             Some(ReloadFile::Usual) => self.terms.pid_file(self.invocation).with_extension("reload"),
@@ -329,6 +332,12 @@ impl Clerk<'_> {
                 self.log.warning(&format!("reload_file {} is not made: {why}", path.display()));
             }
             Ok(_) | Err(_) => self.reload_file = Some(path),
+        }
+    }
+
+    fn hide_reload(&mut self) {
+        if let Some(path) = self.reload_file.take() {
+            let _ = std::fs::remove_file(path);
         }
     }
 
@@ -354,9 +363,7 @@ impl Clerk<'_> {
                         leave_stderr();
                         self.log.complain_on_console(false);
                     }
-                    if let Some(path) = self.reload_file.take() {
-                        let _ = std::fs::remove_file(path);
-                    }
+                    self.hide_reload();
                     self.tell(word::READY);
                 }
             }

@@ -414,8 +414,12 @@ fn scheduling() -> Outcome {
     let lab = pair::alone()?;
     let lb01 = lab.machine(LB01)?;
     let instance = Flavour::V3.instance(LB01).every("0.3").file();
-    let globals = "global_defs {\n    process_name top\n    process_names\n    vrrp_priority 3\n    vrrp_rt_priority 7\n    \
-                   vrrp_cpu_affinity 0\n}\n";
+    let path = lb01.file("reloading");
+    let shown = format!("reload_file {}", path.display());
+    let globals = format!(
+        "global_defs {{\n    process_name top\n    process_names\n    vrrp_priority 3\n    vrrp_rt_priority 7\n    \
+         vrrp_cpu_affinity 0\n    {shown}\n}}\n"
+    );
     let node = Node::ours(lb01, format!("{globals}{instance}"))?;
     let running = node.start()?;
     let worker = running.processes().into_iter().find(|process| process.pid != running.pid());
@@ -441,17 +445,22 @@ fn scheduling() -> Outcome {
     );
     assert_eq!(of("keepalived_vrrp"), Some((3, 0)));
     assert!(lb01.read(format!("/proc/{}/status", worker.pid))?.contains("Cpus_allowed_list:\t0\n"));
+    // One that is refused shows too that it is under way, and that it is over.
+    lb01.write(&path, "")?;
+    node.write("vrrp_instance VI_1 {\n}\n")?;
+    running.signal(Signal::HUP)?;
+    running.wait_for_line("reload refused", SOON)?;
+    wait_until("reload_file goes", || Ok(!pair::exists(lb01, &path)?))?;
     // A reload takes it back. The file that shows it was left by an earlier run; another one is not ours.
     for content in ["", "precious"] {
-        let path = lb01.file("reloading");
         lb01.write(&path, content)?;
         let mark = running.lines().mark();
-        node.write(format!("global_defs {{\n    reload_file {}\n}}\n{instance}", path.display()))?;
+        node.write(format!("global_defs {{\n    {shown}\n}}\n{instance}"))?;
         running.signal(Signal::HUP)?;
         running.wait_for_line_from(mark, "Reload complete", SOON)?;
         wait_until("what becomes of reload_file", || Ok(pair::exists(lb01, &path)? != content.is_empty()))?;
     }
-    assert_eq!((lb01.read(lb01.file("reloading"))?.as_str(), running.count("reload_file")), ("precious", 1));
+    assert_eq!((lb01.read(&path)?.as_str(), running.count("reload_file")), ("precious", 1));
     let found = threads()?;
     assert!(found.values().all(|(nice, real_time)| *nice == 0 && *real_time <= 2), "{found:?}");
     assert_eq!(name(worker.pid)?.trim(), "standfast");
