@@ -145,7 +145,7 @@ fn a_router_finds_its_place_in_the_interval_and_keeps_it() {
             router.handle(due, Input::Elapsed, &mut effects);
             assert_eq!(effects, [Effect::Advertise(Priority(100))]);
             assert_eq!(router.deadline().unwrap(), due + interval);
-            due = due + interval;
+            due += interval;
         }
     }
 }
