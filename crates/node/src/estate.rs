@@ -74,6 +74,10 @@ impl Slot {
     pub(crate) fn inherit(&mut self, estate: &Estate) {
         let Tally { sent, received, became_active, released_active } = estate.tally;
         self.legacy = Some(estate.legacy);
+        // What the others have heard last.
+        if let Legacy::Active { interval, until, .. } = estate.legacy {
+            self.advertised_at = until - interval.duration() * u32::from(self.router.settings().down_adverts);
+        }
         self.counters.sent = sent;
         self.counters.received = received;
         self.counters.became_active = became_active;

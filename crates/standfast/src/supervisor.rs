@@ -466,11 +466,11 @@ impl<'a> Supervisor<'a> {
     /// Passes signals to the worker and its words on, until it ends.
     fn watch(&mut self, worker: &mut Worker) -> ExitStatus {
         let mut killed = false;
-        let mut silent = false;
+        let mut silent = [false; 2];
         loop {
             // A pipe that the worker has closed would be ready for ever.
-            let words = if silent { worker.pidfd.as_fd() } else { worker.words.as_fd() };
-            let haste = if silent { worker.pidfd.as_fd() } else { worker.haste.as_fd() };
+            let words = if silent[0] { worker.pidfd.as_fd() } else { worker.words.as_fd() };
+            let haste = if silent[1] { worker.pidfd.as_fd() } else { worker.haste.as_fd() };
             let mut ready = vec![
                 PollFd::new(&self.signals, PollFlags::IN),
                 PollFd::new(&worker.pidfd, PollFlags::IN),
@@ -487,7 +487,7 @@ impl<'a> Supervisor<'a> {
             let closed = |at: usize| {
                 ready[at].revents().contains(PollFlags::HUP) && !ready[at].revents().contains(PollFlags::IN)
             };
-            silent |= closed(2) || closed(3);
+            silent = [silent[0] || closed(2), silent[1] || closed(3)];
             if let Some(place) = &self.place {
                 place.dismiss();
             }
