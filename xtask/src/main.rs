@@ -39,8 +39,9 @@ Chores of the project:
                               breaks the core in every small way and looks who notices: docs/testing/mutants.md
   cargo xtask reference       docs/reference anew, from the table of keywords
   cargo xtask conformance     docs/conformance.md anew, from docs/conformance.tsv and a run of the tests it names
-  cargo xtask bench [--quick] [--anyway] [TRIAL...]
-                              every number beside keepalived and beside the floor: docs/performance
+  cargo xtask bench [--all] [--quick] [--anyway] [TRIAL...]
+                              the numbers to reach beside keepalived and beside the floor: docs/performance;
+                              --all: also other loads, and pressure of every kind
   cargo xtask demo [ARG...]   the demonstration, built as the benches are
 ";
 
@@ -84,11 +85,11 @@ fn run(arguments: &[String]) -> Result<bool> {
             let out = shell::root().join("docs/performance").to_string_lossy().into_owned();
             let mut cargo = vec!["bench", "--profile", "lab", "-p", "standfast", "--bench", "numbers", "--"];
             // Results are written of a whole run only: not of some trials, nor of a quick look.
-            let values = ["--runs", "--window"];
+            let is_value = |before: &str| ["--runs", "--window"].contains(&before);
             let is_whole = rest
                 .iter()
                 .zip(std::iter::once(&"").chain(rest))
-                .all(|(word, before)| values.contains(word) || values.contains(before));
+                .all(|(word, before)| ["--runs", "--window", "--all"].contains(word) || is_value(before));
             if is_whole {
                 cargo.extend(["--out", &out]);
             }

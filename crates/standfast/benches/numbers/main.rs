@@ -35,6 +35,8 @@ struct Wish {
     out: Option<PathBuf>,
     /// Measure although the machine is busy; nothing is written then.
     anyway: bool,
+    /// Also what is told for the record.
+    all: bool,
 }
 
 impl Wish {
@@ -44,9 +46,10 @@ impl Wish {
     }
 
     const USAGE: &str = "\
-usage: cargo xtask bench [--quick] [--anyway] [--runs N] [--window SECONDS] [--out DIR] [TRIAL...]
+usage: cargo xtask bench [--all] [--quick] [--anyway] [--runs N] [--window SECONDS] [--out DIR] [TRIAL...]
 
   TRIAL      only trials whose name contains one of these words
+  --all      also the trials for the record: other loads, and pressure of every kind (the rest takes some 20 minutes)
   --quick    one run, steady states watched for 5 s; nothing is written
   --anyway   measure though the machine is busy; nothing is written
   --runs     runs of each trial; the median is told (3)
@@ -61,6 +64,7 @@ usage: cargo xtask bench [--quick] [--anyway] [--runs N] [--window SECONDS] [--o
             match word.as_str() {
                 "--bench" => {} // cargo says so
                 "--quick" => (wish.runs, wish.window) = (1, Duration::from_secs(5)),
+                "--all" => wish.all = true,
                 "--anyway" => wish.anyway = true,
                 "--runs" => wish.runs = value()?.parse::<usize>()?.max(1),
                 "--window" => wish.window = Duration::from_secs(value()?.parse::<u64>()?.max(1)),
@@ -80,31 +84,33 @@ struct Trial {
     name: &'static str,
     parties: &'static [Party],
     run: fn(Party, &Wish) -> Result<Figures, Failure>,
+    /// For the record: no goal was set.
+    extra: bool,
 }
 
 const DAEMONS: &[Party] = &[Party::Standfast, Party::Keepalived];
 const ALL: &[Party] = &[Party::Standfast, Party::Keepalived, Party::Floor];
 
 const TRIALS: &[Trial] = &[
-    Trial { name: "takeover-1", parties: ALL, run: takeover::one },
-    Trial { name: "takeover-1000", parties: ALL, run: takeover::thousand },
-    Trial { name: "orderly-stop", parties: DAEMONS, run: takeover::orderly_stop },
-    Trial { name: "power-lost", parties: DAEMONS, run: takeover::power_lost },
-    Trial { name: "address-deleted", parties: DAEMONS, run: takeover::address_deleted },
-    Trial { name: "drift", parties: DAEMONS, run: adverts::drift },
-    Trial { name: "ten-milliseconds", parties: DAEMONS, run: adverts::ten_milliseconds },
-    Trial { name: "sending", parties: ALL, run: adverts::sending },
-    Trial { name: "receiving", parties: ALL, run: adverts::receiving },
-    Trial { name: "start", parties: DAEMONS, run: life::start },
-    Trial { name: "reload", parties: DAEMONS, run: life::reload },
-    Trial { name: "families", parties: DAEMONS, run: adverts::families },
-    Trial { name: "sixteen", parties: DAEMONS, run: adverts::sixteen },
-    Trial { name: "twenty", parties: DAEMONS, run: life::twenty },
-    Trial { name: "flood", parties: DAEMONS, run: pressure::flood },
-    Trial { name: "stalls", parties: DAEMONS, run: pressure::stalls },
-    Trial { name: "busy", parties: DAEMONS, run: pressure::busy },
-    Trial { name: "locks", parties: DAEMONS, run: pressure::locks },
-    Trial { name: "scripts", parties: DAEMONS, run: pressure::scripts },
+    Trial { name: "takeover-1", parties: ALL, run: takeover::one, extra: false },
+    Trial { name: "takeover-1000", parties: ALL, run: takeover::thousand, extra: false },
+    Trial { name: "orderly-stop", parties: DAEMONS, run: takeover::orderly_stop, extra: true },
+    Trial { name: "power-lost", parties: DAEMONS, run: takeover::power_lost, extra: true },
+    Trial { name: "address-deleted", parties: DAEMONS, run: takeover::address_deleted, extra: false },
+    Trial { name: "drift", parties: DAEMONS, run: adverts::drift, extra: false },
+    Trial { name: "ten-milliseconds", parties: DAEMONS, run: adverts::ten_milliseconds, extra: false },
+    Trial { name: "sending", parties: ALL, run: adverts::sending, extra: false },
+    Trial { name: "receiving", parties: ALL, run: adverts::receiving, extra: false },
+    Trial { name: "start", parties: DAEMONS, run: life::start, extra: false },
+    Trial { name: "reload", parties: DAEMONS, run: life::reload, extra: false },
+    Trial { name: "families", parties: DAEMONS, run: adverts::families, extra: true },
+    Trial { name: "sixteen", parties: DAEMONS, run: adverts::sixteen, extra: true },
+    Trial { name: "twenty", parties: DAEMONS, run: life::twenty, extra: true },
+    Trial { name: "flood", parties: DAEMONS, run: pressure::flood, extra: true },
+    Trial { name: "stalls", parties: DAEMONS, run: pressure::stalls, extra: true },
+    Trial { name: "busy", parties: DAEMONS, run: pressure::busy, extra: true },
+    Trial { name: "locks", parties: DAEMONS, run: pressure::locks, extra: true },
+    Trial { name: "scripts", parties: DAEMONS, run: pressure::scripts, extra: true },
 ];
 
 fn main() -> Result<(), Failure> {
@@ -115,7 +121,8 @@ fn main() -> Result<(), Failure> {
     }
     let mut report = report::Report::new(&wish);
     for trial in TRIALS {
-        if !wish.only.is_empty() && !wish.only.iter().any(|word| trial.name.contains(word.as_str())) {
+        let named = wish.only.iter().any(|word| trial.name.contains(word.as_str()));
+        if !(named || wish.only.is_empty() && (wish.all || !trial.extra)) {
             continue;
         }
         println!("{}", trial.name);
