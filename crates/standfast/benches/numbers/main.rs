@@ -57,8 +57,14 @@ usage: cargo xtask bench [--all] [--quick] [--anyway] [--runs N] [--window SECON
   --out      where table, JSON and plots go (docs/performance)";
 
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut wish =
-            Self { only: Vec::new(), runs: 3, window: Duration::from_secs(20), out: None, anyway: false };
+        let mut wish = Self {
+            only: Vec::new(),
+            runs: 3,
+            window: Duration::from_secs(20),
+            out: None,
+            anyway: false,
+            all: false,
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{}", Self::USAGE));
             match word.as_str() {
