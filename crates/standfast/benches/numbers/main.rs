@@ -138,17 +138,12 @@ fn main() -> Result<(), Failure> {
                     report.is_partial = true;
                     continue;
                 }
-                let before = quiet::wait(wish.anyway);
-                let watch = quiet::Watch::begin();
-                // A daemon that fails under a load has a result, too.
-                let figures =
-                    (trial.run)(party, &wish).unwrap_or_else(|why| Figures::failed(why.to_string()));
-                if let Some(why) = &figures.failure {
-                    println!("  run {run} {party:<10} failed: {why}");
-                }
-                let trouble = before.err().or(watch.end());
+                let (figures, trouble) = undisturbed(trial, party, &wish);
                 if let Some(trouble) = &trouble {
                     println!("  run {run} {party}: not to be quoted: {trouble}");
+                }
+                if let Some(why) = &figures.failure {
+                    println!("  run {run} {party:<10} failed: {why}");
                 }
                 for line in figures.lines() {
                     println!("  run {run} {party:<10} {line}");
@@ -160,4 +155,21 @@ fn main() -> Result<(), Failure> {
     println!();
     print!("{}", report.table());
     report.write()
+}
+
+/// Runs a trial; again if somebody else had the machine meanwhile. What disturbed it, if it was disturbed each time.
+fn undisturbed(trial: &Trial, party: Party, wish: &Wish) -> (Figures, Option<String>) {
+    const TRIES: usize = 3;
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let before = quiet::wait(wish.anyway);
+        let watch = quiet::Watch::begin();
+        // A daemon that fails under a load has a result, too.
+        let figures = (trial.run)(party, wish).unwrap_or_else(|why| Figures::failed(why.to_string()));
+        match before.err().or(watch.end()) {
+            Some(trouble) if tried < TRIES && !wish.anyway => println!("  once more: {trouble}"),
+            trouble => return (figures, trouble),
+        }
+    }
 }
