@@ -709,7 +709,7 @@ impl Turner {
         }
         // What was sent is noted for whoever may have to go on.
         let Self { node, roll, .. } = self;
-        node.note_estates(|id, estate| roll.note(id, estate));
+        node.note_estates(|id, note| roll.note(id, note));
         // After the adverts. What it refuses at once is an answer of the next turn.
         let is_left = self.runner.flush() || self.runner.has_answers();
         self.untaken_at = is_left.then(|| now + UNTAKEN);

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use model::Identity;
 use timeline::Instant;
 use vrrp::{Leader, Legacy, Role, State};
-use wire::Interval;
+use wire::{Interval, Priority};
 
 /// How one router stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +20,57 @@ pub struct Estate {
     pub identity: Identity,
     /// Where it stands.
     pub legacy: Legacy,
+    /// Its effective priority. Until everything that it tracks has been heard of, a successor goes by it: else it would
+    /// advertise for a moment as if nothing were tracked.
+    pub priority: Priority,
     /// The last sequence number of its Authentication Header; 0 without one.
     pub sequence: u32,
     /// What it counted.
     pub tally: Tally,
+}
+
+/// What is new about how a router stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note<'a> {
+    /// There is nothing to go on with.
+    Gone,
+    /// All of it.
+    Stands(&'a Estate),
+    /// It stands as it did, and has advertised.
+    Advertised(Progress),
+}
+
+/// What an advert alone changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// See [`Legacy::Active`].
+    pub until: Instant,
+    /// See [`Legacy::Active`].
+    pub advertise_at: Instant,
+    /// See [`Estate::sequence`].
+    pub sequence: u32,
+    /// See [`Tally::sent`].
+    pub sent: u64,
+}
+
+impl Estate {
+    /// Takes in what an advert has changed.
+    pub const fn go_on(&mut self, progress: Progress) {
+        if let Legacy::Active { until, advertise_at, .. } = &mut self.legacy {
+            (*until, *advertise_at) = (progress.until, progress.advertise_at);
+        }
+        self.sequence = progress.sequence;
+        self.tally.sent = progress.sent;
+    }
+}
+
+/// What has to be noted of a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Unnoted {
+    #[default]
+    Nothing,
+    Advert,
+    Everything,
 }
 
 /// The counters that survive.
@@ -40,25 +87,31 @@ pub struct Tally {
 }
 
 /// What is compared to know whether a router that did not advertise has to be noted again.
-pub(crate) type Outline = (Role, Interval, Option<Leader>);
+pub(crate) type Outline = (Role, Interval, Option<Leader>, Priority);
 
 /// A successor goes on so far behind the last sequence number that was noted: its predecessor may have died between
 /// sending and noting, and sends no more than a few adverts of one router in a turn.
 const SKIPPED: u32 = 64;
 
 impl Node {
-    /// Tells `note` how each router stands that has advertised, changed its role, its leader or its interval, or is
-    /// gone since the last call. `None`: there is nothing to go on with.
-    pub fn note_estates(&mut self, mut note: impl FnMut(RouterId, Option<&Estate>)) {
-        let mut unnoted = core::mem::take(&mut self.unnoted);
-        for id in unnoted.drain(..) {
-            let estate = self.slots.get_mut(&id).and_then(|slot| {
-                slot.is_unnoted = false;
-                slot.estate()
-            });
-            note(id, estate.as_ref());
+    /// Tells `note` of each router that has advertised, changed its role, its leader, its interval or its priority, or is
+    /// gone since the last call.
+    pub fn note_estates(&mut self, mut note: impl FnMut(RouterId, Note<'_>)) {
+        for id in self.unnoted.drain(..) {
+            let Some(slot) = self.slots.get_mut(&id) else {
+                note(id, Note::Gone);
+                continue;
+            };
+            let unnoted = core::mem::take(&mut slot.unnoted);
+            if unnoted == Unnoted::Advert
+                && let Some(progress) = slot.progress()
+            {
+                note(id, Note::Advertised(progress));
+                continue;
+            }
+            let estate = slot.estate();
+            note(id, estate.as_ref().map_or(Note::Gone, Note::Stands));
         }
-        self.unnoted = unnoted;
     }
 
     /// What a predecessor left: of use for the first configuration only.
@@ -74,6 +127,8 @@ impl Slot {
     pub(crate) fn inherit(&mut self, estate: &Estate) {
         let Tally { sent, received, became_active, released_active } = estate.tally;
         self.legacy = Some(estate.legacy);
+        self.bequest = Some(estate.priority);
+        self.told_priority = estate.priority;
         // What the others have heard last.
         if let Legacy::Active { interval, until, .. } = estate.legacy {
             self.advertised_at = until - interval.duration() * u32::from(self.router.settings().down_adverts);
@@ -87,8 +142,28 @@ impl Slot {
         }
     }
 
+    /// It did not go on where the router before it left off: it starts as any other.
+    pub(crate) fn decline(&mut self) {
+        if self.legacy.take().is_some() {
+            self.bequest = None;
+        }
+    }
+
     pub(crate) fn outline(&self) -> Outline {
-        (self.router.role(), self.router.active_interval(), self.router.leader())
+        (self.router.role(), self.router.active_interval(), self.router.leader(), self.router.priority())
+    }
+
+    /// When the others take over if they hear nothing more.
+    fn until(&self) -> Instant {
+        let settings = self.router.settings();
+        self.advertised_at + settings.interval.duration() * u32::from(settings.down_adverts)
+    }
+
+    /// What its last advert changed, if it is Active.
+    fn progress(&self) -> Option<Progress> {
+        let State::Active { advertise_at, .. } = *self.router.state() else { return None };
+        let (until, sequence, sent) = (self.until(), self.egress.sequence(), self.counters.sent);
+        Some(Progress { until, advertise_at, sequence, sent })
     }
 
     fn estate(&self) -> Option<Estate> {
@@ -96,16 +171,15 @@ impl Slot {
         let legacy = match *self.router.state() {
             State::Initialize => return None,
             State::Backup { interval, leader, .. } => Legacy::Backup { interval, leader },
-            State::Active { advertise_at, .. } => Legacy::Active {
-                interval: settings.interval,
-                until: self.advertised_at + settings.interval.duration() * u32::from(settings.down_adverts),
-                advertise_at,
-            },
+            State::Active { advertise_at, .. } => {
+                Legacy::Active { interval: settings.interval, until: self.until(), advertise_at }
+            }
         };
         let counters = &self.counters;
         Some(Estate {
             identity: self.instance.identity(),
             legacy,
+            priority: self.router.priority(),
             sequence: self.egress.sequence(),
             tally: Tally {
                 sent: counters.sent,
@@ -127,7 +201,14 @@ impl Slot {
             return false;
         }
         self.advertised_at = self.advertised_before;
-        !core::mem::replace(&mut self.is_unnoted, true)
+        self.owe(Unnoted::Advert)
+    }
+
+    /// Whether it is not yet in the list of those that have to be noted.
+    fn owe(&mut self, what: Unnoted) -> bool {
+        let before = self.unnoted;
+        self.unnoted = before.max(what);
+        before == Unnoted::Nothing && what != Unnoted::Nothing
     }
 
     /// Whether it has to be noted: at least if it `advertised`, in so many `copies`, and it is not yet in the list.
@@ -141,6 +222,10 @@ impl Slot {
         }
         let outline = self.outline();
         let changed = core::mem::replace(&mut self.outline, outline) != outline;
-        (changed || advertised) && !core::mem::replace(&mut self.is_unnoted, true)
+        self.owe(match (changed, advertised) {
+            (true, _) => Unnoted::Everything,
+            (false, true) => Unnoted::Advert,
+            (false, false) => Unnoted::Nothing,
+        })
     }
 }

@@ -25,6 +25,7 @@ pub mod notify;
 mod run;
 mod schedule;
 mod slot;
+mod slots;
 pub mod status;
 mod track;
 mod verdict;

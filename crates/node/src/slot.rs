@@ -1,7 +1,7 @@
 //! One instance at run time: its configuration, its router, what it holds, what it counted.
 
 use crate::egress::Egress;
-use crate::estate::Outline;
+use crate::estate::{Outline, Unnoted};
 use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
 use crate::io::{Errno, RouterId};
@@ -39,6 +39,8 @@ pub(crate) struct Slot {
     pub(crate) counters: Counters,
     /// Where a router before it left off; of use once, when it starts with the first configuration.
     pub(crate) legacy: Option<Legacy>,
+    /// The priority of the router before it: in force until everything that is tracked has been heard of.
+    pub(crate) bequest: Option<Priority>,
     /// When it last sent an advert.
     pub(crate) advertised_at: Instant,
     /// When it did so before, and how many copies of the last advert nobody has refused: without any it was not sent.
@@ -46,8 +48,8 @@ pub(crate) struct Slot {
     pub(crate) copies: usize,
     /// As it was noted last for a successor.
     pub(crate) outline: Outline,
-    /// It is to be noted again.
-    pub(crate) is_unnoted: bool,
+    /// What is to be noted of it.
+    pub(crate) unnoted: Unnoted,
     /// Its live entry in the schedule.
     pub(crate) queued: Option<Instant>,
     /// Silence was excused since the last advert; not twice.
@@ -248,11 +250,12 @@ impl Slot {
             seen: Seen::default(),
             counters: Counters::default(),
             legacy: None,
+            bequest: None,
             advertised_at: Instant::EPOCH,
             advertised_before: Instant::EPOCH,
             copies: 0,
-            outline: (Role::Initialize, instance.settings.interval, None),
-            is_unnoted: false,
+            outline: (Role::Initialize, instance.settings.interval, None, instance.settings.priority),
+            unnoted: Unnoted::Nothing,
             queued: None,
             excused: false,
             rounds: 0,

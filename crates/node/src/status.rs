@@ -275,7 +275,7 @@ impl Node {
                 by_group,
                 weight: line.weight,
                 counts: match line.count {
-                    Count::Nothing => Counts::Adds(0),
+                    Count::Nothing | Count::Early => Counts::Adds(0),
                     Count::Weight(weight) => Counts::Adds(weight),
                     Count::Fault(fault) => Counts::Fault(fault),
                     Count::Unknown => Counts::Unknown,

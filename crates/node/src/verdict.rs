@@ -26,6 +26,8 @@ pub(crate) struct Verdict {
     pub(crate) faults: Vec<Fault>,
     /// Something that it tracks has not been heard of yet: it does not start before.
     pub(crate) waits: bool,
+    /// Something that it tracks, by weight or not, has not been heard of yet: its priority may be another.
+    pub(crate) is_early: bool,
     /// Where it speaks, if the interface exists and has a source address.
     pub(crate) place: Option<Place>,
 }
@@ -46,6 +48,8 @@ pub(crate) struct Share {
     /// Whether something is well cannot be found out.
     pub(crate) is_unknown: bool,
     pub(crate) waits: bool,
+    /// What it will count is not known yet.
+    pub(crate) is_early: bool,
 }
 
 /// Everything that is known.
@@ -64,6 +68,8 @@ pub(crate) enum Count {
     Fault(Fault),
     Unknown,
     Waits,
+    /// Nothing, for now.
+    Early,
 }
 
 /// A line of a tracking list, and what it counts now.
@@ -78,7 +84,8 @@ impl Verdict {
     /// The instance's own share and its group's.
     pub(crate) fn of(instance: &Instance, own: &Share, place: Option<Place>, group: Option<&Share>) -> Self {
         let mut faults = own.faults.clone();
-        let (mut weight, mut is_unknown, mut waits) = (own.weight, own.is_unknown, own.waits);
+        let (mut weight, mut is_unknown) = (own.weight, own.is_unknown);
+        let (mut waits, mut is_early) = (own.waits, own.is_early);
         if let Some(group) = group {
             // Whoever is the reason needs not be told so.
             let of_others =
@@ -87,13 +94,24 @@ impl Verdict {
             weight += group.weight;
             is_unknown |= group.is_unknown;
             waits |= group.waits;
+            is_early |= group.is_early;
         }
         faults.sort();
         faults.dedup();
         let base = instance.settings.priority;
         // A healthy peer shall have it; where there is none, it goes on.
         let priority = if is_unknown && !base.is_owner() { Priority(1) } else { effective(base, weight) };
-        Self { priority, faults, waits, place }
+        Self { priority, faults, waits, is_early, place }
+    }
+
+    /// The priority of the router before it holds until what this one tracks is known. No owner is moved, and none made.
+    pub(crate) fn inherit(&mut self, bequest: &mut Option<Priority>) {
+        if !self.is_early {
+            *bequest = None;
+        }
+        if let Some(priority) = bequest.filter(|priority| !priority.is_owner() && !self.priority.is_owner()) {
+            self.priority = priority;
+        }
     }
 }
 
@@ -104,7 +122,8 @@ impl Share {
             Count::Weight(weight) => self.weight += weight,
             Count::Fault(fault) => self.faults.push(fault),
             Count::Unknown => self.is_unknown = true,
-            Count::Waits => self.waits = true,
+            Count::Waits => (self.waits, self.is_early) = (true, true),
+            Count::Early => self.is_early = true,
         }
     }
 
@@ -119,6 +138,7 @@ impl Share {
         for (member, own) in members {
             share.is_unknown |= own.is_unknown;
             share.waits |= own.waits;
+            share.is_early |= own.is_early;
             if !own.faults.is_empty() {
                 let (group, member) = (group.name.clone(), member.clone());
                 share.faults.push(Fault::Member { group, member });
@@ -227,7 +247,7 @@ fn counted(health: Health, weight: Weight, fault: impl Fn() -> Fault) -> Count {
         (Health::Unknown, _) => Count::Unknown,
         // One that counts by its weight holds nobody up.
         (Health::Waiting, 0) => Count::Waits,
-        (Health::Waiting, _) => Count::Nothing,
+        (Health::Waiting, _) => Count::Early,
         (_, 0) if health.is_failed(weight.reverse) => Count::Fault(fault()),
         (Health::Well, more @ 1..) => turned(more),
         (Health::Failed, less @ ..0) => turned(less),
@@ -241,7 +261,7 @@ fn file(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
     let fault = || Count::Fault(Fault::File(name.clone(), number.value));
     match (number.is_known, weight.value) {
         (false, 0) => Count::Waits,
-        (false, _) => Count::Nothing,
+        (false, _) => Count::Early,
         (true, 0) if (number.value != 0) != weight.reverse => fault(),
         (true, 0) => Count::Nothing,
         (true, factor) => {

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::Host;
 use node::Node;
-use node::estate::Estate;
+use node::estate::{Estate, Note};
 use node::event::{Event, Standing};
 use node::io::{
     Actor, Datagram, Effect, Ended, Errno, Fact, Frame, Input, InterfaceIndex, Letter, Mailed, Order,
@@ -566,9 +566,14 @@ impl Machine {
         }
         turn.effects = effects;
         let estates = &mut self.estates;
-        daemon.node.note_estates(|id, estate| match estate {
-            Some(estate) => _ = estates.insert(id, estate.clone()),
-            None => _ = estates.remove(&id),
+        daemon.node.note_estates(|id, note| match note {
+            Note::Stands(estate) => _ = estates.insert(id, estate.clone()),
+            Note::Advertised(progress) => {
+                if let Some(estate) = estates.get_mut(&id) {
+                    estate.go_on(progress);
+                }
+            }
+            Note::Gone => _ = estates.remove(&id),
         });
         turn.ended = daemon.stopping && daemon.node.is_at_rest() && daemon.desk.is_empty();
         if turn.ended {

@@ -3,7 +3,7 @@
 
 use linux::ledger::{Ledger, State};
 use model::Identity;
-use node::estate::{Estate, Tally};
+use node::estate::{Estate, Note, Tally};
 use node::io::RouterId;
 use std::fs;
 use std::os::fd::AsFd;
@@ -115,11 +115,11 @@ fn ledgers() -> Vec<Vec<u8>> {
     // Routers, and what a supervisor offers of them.
     let mut roll = ledger.roll();
     for (id, estate) in (0..).map(RouterId).zip(estates()) {
-        roll.note(id, Some(&estate));
+        roll.note(id, Note::Stands(&estate));
         seeds.push(image(&ledger));
-        roll.note(id, None);
+        roll.note(id, Note::Gone);
     }
-    roll.note(RouterId(9), estates().first());
+    roll.note(RouterId(9), Note::Stands(&estates()[0]));
     roll.rests(Instant::from_nanos(5), Instant::from_nanos(1_000_000_005));
     ledger.offer(true);
     let offered = image(&ledger);
@@ -148,7 +148,7 @@ fn estates() -> Vec<Estate> {
         let vrid = wire::Vrid::new(50).unwrap();
         let identity = Identity { interface: interface.into(), vrid, family, unicast };
         let tally = Tally { sent: 1, received: 2, became_active: 3, released_active: 4 };
-        Estate { identity, legacy, sequence: 7, tally }
+        Estate { identity, legacy, priority: wire::Priority(150), sequence: 7, tally }
     };
     let interval = wire::Interval::SECOND;
     let leader =

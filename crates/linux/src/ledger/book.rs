@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) const MAGIC: u64 = u64::from_be_bytes(*b"STDFAST\0");
-pub(super) const VERSION: u64 = 2;
+pub(super) const VERSION: u64 = 3;
 pub(super) const HEADER: usize = 16;
 pub(super) const ROUTER: usize = 16;
 pub(super) const ADDRESS: usize = 4;

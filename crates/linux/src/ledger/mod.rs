@@ -7,7 +7,7 @@
 //! The same memory says how each router stands ([`roll`]), so that another worker can go on in its place, and gives
 //! a sign of life of both threads ([`beat`]), so that a worker that is stuck is noticed.
 //!
-//! # Layout (version 2, 64-bit words in the machine's byte order)
+//! # Layout (version 3, 64-bit words in the machine's byte order)
 //! Header (16 words): magic, version, room for addresses, sequence (grows with every change of an address), inode of the
 //! network namespace, room for routers, whether what is held is up for adoption (0 no, 1 yes, 2 taken), records of
 //! routers ever used, when the packet thread turned, by when it must turn, shortest interval of an Active router, number

@@ -4,16 +4,17 @@
 //! is never ahead of what the other routers heard. A sequence lock (the first word, odd while the record changes) keeps
 //! a reader from seeing half of it; one that stays odd was being written when its writer died, and counts as damaged.
 //!
-//! Record, in words: lock (0: free); bytes `kind, family, unicast, VRID, leader's family, leader's priority, interval` (2, in
-//! centiseconds); interface name (2 words, ended by 0); until; advertise at (nanoseconds of `CLOCK_BOOTTIME`);
-//! sequence number; leader's address (2 words); sent; received; became Active; released Active; 3 words reserved.
+//! Record, in words: lock (0: free); until; advertise at (nanoseconds of `CLOCK_BOOTTIME`); sequence number; sent; bytes `kind,
+//! family, unicast, VRID, leader's family, leader's priority, interval` (2, in centiseconds); interface name (2 words, ended by
+//! 0); leader's address (2 words); received; became Active; released Active; priority; 2 words reserved. What an advert changes
+//! comes first, and so all of it lies in one line of the processor's cache.
 
 use super::book::{Book, ROUTER, at};
 use super::{PATIENCE, beat, claim, halves};
 use model::Identity;
-use node::estate::{Estate, Tally};
+use node::estate::{Estate, Note, Progress, Tally};
 use node::io::RouterId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -25,12 +26,20 @@ use wire::{Family, Interval, Priority, Vrid};
 const BACKUP: u8 = 1;
 const ACTIVE: u8 = 2;
 
+/// Where a router is noted, and its interval if it is Active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    slot: u32,
+    pace: Option<Interval>,
+}
+
 /// The packet thread's side of a ledger: its sign of life, and the routers.
 #[derive(Debug)]
 pub struct Roll {
     book: Arc<Book>,
     free: Vec<usize>,
-    slots: HashMap<RouterId, (usize, Option<Interval>)>,
+    /// By the router's number: numbers are given from 0 on, and each advert looks here.
+    places: Vec<Option<Place>>,
     /// Records of the worker before: they stand until this one's do.
     old: Vec<usize>,
     /// How many routers are Active at each interval.
@@ -42,14 +51,7 @@ pub struct Roll {
 impl Roll {
     pub(super) fn new(book: Arc<Book>) -> Self {
         let free = (0..book.routers()).rev().collect();
-        Self {
-            book,
-            free,
-            slots: HashMap::new(),
-            old: Vec::new(),
-            paces: BTreeMap::new(),
-            pace: Duration::ZERO,
-        }
+        Self { book, free, places: Vec::new(), old: Vec::new(), paces: BTreeMap::new(), pace: Duration::ZERO }
     }
 
     /// To be called once by the packet thread itself.
@@ -100,34 +102,57 @@ impl Roll {
         Some(left.estates)
     }
 
-    /// Notes how a router stands; `None`: there is nothing to go on with.
-    pub fn note(&mut self, id: RouterId, estate: Option<&Estate>) {
-        let Some(estate) = estate else {
-            if let Some((slot, pace)) = self.slots.remove(&id) {
-                self.change_pace(pace, None);
-                self.write(slot, [0; ROUTER - 1]);
-                self.free.push(slot);
+    /// Notes what is new about a router.
+    pub fn note(&mut self, id: RouterId, note: Note<'_>) {
+        match note {
+            Note::Advertised(progress) => {
+                if let Some(Place { slot, .. }) = self.place(id) {
+                    self.write(slot, &progressed(progress));
+                }
             }
-            return;
-        };
-        let known = self.slots.get(&id).copied();
+            Note::Stands(estate) => self.note_whole(id, estate),
+            Note::Gone => {
+                let at = usize::try_from(id.0).ok().and_then(|at| self.places.get_mut(at));
+                if let Some(Place { slot, pace }) = at.and_then(Option::take) {
+                    self.change_pace(pace, None);
+                    self.write(slot, &[0; ROUTER - 1]);
+                    self.free.extend(usize::try_from(slot));
+                }
+            }
+        }
+    }
+
+    fn place(&self, id: RouterId) -> Option<Place> {
+        usize::try_from(id.0).ok().and_then(|at| self.places.get(at).copied().flatten())
+    }
+
+    fn note_whole(&mut self, id: RouterId, estate: &Estate) {
+        let known = self.place(id);
         let pace = match estate.legacy {
             Legacy::Active { interval, .. } => Some(interval),
             Legacy::Backup { .. } => None,
         };
-        // When all are taken, this router is one that nobody goes on with.
-        let Some(slot) = known.map(|(slot, _)| slot).or_else(|| self.free.pop()) else { return };
-        if known.is_none() {
+        let slot = known.map(|place| place.slot).or_else(|| {
+            let slot = self.free.pop()?;
             self.book.use_up_to(at::ROUTERS_USED, slot);
+            u32::try_from(slot).ok()
+        });
+        // When all are taken, this router is one that nobody goes on with.
+        let (Some(slot), Ok(at)) = (slot, usize::try_from(id.0)) else { return };
+        self.change_pace(known.and_then(|place| place.pace), pace);
+        if self.places.len() <= at {
+            self.places.resize(at + 1, None);
         }
-        if known.map(|(_, before)| before) != Some(pace) {
-            self.change_pace(known.and_then(|(_, before)| before), pace);
+        if let Some(place) = self.places.get_mut(at) {
+            *place = Some(Place { slot, pace });
         }
-        self.slots.insert(id, (slot, pace));
-        self.write(slot, encode(estate));
+        self.write(slot, &encode(estate));
     }
 
     fn change_pace(&mut self, before: Option<Interval>, after: Option<Interval>) {
+        if before == after {
+            return;
+        }
         if let Some(before) = before
             && let Some(count) = self.paces.get_mut(&before)
         {
@@ -141,13 +166,15 @@ impl Roll {
         }
     }
 
-    fn write(&self, slot: usize, words: [u64; ROUTER - 1]) {
-        let Some([lock, rest @ ..]) = self.book.router(slot) else { return };
+    /// Writes the first words of a record, from the one after the lock.
+    fn write(&self, slot: u32, words: &[u64]) {
+        let record = usize::try_from(slot).ok().and_then(|slot| self.book.router(slot));
+        let Some([lock, rest @ ..]) = record else { return };
         let before = lock.load(Ordering::Relaxed) & !1;
         lock.store(before | 1, Ordering::Relaxed);
         fence(Ordering::Release);
         for (to, value) in rest.iter().zip(words) {
-            to.store(value, Ordering::Relaxed);
+            to.store(*value, Ordering::Relaxed);
         }
         // Never 0: a record that is written is not free.
         lock.store(before.wrapping_add(2).max(2), Ordering::Release);
@@ -187,7 +214,7 @@ impl Estates {
 
 /// Whether a record was written and not struck out since; one that is not whole may say something.
 fn stands(record: &[AtomicU64; ROUTER]) -> bool {
-    let [lock, head, ..] = record;
+    let [lock, _, _, _, _, head, ..] = record;
     let lock = lock.load(Ordering::Acquire);
     lock & 1 == 1 || (lock != 0 && head.load(Ordering::Relaxed) != 0)
 }
@@ -235,7 +262,7 @@ fn read(record: &[AtomicU64; ROUTER]) -> Result<Option<Estate>, Damaged> {
 }
 
 fn encode(estate: &Estate) -> [u64; ROUTER - 1] {
-    let Estate { identity, legacy, sequence, tally } = estate;
+    let Estate { identity, legacy, priority, sequence, tally } = estate;
     let (kind, interval, leader, times) = match *legacy {
         Legacy::Backup { interval, leader } => (BACKUP, interval, leader, [Instant::EPOCH; 2]),
         Legacy::Active { interval, until, advertise_at } => (ACTIVE, interval, None, [until, advertise_at]),
@@ -263,27 +290,33 @@ fn encode(estate: &Estate) -> [u64; ROUTER - 1] {
     let sequence = u64::from(*sequence);
     let head = u64::from_be_bytes(head);
     [
-        head,
-        first,
-        second,
         until,
         advertise_at,
         sequence,
+        sent,
+        head,
+        first,
+        second,
         high,
         low,
-        sent,
         received,
         became_active,
         released_active,
-        0,
+        u64::from(priority.0),
         0,
         0,
     ]
 }
 
+/// The words that an advert changes: the first of those that [`encode`] gives.
+fn progressed(progress: Progress) -> [u64; 4] {
+    let Progress { until, advertise_at, sequence, sent } = progress;
+    [until.as_nanos(), advertise_at.as_nanos(), u64::from(sequence), sent]
+}
+
 fn decode(words: &[u64; ROUTER - 1]) -> Result<Option<Estate>, Damaged> {
-    let [head, first, second, until, advertise_at, sequence, high, low, rest @ ..] = *words;
-    let [sent, received, became_active, released_active, _, _, _] = rest;
+    let [until, advertise_at, sequence, sent, head, first, second, high, low, rest @ ..] = *words;
+    let [received, became_active, released_active, priority, _, _] = rest;
     let [kind, family, unicast, vrid, leader_family, leader_priority, centis, more] = head.to_be_bytes();
     if kind == 0 {
         return Ok(None);
@@ -320,9 +353,11 @@ fn decode(words: &[u64; ROUTER - 1]) -> Result<Option<Estate>, Damaged> {
             _ => return Err(Damaged),
         },
     };
+    let priority =
+        u8::try_from(priority).ok().filter(|priority| *priority > 0).map(Priority).ok_or(Damaged)?;
     let sequence = u32::try_from(sequence).map_err(|_| Damaged)?;
     let tally = Tally { sent, received, became_active, released_active };
-    Ok(Some(Estate { identity, legacy, sequence, tally }))
+    Ok(Some(Estate { identity, legacy, priority, sequence, tally }))
 }
 
 /// So that a change of the layout is noticed: a record is as long as its parts.
@@ -337,7 +372,7 @@ mod tests {
         let vrid = Vrid::new(vrid).unwrap();
         let identity = Identity { interface: "eth0".into(), vrid, family: Family::V4, unicast: false };
         let tally = Tally { sent: 5, received: 6, became_active: 7, released_active: 8 };
-        Estate { identity, legacy, sequence: 9, tally }
+        Estate { identity, legacy, priority: Priority(120), sequence: 9, tally }
     }
 
     fn active(vrid: u8, centis: u16, until: u64) -> Estate {
@@ -365,16 +400,32 @@ mod tests {
         let lone = estate(53, Legacy::Backup { interval: Interval::SECOND, leader: None });
         let all = [active(50, 100, 77), backup(51, "10.0.0.5"), other, lone];
         for (id, estate) in (0..).map(RouterId).zip(&all) {
-            roll.note(id, Some(estate));
+            roll.note(id, Note::Stands(estate));
         }
         assert_eq!(reader.estates(), Estates { estates: all.to_vec(), damaged: 0 });
         assert_eq!(reader.estates().until(), Some(Instant::from_nanos(77)));
-        roll.note(RouterId(1), None);
-        roll.note(RouterId(1), None);
-        roll.note(RouterId(0), Some(&backup(50, "10.0.0.6")));
+        roll.note(RouterId(1), Note::Gone);
+        roll.note(RouterId(1), Note::Gone);
+        roll.note(RouterId(0), Note::Stands(&backup(50, "10.0.0.6")));
         let left = reader.estates();
         assert_eq!(left.estates, [backup(50, "10.0.0.6"), all[2].clone(), all[3].clone()]);
         assert_eq!(left.until(), None);
+    }
+
+    #[test]
+    fn an_advert_changes_its_own_words_and_no_others() {
+        let ledger = Ledger::create(8).unwrap();
+        let (mut roll, reader) = (ledger.roll(), Reader::open(&ledger).unwrap());
+        let [until, advertise_at] = [90, 80].map(Instant::from_nanos);
+        let progress = Progress { until, advertise_at, sequence: 17, sent: 18 };
+        roll.note(RouterId(4), Note::Advertised(progress));
+        assert_eq!(reader.estates(), Estates::default(), "nothing is known of it");
+        let mut expected = active(50, 100, 77);
+        roll.note(RouterId(4), Note::Stands(&expected));
+        roll.note(RouterId(4), Note::Advertised(progress));
+        expected.go_on(progress);
+        assert_eq!(reader.estates(), Estates { estates: vec![expected], damaged: 0 });
+        assert_eq!(reader.estates().until(), Some(until));
     }
 
     #[test]
@@ -387,18 +438,18 @@ mod tests {
             (reader.beat().pace, haste)
         };
         assert_eq!(pace(&mut roll), (Duration::ZERO, false));
-        roll.note(RouterId(0), Some(&active(50, 100, 1)));
-        roll.note(RouterId(1), Some(&active(51, 10, 1)));
+        roll.note(RouterId(0), Note::Stands(&active(50, 100, 1)));
+        roll.note(RouterId(1), Note::Stands(&active(51, 10, 1)));
         // No room for more; nobody goes on with it, and it sets no pace.
-        roll.note(RouterId(2), Some(&active(52, 1, 1)));
-        roll.note(RouterId(2), None);
+        roll.note(RouterId(2), Note::Stands(&active(52, 1, 1)));
+        roll.note(RouterId(2), Note::Gone);
         assert_eq!(pace(&mut roll), (Duration::from_millis(100), true));
         assert_eq!(pace(&mut roll), (Duration::from_millis(100), false));
-        roll.note(RouterId(1), Some(&active(51, 50, 1)));
+        roll.note(RouterId(1), Note::Stands(&active(51, 50, 1)));
         assert_eq!(pace(&mut roll), (Duration::from_millis(500), false));
-        roll.note(RouterId(1), Some(&backup(51, "10.0.0.5")));
+        roll.note(RouterId(1), Note::Stands(&backup(51, "10.0.0.5")));
         assert_eq!(pace(&mut roll), (Duration::from_secs(1), false));
-        roll.note(RouterId(0), None);
+        roll.note(RouterId(0), Note::Gone);
         assert_eq!(pace(&mut roll), (Duration::ZERO, false));
         assert_eq!(reader.beat().due_at, Instant::from_nanos(9));
         roll.turns(Instant::from_nanos(10));
@@ -414,7 +465,7 @@ mod tests {
         assert_eq!((first.take_kept(), first.roll().claim()), (vec![], None), "nothing was offered");
         let slot = first.begin(7, "10.0.0.3".parse().unwrap(), 32).unwrap();
         first.set(slot, State::Held);
-        first.roll().note(RouterId(3), Some(&active(50, 100, 77)));
+        first.roll().note(RouterId(3), Note::Stands(&active(50, 100, 77)));
         let second = fd();
         supervisor.offer(true);
         (supervisor, Ledger::adopt(second).unwrap())
@@ -432,7 +483,7 @@ mod tests {
         assert!(!supervisor.revoke(), "it is taken");
         assert_eq!(reader.beat().pace, Duration::from_secs(1), "the turn is urgent");
         assert_eq!(reader.estates().until(), Some(Instant::from_nanos(77)));
-        roll.note(RouterId(0), Some(&active(50, 100, 99)));
+        roll.note(RouterId(0), Note::Stands(&active(50, 100, 99)));
         assert!(roll.rests(Instant::from_nanos(5), Instant::from_nanos(9)));
         assert_eq!(reader.estates(), Estates { estates: vec![active(50, 100, 99)], damaged: 0 });
         second.clear(kept[0].1);
@@ -446,7 +497,7 @@ mod tests {
         for n in 0..20 {
             let mut roll = ledger.roll();
             assert_eq!(roll.claim().map(|left| left.len()), Some(1), "the {n}. time");
-            roll.note(RouterId(3), Some(&active(50, 100, 77)));
+            roll.note(RouterId(3), Note::Stands(&active(50, 100, 77)));
             roll.rests(Instant::from_nanos(5), Instant::from_nanos(9));
             assert!(supervisor.book.load(at::ROUTERS_USED) <= 2, "the {n}. time");
             supervisor.offer(true);
@@ -468,8 +519,8 @@ mod tests {
     fn a_record_that_its_writer_did_not_finish_is_damaged() {
         let ledger = Ledger::create(8).unwrap();
         let (mut roll, reader) = (ledger.roll(), Reader::open(&ledger).unwrap());
-        roll.note(RouterId(0), Some(&active(50, 100, 77)));
-        let [lock, head, ..] = ledger.book.router(0).unwrap();
+        roll.note(RouterId(0), Note::Stands(&active(50, 100, 77)));
+        let [lock, _, _, _, _, head, ..] = ledger.book.router(0).unwrap();
         lock.fetch_add(1, Ordering::Relaxed);
         assert_eq!(reader.estates(), Estates { estates: vec![], damaged: 1 });
         lock.fetch_add(1, Ordering::Relaxed);
@@ -509,7 +560,7 @@ mod tests {
                 estate.sequence = n;
                 estate.tally =
                     Tally { sent: each, received: each, became_active: each, released_active: each };
-                roll.note(RouterId(0), Some(&estate));
+                roll.note(RouterId(0), Note::Stands(&estate));
             }
             done.store(true, Ordering::Relaxed);
         });

@@ -95,7 +95,12 @@ impl Pipe {
 
     /// A program of ours reads it, and has not read everything.
     pub(super) fn is_unread(&self) -> bool {
-        self.has_reader && rustix::io::ioctl_fionread(&self.file).is_ok_and(|count| count > 0)
+        self.has_reader && self.unread() > 0
+    }
+
+    /// So many bytes wait in the pipe itself.
+    fn unread(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.file).unwrap_or(0)
     }
 
     /// Takes a line.
@@ -165,6 +170,10 @@ impl Pipe {
         let (path, untold) = (&self.fifo.path, self.waiting.len() as u64 + self.lost);
         if untold > 0 {
             say(Level::Alarm, format!("FIFO {path}: {untold} lines were never read and are lost"));
+        }
+        if self.is_unread() {
+            let unread = self.unread();
+            say(Level::Alarm, format!("FIFO {path}: its program left the last {unread} bytes unread"));
         }
         if self.is_made && self.is_there() {
             let _ = unlink(path.as_str());

@@ -26,7 +26,7 @@ impl Node {
         let groups = Host { group_v4: self.host.group_v4, group_v6: self.host.group_v6, ..Host::default() };
         let old = core::mem::replace(&mut self.host, groups);
         let first = !core::mem::replace(&mut self.configured, true);
-        self.trackers.configure(now, &host, effects);
+        self.trackers.configure(now, &host, !self.estates.is_empty(), effects);
         let mut estates = core::mem::take(&mut self.estates);
         // The clock began with the machine. Who goes on does not start.
         let ready_at = (now + host.startup_delay).max(Instant::EPOCH + host.boot_delay);
@@ -74,7 +74,7 @@ impl Node {
                     if let Some(estate) = estates.remove(&instance.identity()) {
                         slot.inherit(&estate);
                     }
-                    self.slots.insert(id, Box::new(slot));
+                    self.slots.insert(Box::new(slot));
                     self.dirty.insert(id);
                 }
             }
@@ -91,7 +91,7 @@ impl Node {
         effects.push(report(Event::Configured { instances, added, removed, altered }));
         self.judge_dirty(now, effects);
         // Who could not go on at once starts as any other.
-        self.slots.values_mut().for_each(|slot| slot.legacy = None);
+        self.slots.values_mut().for_each(|slot| slot.decline());
         self.unite_groups(now, effects);
         if !first && self.host.notify.states_on_reload {
             self.repeat_states(effects);

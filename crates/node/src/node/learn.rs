@@ -55,7 +55,7 @@ impl Node {
             }
             Fact::Everything { links, addresses } => {
                 self.facts.replace(links, addresses);
-                self.dirty.extend(self.slots.keys().copied());
+                self.dirty.extend(self.slots.ids());
                 self.dirty_groups.extend(0..self.groups.len());
                 self.dirty_devices.extend(self.trackers.links.keys().cloned());
                 self.by_wire_stale = true;
@@ -64,7 +64,7 @@ impl Node {
             Fact::Deaf => self.excuse_all(now, effects),
             Fact::NoSocket { family, sealed, why } => {
                 if self.facts.set_no_socket(family, sealed, why) {
-                    self.dirty.extend(self.slots.keys().copied());
+                    self.dirty.extend(self.slots.ids());
                 }
             }
             Fact::NotJoined { interface, group, why } => {

@@ -27,8 +27,8 @@ use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, Ro
 use crate::notify::{Herald, News, is_ours};
 use crate::schedule::Schedule;
 use crate::slot::{Cause, Counters, Quiet, Slot};
+use crate::slots::Slots;
 use crate::track::{Key, Trackers};
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -46,8 +46,7 @@ pub struct Node {
     pub(crate) host: Host,
     pub(crate) facts: Facts,
     pub(crate) trackers: Trackers,
-    /// Boxed: the nodes of a tree are half empty.
-    pub(crate) slots: BTreeMap<RouterId, Box<Slot>>,
+    pub(crate) slots: Slots,
     pub(crate) groups: Vec<Group>,
     /// Who listens to a VRID on an interface.
     by_wire: Wires,
@@ -290,7 +289,7 @@ impl Node {
     fn fire(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.ready_at.is_some_and(|at| now >= at) {
             self.ready_at = None;
-            self.dirty.extend(self.slots.keys().copied());
+            self.dirty.extend(self.slots.ids());
         }
         while let Some((at, id)) = self.schedule.pop_due(now) {
             let Some(slot) = self.slots.get_mut(&id) else { continue };
@@ -434,7 +433,7 @@ impl Node {
             return;
         }
         self.trackers.stop(effects);
-        let ids: Vec<RouterId> = self.slots.keys().copied().collect();
+        let ids: Vec<RouterId> = self.slots.ids().collect();
         for id in ids {
             self.shut(now, id, effects);
             self.touched.insert(id);

@@ -5,9 +5,7 @@ use crate::event::Standing;
 use crate::held::Held;
 use crate::io::{Effect, Order, RouterId};
 use crate::notify::{Herald, News, Subject, Truth, Who};
-use crate::slot::Slot;
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use crate::slots::Slots;
 use alloc::vec::Vec;
 use model::Notify;
 use timeline::Instant;
@@ -15,7 +13,7 @@ use wire::Priority;
 
 /// What is true of the routers and groups.
 struct Now<'a> {
-    slots: &'a BTreeMap<RouterId, Box<Slot>>,
+    slots: &'a Slots,
     groups: &'a [Group],
 }
 

@@ -108,7 +108,8 @@ impl Node {
         let waiting = self.ready_at.is_some();
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let group = slot.group.and_then(|at| self.groups.get(at)).map(|group| &group.share);
-        let verdict = Verdict::of(&slot.instance, &slot.own, slot.place, group);
+        let mut verdict = Verdict::of(&slot.instance, &slot.own, slot.place, group);
+        verdict.inherit(&mut slot.bequest);
         let before = core::mem::replace(&mut slot.verdict, verdict);
         self.touched.insert(id);
         self.note_priority(id);

@@ -74,11 +74,11 @@ impl Trackers {
     // ---- a configuration ----
 
     /// Takes a configuration: what is defined as before keeps what is known about it, and its run.
-    pub(crate) fn configure(&mut self, now: Instant, host: &Host, effects: &mut Vec<Effect>) {
+    pub(crate) fn configure(&mut self, now: Instant, host: &Host, succeeds: bool, effects: &mut Vec<Effect>) {
         if self.stopping {
             return;
         }
-        self.configure_scripts(now, host, effects);
+        self.configure_scripts(now, host, succeeds, effects);
         let mut before = core::mem::take(&mut self.processes);
         for process in &host.processes {
             let name = process.name.clone();
@@ -108,7 +108,7 @@ impl Trackers {
         }
     }
 
-    fn configure_scripts(&mut self, now: Instant, host: &Host, effects: &mut Vec<Effect>) {
+    fn configure_scripts(&mut self, now: Instant, host: &Host, succeeds: bool, effects: &mut Vec<Effect>) {
         let mut before = core::mem::take(&mut self.scripts);
         let security = host.script_settings.security;
         let mut fresh = 0;
@@ -127,7 +127,7 @@ impl Trackers {
                 let due_at = now + spread(fresh, host.scripts.len(), script);
                 fresh += 1;
                 self.news.insert(Key::Script(name.clone()));
-                Probe::new(script.clone(), program, now, due_at)
+                Probe::new(script.clone(), program, now, due_at, succeeds)
             };
             self.due.insert((probe.due_at, Due::Start(name.clone())));
             self.scripts.insert(name, probe);

@@ -30,8 +30,16 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    pub(crate) fn new(script: Script, program: Program, now: Instant, due_at: Instant) -> Self {
-        let health = if script.starts_failed { Health::Failed } else { Health::Waiting };
+    /// `succeeds`: a daemon before this one ran it, and who goes on in its place goes by what that one knew, not by
+    /// `init_fail`, until the first run has ended.
+    pub(crate) fn new(
+        script: Script,
+        program: Program,
+        now: Instant,
+        due_at: Instant,
+        succeeds: bool,
+    ) -> Self {
+        let health = if script.starts_failed && !succeeds { Health::Failed } else { Health::Waiting };
         Self {
             script,
             program: Arc::new(program),

@@ -4,10 +4,12 @@ use crate::config::{host, instance, interval, lb01, lb02, with};
 use crate::election::settled;
 use crate::groups::{self, grouped};
 use crate::tracking::{checked, script};
-use crate::world::{ETH0, World, adverts, ms};
-use model::{Host, VirtualAddress};
+use crate::world::{ETH0, Programs, World, adverts, ms};
+use model::{Host, Script, VirtualAddress};
+use node::estate::{Estate, Note};
 use node::event::Standing;
-use node::io::{Errno, Input};
+use node::io::{Ending, Errno, Input};
+use std::collections::BTreeMap;
 use timeline::{Duration, Machine as _};
 use vrrp::Legacy;
 use wire::Version;
@@ -81,11 +83,23 @@ fn an_advert_that_nobody_could_hear_counts_for_nothing() {
     world.run(ms(400));
     let now = world.now;
     let node = &mut world.machines[0].node;
+    let mut all = BTreeMap::new();
     let mut noted = |input: Option<Input<'_>>| {
         input.into_iter().for_each(|input| node.handle(now, input, &mut Vec::new()));
         let mut found = None;
-        node.note_estates(|id, estate| found = estate.map(|estate| (id, estate.legacy)));
-        found
+        node.note_estates(|id, note| {
+            found = match note {
+                Note::Gone => None,
+                Note::Stands(estate) => Some((id, estate.clone())),
+                Note::Advertised(progress) => {
+                    let mut estate: Estate = all.get(&id).cloned().unwrap();
+                    estate.go_on(progress);
+                    Some((id, estate))
+                }
+            };
+            all.extend(found.clone());
+        });
+        found.map(|(id, estate)| (id, estate.legacy))
     };
     let Some((router, Legacy::Active { until: before, .. })) = noted(None) else { panic!("it is active") };
     let unsent = || Some(Input::Unsent { router, errno: Errno(1) });
@@ -105,6 +119,44 @@ fn who_goes_on_waits_for_no_first_word_and_no_startup_delay() {
     world.replace(0, late, ms(100));
     world.run(ms(1));
     assert_eq!(world.standing(0), Standing::Active);
+}
+
+#[test]
+fn who_goes_on_keeps_the_priority_until_it_knows_what_it_tracks() {
+    for starts_failed in [false, true] {
+        // The weight comes from the script or is taken by it: before its first word neither is known.
+        for (weight, priority) in [(50, 150), (-50, 100), (0, 100)] {
+            let host = || checked(100, Script { starts_failed, ..script("chk", 5_000) }, weight);
+            let mut world = World::new(1);
+            world.boot(0, host());
+            world.run(ms(12_000));
+            assert_eq!(world.standing(0), Standing::Active);
+            world.machines[0].programs_wait = true;
+            world.machines[0].log.clear();
+            world.replace(0, host(), ms(100));
+            world.run(ms(3_000));
+            let all = adverts(&world, 0);
+            assert!(all.len() > 2 && all.iter().all(|advert| advert.1 == priority), "{weight}: {all:?}");
+            assert_eq!(world.standing(0), Standing::Active);
+        }
+    }
+}
+
+#[test]
+fn the_first_words_of_what_is_tracked_end_the_inherited_priority() {
+    let host = || checked(100, script("chk", 1_000), 50);
+    let mut world = World::new(1);
+    world.boot(0, host());
+    world.run(ms(12_000));
+    world.machines[0].programs = Programs::ending(Ending::Exited(1));
+    world.machines[0].log.clear();
+    world.replace(0, host(), ms(100));
+    world.run(ms(1_500));
+    let all = adverts(&world, 0);
+    assert_eq!(
+        (all.first().map(|advert| advert.1), all.last().map(|advert| advert.1)),
+        (Some(150), Some(100))
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use model::{Host, VirtualAddress};
 use node::Node;
 use node::compat;
+use node::estate::Note;
 use node::event::{Event, Standing};
 use node::io::{
     Act, Actor, Address, Datagram, Effect, Ended, Ending, Errno, Fact, Frame, Hold, Input, InterfaceIndex,
@@ -185,7 +186,11 @@ impl World {
     /// The daemon of machine `n` ends without a word, and another one goes on after `time`.
     pub(crate) fn replace(&mut self, n: usize, host: Host, time: Duration) {
         let mut estates = Vec::new();
-        self.machines[n].node.note_estates(|_, estate| estates.extend(estate.cloned()));
+        self.machines[n].node.note_estates(|_, note| match note {
+            Note::Stands(estate) => estates.push(estate.clone()),
+            Note::Gone => {}
+            Note::Advertised(_) => panic!("how it stands was not told before"),
+        });
         self.crash(n, false);
         self.run(time);
         self.boot(n, host);

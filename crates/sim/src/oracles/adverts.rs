@@ -49,7 +49,9 @@ fn wrong(account: &Account) -> Option<String> {
     if !led && !account.sent.is_empty() {
         return Some(format!("it is not Active and sent {:?}", account.sent));
     }
-    let may_be = [account.before.rules.priority, account.after.rules.priority, 0];
+    // Who goes on in the place of another goes by its priority until what is tracked is known.
+    let left = account.left.as_ref().map_or(0, |left| left.rules.priority);
+    let may_be = [account.before.rules.priority, account.after.rules.priority, left, 0];
     let strange = |sent: &&(u8, IpAddr)| !account.hasty && !may_be.contains(&sent.0);
     if let Some((priority, _)) = account.sent.iter().find(strange) {
         return Some(format!("it sent priority {priority}"));

@@ -15,11 +15,15 @@ use timeline::{Duration, Instant};
 /// What the network, a turn and the drift of the clocks need.
 const SLACK: Duration = Duration::from_millis(5);
 
+/// So many adverts are missing until a peer takes over, by default: no world has another number.
+const MISSING: u32 = 3;
+
 /// Since when there has been more than one on a whole network.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     routers: BTreeMap<Arc<str>, Instant>,
-    addresses: BTreeMap<IpAddr, Instant>,
+    /// The same of addresses, and whether one of the machines has no worker: a new time begins when that changes.
+    addresses: BTreeMap<IpAddr, (Instant, bool)>,
 }
 
 pub(crate) fn look(memory: &mut Memory, world: &World, watch: &Watch) -> Result<(), Violation> {
@@ -61,8 +65,15 @@ pub(crate) fn look(memory: &mut Memory, world: &World, watch: &Watch) -> Result<
     holders.retain(|address, machines| machines.len() > 1 && wants(*address) < 2);
     memory.addresses.retain(|address, _| holders.contains_key(address));
     for (address, machines) in holders {
-        let since = *memory.addresses.entry(address).or_insert(world.now);
-        if world.now.since(since) > longest(watch, &machines, None) + SLACK {
+        // Where no worker runs nobody hears the other. Another begins, or the addresses go, while a peer still waits.
+        let is_deaf = machines.iter().any(|n| world.machines.get(*n).is_some_and(|m| !m.is_running()));
+        let seen = memory.addresses.entry(address).or_insert((world.now, is_deaf));
+        if seen.1 != is_deaf {
+            *seen = (world.now, is_deaf);
+        }
+        let since = seen.0;
+        let bound = longest(watch, &machines, None) * if is_deaf { MISSING } else { 1 };
+        if world.now.since(since) > bound + SLACK {
             let names: Vec<_> = machines.into_iter().map(|n| world.name(n)).collect();
             return fault(format!("{address} has been on {names:?} since {since:?}"));
         }
@@ -72,9 +83,11 @@ pub(crate) fn look(memory: &mut Memory, world: &World, watch: &Watch) -> Result<
 
 /// The longest interval of these routers.
 fn longest(watch: &Watch, machines: &[usize], name: Option<&Arc<str>>) -> Duration {
+    let left = watch.left.iter().filter(|(key, _)| !watch.routers.contains_key(key));
     let routers = watch
         .routers
         .iter()
+        .chain(left)
         .filter(|((n, instance), _)| machines.contains(n) && name.is_none_or(|name| name == instance));
     routers.map(|(_, watched)| watched.rules.interval).max().unwrap_or(Duration::ZERO)
 }

@@ -25,7 +25,7 @@ use wire::{Family, Version};
 pub(crate) struct Watch {
     pub(crate) routers: BTreeMap<(usize, Arc<str>), Watched>,
     /// Those of daemons that do not run any more, as they stood.
-    left: BTreeMap<(usize, Arc<str>), Watched>,
+    pub(crate) left: BTreeMap<(usize, Arc<str>), Watched>,
 }
 
 /// One router.

@@ -342,6 +342,10 @@ fn reader() -> Outcome {
     let globals = format!("notify_fifo {}\n    notify_fifo_script \"{script} word\"", fifo.display());
     let node = alone(machine, "", &globals)?;
     let running = node.start_active()?;
+    // It has begun: what a shell takes to start on a busy machine is not what is asked here.
+    see::wait_until("the program reads", || {
+        Ok(machine.read(&lines).is_ok_and(|text| text.contains("MASTER")))
+    })?;
     machine.link_down("eth0")?;
     running.enters("VI_1", "FAULT", SOON)?;
     running.signal(lab::Signal::HUP)?;
