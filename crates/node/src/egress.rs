@@ -27,7 +27,40 @@ pub(crate) struct Egress {
 struct Cached {
     priority: Priority,
     place: Place,
-    adverts: Vec<Addressed>,
+    adverts: Adverts,
+}
+
+/// One for each destination. Nearly all routers have one, which needs no place of its own.
+#[derive(Debug)]
+enum Adverts {
+    One([Addressed; 1]),
+    Many(Vec<Addressed>),
+}
+
+impl Adverts {
+    fn all(&self) -> &[Addressed] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn all_mut(&mut self) -> &mut [Addressed] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl FromIterator<Addressed> for Adverts {
+    fn from_iter<T: IntoIterator<Item = Addressed>>(all: T) -> Self {
+        let all: Vec<Addressed> = all.into_iter().collect();
+        match <[Addressed; 1]>::try_from(all) {
+            Ok(one) => Self::One(one),
+            Err(many) => Self::Many(many),
+        }
+    }
 }
 
 /// One encoded advert and where it goes.
@@ -60,24 +93,25 @@ impl Egress {
         self.sequence = self.sequence.max(sequence);
     }
 
-    /// The adverts of this priority from this place, one for each destination. `greatest` is the greatest
-    /// sequence number heard from others: a restarted sender must go beyond it (AUTH-10).
+    /// The adverts of this priority from this place, one for each destination. `greatest`: they carry an
+    /// Authentication Header, and this is the greatest sequence number heard from others: a restarted sender must go beyond
+    /// it (AUTH-10).
     pub(crate) fn adverts(
         &mut self,
         host: &Host,
         instance: &Instance,
         place: Place,
         priority: Priority,
-        greatest: u32,
+        greatest: Option<u32>,
     ) -> &[Addressed] {
         let fresh = self.cached.as_ref().is_some_and(|c| c.priority == priority && c.place == place);
-        let signed = matches!(instance.authentication, Authentication::Header(_));
-        if signed {
+        let signed = greatest.is_some();
+        if let Some(greatest) = greatest {
             self.sequence = self.sequence.max(greatest).wrapping_add(1).max(1);
         }
         let sequence = self.sequence;
         let resealed = fresh && signed && {
-            let mut adverts = self.cached.iter_mut().flat_map(|cached| &mut cached.adverts);
+            let mut adverts = self.cached.iter_mut().flat_map(|cached| cached.adverts.all_mut());
             adverts.all(|advert| reseal(instance, place.source, advert, sequence).is_some())
         };
         if !fresh || (signed && !resealed) {
@@ -90,7 +124,7 @@ impl Egress {
                 .collect();
             self.cached = Some(Cached { priority, place, adverts });
         }
-        self.cached.as_ref().map_or(&[], |cached| &cached.adverts)
+        self.cached.as_ref().map_or(&[], |cached| cached.adverts.all())
     }
 }
 
@@ -108,10 +142,15 @@ pub(crate) fn group(host: &Host, instance: &Instance) -> IpAddr {
         Transport::Multicast { group, .. } => *group,
         Transport::Unicast { .. } => None,
     };
-    own.unwrap_or(match instance.settings.family {
+    own.unwrap_or_else(|| default_group(host, instance.settings.family))
+}
+
+/// The group of all routers that name none.
+pub(crate) const fn default_group(host: &Host, family: Family) -> IpAddr {
+    match family {
         Family::V4 => IpAddr::V4(host.group_v4),
         Family::V6 => IpAddr::V6(host.group_v6),
-    })
+    }
 }
 
 /// TTL or hop limit of sent adverts.

@@ -3,16 +3,34 @@
 //! Moving a deadline *later* costs nothing at once: the old entry stays, and when it comes to the front the router is
 //! asked for its real deadline, so that nobody wakes up for one that has moved. A backup that hears an advert each
 //! interval is touched here at most once an interval, and after warm-up nothing is allocated.
+//!
+//! Routers that are armed one after the other for the same moment share one entry, a run: those that advertise together
+//! move through the heap as one.
 
 use crate::io::RouterId;
 use crate::slot::Slot;
 use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
 use core::cmp::Reverse;
 use timeline::Instant;
 
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    heap: BinaryHeap<Reverse<(Instant, RouterId)>>,
+    /// The moment of each run, a number that grows with each, and its place in `runs`.
+    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    runs: Vec<Run>,
+    /// Places in `runs` that no entry of the heap leads to.
+    free: Vec<usize>,
+    begun: u64,
+    /// The run that was armed last, if the heap still has it.
+    last: Option<(Instant, usize)>,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    ids: Vec<RouterId>,
+    /// So many of them were taken.
+    taken: usize,
 }
 
 impl Schedule {
@@ -21,32 +39,140 @@ impl Schedule {
         let Some(deadline) = slot.deadline().map(|at| at.max(not_before)) else { return };
         if slot.queued.is_none_or(|at| deadline < at) {
             slot.queued = Some(deadline);
-            self.heap.push(Reverse((deadline, slot.id)));
+            self.push(deadline, slot.id);
         }
+    }
+
+    fn push(&mut self, at: Instant, id: RouterId) {
+        if let Some((moment, place)) = self.last
+            && moment == at
+            && let Some(run) = self.runs.get_mut(place)
+        {
+            return run.ids.push(id);
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.runs.push(Run::default());
+            self.runs.len() - 1
+        });
+        if let Some(run) = self.runs.get_mut(place) {
+            run.ids.push(id);
+        }
+        self.begun += 1;
+        self.heap.push(Reverse((at, self.begun, place)));
+        self.last = Some((at, place));
     }
 
     /// The next router whose entry has come, with the entry's time: it is live if that is what the caller queued.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Instant, RouterId)> {
-        let Reverse((at, _)) = self.heap.peek()?;
+        let (at, id) = self.peek()?;
         // What is due at the end of time is never due: moved on by any interval, it would be due again at once.
-        if *at > now || *at == Instant::NEVER {
+        if at > now || at == Instant::NEVER {
             return None;
         }
-        self.heap.pop().map(|Reverse(entry)| entry)
+        self.drop_first();
+        Some((at, id))
     }
 
     /// The earliest entry, to see whether it is still true.
     pub(crate) fn peek(&self) -> Option<(Instant, RouterId)> {
-        self.heap.peek().map(|Reverse(entry)| *entry)
+        let Reverse((at, _, place)) = self.heap.peek()?;
+        let run = self.runs.get(*place)?;
+        Some((*at, *run.ids.get(run.taken)?))
     }
 
     /// Takes the earliest entry away.
     pub(crate) fn drop_first(&mut self) {
+        let Some(&Reverse((_, _, place))) = self.heap.peek() else { return };
+        let Some(run) = self.runs.get_mut(place) else { return };
+        run.taken += 1;
+        if run.taken < run.ids.len() {
+            return;
+        }
+        run.taken = 0;
+        run.ids.clear();
         self.heap.pop();
+        self.free.push(place);
+        self.last = self.last.filter(|(_, last)| *last != place);
     }
 
     /// The earliest entry; no real deadline is earlier.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        self.heap.peek().map(|Reverse((at, _, _))| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::vec;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn all_come_in_the_order_of_time_and_those_of_one_moment_as_they_were_armed() {
+        let mut schedule = Schedule::default();
+        for (millis, id) in [(7, 1), (7, 2), (3, 3), (7, 4), (7, 5), (9, 6)] {
+            schedule.push(at(millis), RouterId(id));
+        }
+        assert_eq!((schedule.heap.len(), schedule.next()), (4, Some(at(3))));
+        assert_eq!(schedule.pop_due(at(2)), None);
+        let mut order = Vec::new();
+        while let Some((_, id)) = schedule.pop_due(at(8)) {
+            order.push(id.0);
+        }
+        assert_eq!((order, schedule.peek()), (vec![3, 1, 2, 4, 5], Some((at(9), RouterId(6)))));
+    }
+
+    #[test]
+    fn a_run_that_is_being_taken_can_grow_and_one_that_was_taken_cannot() {
+        let mut schedule = Schedule::default();
+        schedule.push(at(5), RouterId(1));
+        schedule.push(at(5), RouterId(2));
+        assert_eq!(schedule.pop_due(at(5)), Some((at(5), RouterId(1))));
+        schedule.push(at(5), RouterId(3));
+        assert_eq!(schedule.pop_due(at(5)), Some((at(5), RouterId(2))));
+        assert_eq!(schedule.pop_due(at(5)), Some((at(5), RouterId(3))));
+        schedule.push(at(5), RouterId(4));
+        schedule.push(at(6), RouterId(5));
+        assert_eq!(schedule.pop_due(at(9)), Some((at(5), RouterId(4))));
+        assert_eq!(schedule.pop_due(at(9)), Some((at(6), RouterId(5))));
+        assert_eq!((schedule.pop_due(at(9)), schedule.next()), (None, None));
+        assert_eq!((schedule.runs.len(), schedule.free.len()), (2, 2), "places are used again");
+    }
+
+    #[test]
+    fn the_end_of_time_never_comes() {
+        let mut schedule = Schedule::default();
+        schedule.push(Instant::NEVER, RouterId(1));
+        assert_eq!(schedule.pop_due(Instant::NEVER), None);
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_comes_early_whatever_the_order() {
+        let mut seed = 7_u64;
+        let mut draw = |bound: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % bound
+        };
+        let (mut schedule, mut expected) = (Schedule::default(), BTreeSet::new());
+        for id in 0..5_000 {
+            let moment = at(draw(40));
+            schedule.push(moment, RouterId(id));
+            expected.insert((moment, RouterId(id)));
+            if draw(3) == 0 {
+                let first = expected.first().map(|(moment, _)| *moment);
+                let popped = schedule.pop_due(at(50));
+                assert_eq!(popped.map(|(moment, _)| moment), first);
+                assert!(popped.is_some_and(|one| expected.remove(&one)));
+            }
+        }
+        while let Some(one) = schedule.pop_due(at(50)) {
+            assert_eq!(Some(one.0), expected.first().map(|(moment, _)| *moment));
+            assert!(expected.remove(&one));
+        }
+        assert!(expected.is_empty());
     }
 }

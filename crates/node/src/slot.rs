@@ -1,6 +1,6 @@
 //! One instance at run time: its configuration, its router, what it holds, what it counted.
 
-use crate::egress::Egress;
+use crate::egress::{self, Egress};
 use crate::estate::{Outline, Unnoted};
 use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
@@ -9,51 +9,62 @@ use crate::verdict::{Place, Share, Verdict};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Instance};
+use model::{Authentication, Instance, Transport};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{Discard, Legacy, Role, Router, Seen};
 use wire::Priority;
 use wire::ah;
 use wire::message::Auth;
 
+/// In the order of its fields (`repr(C)`): what each advert touches, sent or heard, comes first and lies together. A thousand
+/// routers do not fit into a processor's cache, and a slot is rarely in it when its turn comes.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Slot {
     pub(crate) id: RouterId,
-    pub(crate) instance: Instance,
-    /// The listed addresses, sorted, for comparing with those of an advert.
-    pub(crate) listed: Vec<IpAddr>,
+    /// What is to be noted of it.
+    pub(crate) unnoted: Unnoted,
+    /// Silence was excused since the last advert; not twice.
+    pub(crate) excused: bool,
+    pub(crate) creed: Creed,
     pub(crate) authentication: vrrp::Authentication,
+    /// As it was noted last for a successor.
+    pub(crate) outline: Outline,
+    /// Its live entry in the schedule.
+    pub(crate) queued: Option<Instant>,
+    /// When to look at it for another reason than its router's timers; recomputed by [`Slot::note_aside`].
+    pub(crate) aside_at: Option<Instant>,
     pub(crate) router: Router,
     pub(crate) verdict: Verdict,
-    /// What it says of itself, without its group.
-    pub(crate) own: Share,
-    /// Where it would speak.
-    pub(crate) place: Option<Place>,
     /// Its group.
     pub(crate) group: Option<usize>,
-    pub(crate) standing: Standing,
-    pub(crate) since: Instant,
-    pub(crate) spots: Vec<Spot>,
-    pub(crate) egress: Egress,
-    pub(crate) seen: Seen,
-    pub(crate) counters: Counters,
-    /// Where a router before it left off; of use once, when it starts with the first configuration.
-    pub(crate) legacy: Option<Legacy>,
-    /// The priority of the router before it: in force until everything that is tracked has been heard of.
-    pub(crate) bequest: Option<Priority>,
     /// When it last sent an advert.
     pub(crate) advertised_at: Instant,
     /// When it did so before, and how many copies of the last advert nobody has refused: without any it was not sent.
     pub(crate) advertised_before: Instant,
     pub(crate) copies: usize,
-    /// As it was noted last for a successor.
-    pub(crate) outline: Outline,
-    /// What is to be noted of it.
-    pub(crate) unnoted: Unnoted,
-    /// Its live entry in the schedule.
-    pub(crate) queued: Option<Instant>,
-    /// Silence was excused since the last advert; not twice.
-    pub(crate) excused: bool,
+    pub(crate) egress: Egress,
+    /// When the last believed advert arrived.
+    pub(crate) heard_at: Instant,
+    /// Adverts that were not believed since the last one that was, or since the role changed.
+    pub(crate) disbelieved: Option<Disbelieved>,
+    /// The listed addresses, sorted, for comparing with those of an advert.
+    pub(crate) listed: Vec<IpAddr>,
+    pub(crate) counters: Counters,
+    // From here on: what changes of role, of the configuration and of the facts are about.
+    pub(crate) instance: Instance,
+    /// What it says of itself, without its group.
+    pub(crate) own: Share,
+    /// Where it would speak.
+    pub(crate) place: Option<Place>,
+    pub(crate) standing: Standing,
+    pub(crate) since: Instant,
+    pub(crate) spots: Vec<Spot>,
+    pub(crate) seen: Seen,
+    /// Where a router before it left off; of use once, when it starts with the first configuration.
+    pub(crate) legacy: Option<Legacy>,
+    /// The priority of the router before it: in force until everything that is tracked has been heard of.
+    pub(crate) bequest: Option<Priority>,
     /// Rounds of announcements owed once the addresses are in place.
     pub(crate) rounds: u32,
     /// All addresses in place was reported for this activation.
@@ -61,19 +72,51 @@ pub(crate) struct Slot {
     /// The hand was asked to set or announce something since it was last told to stop.
     pub(crate) asked: bool,
     pub(crate) refusal: Refusal,
-    /// When to look at its addresses again though nothing happens; recomputed by [`Slot::note_retry`].
+    /// When to look at its addresses again though nothing happens; recomputed by [`Slot::note_aside`].
     pub(crate) retry_at: Option<Instant>,
     pub(crate) quiet: BTreeMap<Cause, Quiet>,
-    /// Adverts that were not believed since the last one that was, or since the role changed.
-    pub(crate) disbelieved: Option<Disbelieved>,
-    /// When the last believed advert arrived.
-    pub(crate) heard_at: Instant,
     /// Who advertises with less while we are Active.
     pub(crate) rival: Option<Rival>,
     /// The priority that was told last.
     pub(crate) told_priority: Priority,
     /// Virtual addresses that somebody else set while we are Backup, already told.
     pub(crate) squatters: BTreeSet<IpAddr>,
+}
+
+/// What each advert asks of the configuration, beside the settings of the router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Creed {
+    pub(crate) aim: Aim,
+    /// TTL or hop limit of sent adverts.
+    pub(crate) hop_limit: u8,
+    pub(crate) strict: bool,
+    /// The address list of the known leader is not looked at.
+    pub(crate) trusts_leader: bool,
+}
+
+/// Where adverts go and come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The host's group.
+    Group,
+    /// A group of its own.
+    OwnGroup(IpAddr),
+    Peers,
+}
+
+impl Creed {
+    fn of(instance: &Instance) -> Self {
+        Self {
+            aim: match &instance.transport {
+                Transport::Multicast { group: None, .. } => Aim::Group,
+                Transport::Multicast { group: Some(group), .. } => Aim::OwnGroup(*group),
+                Transport::Unicast { .. } => Aim::Peers,
+            },
+            hop_limit: egress::hop_limit(instance),
+            strict: instance.strict,
+            trusts_leader: instance.skip_check_known_leader,
+        }
+    }
 }
 
 /// A router that advertises with less than we do.
@@ -99,8 +142,9 @@ impl Slot {
     }
 }
 
-/// What an instance counted since it was configured. All only grow.
+/// What an instance counted since it was configured. All only grow. What each advert counts lies together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Counters {
     /// Adverts believed.
     pub received: u64,
@@ -232,40 +276,42 @@ pub(crate) const RETRY_ONE: Duration = Duration::from_secs(10);
 
 impl Slot {
     pub(crate) fn new(id: RouterId, instance: Instance, now: Instant) -> Self {
-        let router = Router::new(instance.settings.clone());
+        let (router, creed) = (Router::new(instance.settings.clone()), Creed::of(&instance));
         let verdict = Verdict::of(&instance, &Share::default(), None, None);
         let mut slot = Self {
             id,
-            listed: Vec::new(),
+            unnoted: Unnoted::Nothing,
+            excused: false,
+            creed,
             authentication: vrrp::Authentication::None,
+            outline: (Role::Initialize, instance.settings.interval, None, instance.settings.priority),
+            queued: None,
+            aside_at: None,
             router,
             verdict,
-            own: Share::default(),
-            place: None,
             group: None,
-            standing: Standing::Initialize,
-            since: now,
-            spots: Vec::new(),
-            egress: Egress::default(),
-            seen: Seen::default(),
-            counters: Counters::default(),
-            legacy: None,
-            bequest: None,
             advertised_at: Instant::EPOCH,
             advertised_before: Instant::EPOCH,
             copies: 0,
-            outline: (Role::Initialize, instance.settings.interval, None, instance.settings.priority),
-            unnoted: Unnoted::Nothing,
-            queued: None,
-            excused: false,
+            egress: Egress::default(),
+            heard_at: now,
+            disbelieved: None,
+            listed: Vec::new(),
+            counters: Counters::default(),
+            own: Share::default(),
+            place: None,
+            standing: Standing::Initialize,
+            since: now,
+            spots: Vec::new(),
+            seen: Seen::default(),
+            legacy: None,
+            bequest: None,
             rounds: 0,
             holding: false,
             asked: false,
             refusal: Refusal::default(),
             retry_at: None,
             quiet: BTreeMap::new(),
-            disbelieved: None,
-            heard_at: now,
             rival: None,
             told_priority: instance.settings.priority,
             squatters: BTreeSet::new(),
@@ -273,6 +319,12 @@ impl Slot {
         };
         slot.adopt_configuration();
         slot
+    }
+
+    /// Takes another configuration that changes nothing about adverts but what is believed of them.
+    pub(crate) fn adopt_instance(&mut self, instance: Instance) {
+        self.creed = Creed::of(&instance);
+        self.instance = instance;
     }
 
     /// Recomputes what follows from the configuration. Returns the spots that it no longer wants.
@@ -307,14 +359,37 @@ impl Slot {
 
     /// When it wants to be looked at.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let refusal = self.refusal.until.as_ref().map(|(at, _)| *at);
-        [self.router.deadline(), refusal, self.retry_at].into_iter().flatten().min()
+        match (self.router.deadline(), self.aside_at) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
     }
 
-    /// Recomputes `retry_at`: after anything was done to its addresses, so that an advert, which asks for the
-    /// deadline, need not look at each of them.
-    pub(crate) fn note_retry(&mut self) {
+    /// Recomputes `retry_at` and `aside_at`: after anything was done to its addresses or its refusal, so that an advert, which
+    /// asks for the deadline, need not look at each of them.
+    pub(crate) fn note_aside(&mut self) {
         self.retry_at = self.spots.iter().filter_map(Spot::retry_at).min();
+        self.note_aside_of(self.retry_at);
+    }
+
+    fn note_aside_of(&mut self, retry_at: Option<Instant>) {
+        self.retry_at = retry_at;
+        let refusal = self.refusal.until.as_ref().map(|(at, _)| *at);
+        self.aside_at = refusal.into_iter().chain(retry_at).min();
+    }
+
+    /// What it waited for, beside its router's timers, has come: whether it has to be judged again, and derived.
+    pub(crate) fn take_aside(&mut self, now: Instant) -> (bool, bool) {
+        if self.aside_at.is_none_or(|at| at > now) {
+            return (false, false);
+        }
+        let again = self.refusal.until.as_ref().is_some_and(|(until, _)| now >= *until);
+        if again {
+            self.refusal.until = None;
+        }
+        let retry = self.retry_at.is_some_and(|at| now >= at);
+        self.note_aside_of(self.retry_at.filter(|_| !retry));
+        (again, retry)
     }
 
     /// If every address was refused: with which error.

@@ -61,7 +61,7 @@ impl Node {
                         if groups_moved || !is_unmoved(old, new) {
                             self.alter(now, *id, new, effects);
                         } else if let Some(slot) = self.slots.get_mut(id) {
-                            slot.instance = new.clone();
+                            slot.adopt_instance(new.clone());
                             self.dirty.insert(*id);
                         }
                     }
@@ -113,13 +113,13 @@ impl Node {
     /// Same virtual router, other settings: whatever did not change is not touched.
     fn alter(&mut self, now: Instant, id: RouterId, new: &model::Instance, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        slot.instance = new.clone();
+        slot.adopt_instance(new.clone());
         let gone = slot.adopt_configuration();
         slot.holding &= gone.is_empty() && slot.all_present();
         // The administrator has seen to it: try again.
         slot.refusal.forgive();
         slot.spots.iter_mut().for_each(|spot| spot.removals = Removals::default());
-        slot.note_retry();
+        slot.note_aside();
         let by_address = &self.by_address;
         let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
         let (own, place) = own(sight, new, None, |address| by_address.contains_key(&address));

@@ -156,7 +156,7 @@ impl Node {
             }
         }
         note_holding(slot, effects);
-        slot.note_retry();
+        slot.note_aside();
         self.schedule.arm(slot, Instant::EPOCH);
     }
 
@@ -234,7 +234,7 @@ impl Node {
             effects.push(report(Event::AddressRefused { instance, address, interface, errno, wait }));
         }
         note_holding(slot, effects);
-        slot.note_retry();
+        slot.note_aside();
         self.schedule.arm(slot, Instant::EPOCH);
     }
 

@@ -88,6 +88,7 @@ impl Node {
                 slot.refusal.forgive();
                 self.touched.insert(slot.id);
             }
+            slot.note_aside();
         }
     }
 
@@ -218,12 +219,16 @@ impl Node {
                     Some((until, _)) => until.since(now),
                     None => {
                         let (interface, by) = (spot.device.clone(), by.clone());
-                        slot.refusal.note(now, Fault::AddressKeepsVanishing { address, interface, by })
+                        let wait =
+                            slot.refusal.note(now, Fault::AddressKeepsVanishing { address, interface, by });
+                        slot.note_aside();
+                        wait
                     }
                 };
                 self.dirty.insert(id);
             } else if slot.holding && !slot.spots.iter().any(|spot| spot.removals.is_fight()) {
                 slot.refusal.forgive();
+                slot.note_aside();
             }
             slot.counters.lost_addresses += 1;
             slot.holding = false;

@@ -26,7 +26,7 @@ use crate::held::Spot;
 use crate::io::{Datagram, Effect, Errno, Frame, Input, InterfaceIndex, Order, RouterId, Transmit};
 use crate::notify::{Herald, News, is_ours};
 use crate::schedule::Schedule;
-use crate::slot::{Cause, Counters, Quiet, Slot};
+use crate::slot::{Aim, Cause, Counters, Quiet, Slot};
 use crate::slots::Slots;
 use crate::track::{Key, Trackers};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -297,12 +297,11 @@ impl Node {
                 continue;
             }
             slot.queued = None;
-            if slot.refusal.until.as_ref().is_some_and(|(until, _)| now >= *until) {
-                slot.refusal.until = None;
+            let (again, retry) = slot.take_aside(now);
+            if again {
                 self.dirty.insert(id);
             }
-            if slot.retry_at.is_some_and(|at| now >= at) {
-                slot.retry_at = None;
+            if retry {
                 self.touched.insert(id);
             }
             if slot.router.deadline().is_some_and(|deadline| deadline <= now) {
@@ -462,11 +461,15 @@ const fn report(event: Event) -> Effect {
 
 /// The receive checks for one instance.
 fn believe(host: &Host, slot: &mut Slot, at: Instant, ingress: &Ingress<'_>) -> Result<Admitted, Discard> {
-    let instance = &slot.instance;
-    let settings = &instance.settings;
-    let expected = match &instance.transport {
-        Transport::Multicast { .. } => Expected::Group(egress::group(host, instance)),
-        Transport::Unicast { peers, .. } => {
+    let (settings, instance) = (slot.router.settings(), &slot.instance);
+    let expected = match slot.creed.aim {
+        Aim::Group => Expected::Group(egress::default_group(host, settings.family)),
+        Aim::OwnGroup(group) => Expected::Group(group),
+        Aim::Peers => {
+            let peers = match &instance.transport {
+                Transport::Multicast { .. } => &[][..],
+                Transport::Unicast { peers, .. } => peers,
+            };
             let bounded = peers.iter().any(|peer| peer.min_ttl.is_some() || peer.max_ttl.is_some());
             Expected::Unicast { peers, only_peers: instance.check_unicast_source || bounded }
         }
@@ -480,12 +483,8 @@ fn believe(host: &Host, slot: &mut Slot, at: Instant, ingress: &Ingress<'_>) -> 
         expected,
         own: slot.verdict.place.map_or(nowhere, |place| place.source),
         addresses: &slot.listed,
-        strict: instance.strict,
-        trusted: slot
-            .router
-            .leader()
-            .filter(|_| instance.skip_check_known_leader)
-            .map(|leader| leader.source),
+        strict: slot.creed.strict,
+        trusted: slot.router.leader().filter(|_| slot.creed.trusts_leader).map(|leader| leader.source),
     };
     admit(&mut slot.seen, &policy, at, ingress)
 }
@@ -517,7 +516,7 @@ fn note_admitted(
     let (advertisement, remarks) = (&admitted.advertisement, &admitted.remarks);
     slot.counters.received += 1;
     slot.counters.priority_zero_received += u64::from(advertisement.priority == Priority::LEAVING);
-    let version_3 = slot.instance.settings.version == wire::Version::V3;
+    let version_3 = slot.router.settings().version == wire::Version::V3;
     slot.counters.message_sums += u64::from(version_3 && remarks.sum == vrrp::SumForm::Message);
     let source = advertisement.source;
     if remarks.address_list_differs {
@@ -534,7 +533,7 @@ fn note_admitted(
         slot.counters.interval_differs += 1;
         if slot.tell(Cause::Interval, now).is_some() {
             let instance = slot.instance.name.clone();
-            let (theirs, ours) = (advertisement.interval, slot.instance.settings.interval);
+            let (theirs, ours) = (advertisement.interval, slot.router.settings().interval);
             effects.push(report(Event::IntervalDiffers { instance, source, theirs, ours }));
         }
     }
@@ -543,8 +542,9 @@ fn note_admitted(
 /// TX-1 to TX-8: one advert to each destination.
 fn advertise(host: &Host, slot: &mut Slot, priority: Priority, effects: &mut Vec<Effect>) {
     let Some(place) = slot.verdict.place else { return };
-    let greatest = slot.seen.greatest();
-    let hop_limit = egress::hop_limit(&slot.instance);
+    let hop_limit = slot.creed.hop_limit;
+    let greatest =
+        matches!(slot.authentication, vrrp::Authentication::Header(_)).then(|| slot.seen.greatest());
     for advert in slot.egress.adverts(host, &slot.instance, place, priority, greatest) {
         slot.counters.sent += 1;
         slot.counters.priority_zero_sent += u64::from(priority == Priority::LEAVING);
