@@ -14,6 +14,7 @@ use crate::worker::{self, Inherited};
 use linux::Error;
 use linux::ledger::{self, Ledger, Released};
 use linux::netlink::Netlink;
+use linux::nftables::Nftables;
 use linux::pidfile::{self, PidFile};
 use linux::place::{Place, Taken};
 use linux::script::{self, Spawner};
@@ -663,7 +664,20 @@ impl<'a> Supervisor<'a> {
     /// Removes what stands in the ledger.
     fn remove(&self) -> Result<Released, Error> {
         let mut netlink = Netlink::open()?;
-        ledger::release_all(self.guard.reader(), &mut netlink)
+        let released = ledger::release_all(self.guard.reader(), &mut netlink)?;
+        // Only when nothing is left that it is for.
+        if released.refused.is_empty() && self.ledger.has_filter() {
+            self.sweep()?;
+        }
+        Ok(released)
+    }
+
+    /// Removes the table that drops packets for addresses that do not accept.
+    fn sweep(&self) -> Result<(), Error> {
+        let doing = "remove the table of addresses that do not accept";
+        Nftables::open()?.sweep().map_err(|why| Error::refused(doing, why))?;
+        self.ledger.note_filter(false);
+        Ok(())
     }
 
     fn tell_removed(&mut self, released: Result<Released, Error>) {
