@@ -181,6 +181,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::AddressWhileBackup { .. }
         | Event::FilterInForce { .. }
         | Event::FilterLacking { .. }
+        | Event::FilterStays { .. }
         | Event::FilterRepaired { .. }
         | Event::Holding { .. }
         | Event::Unsent { .. }
@@ -370,6 +371,10 @@ impl fmt::Display for Words<'_> {
                 f.write_str("addresses accept though they must not (no_accept, strict_mode): ")?;
                 write_unfiltered(f, table, *why)
             }
+            Event::FilterStays { table, errno } => write!(
+                f,
+                "cannot remove table inet {table}: {errno}; addresses in it do not accept; nft delete table inet {table}"
+            ),
             Event::FilterRepaired { table, by, times } => {
                 write!(f, "table inet {table} was changed or removed")?;
                 by.as_ref().map_or(Ok(()), |by| write!(f, " by {by}"))?;
@@ -591,6 +596,7 @@ fn write_filter(out: &mut String, filter: &FilterStatus) -> fmt::Result {
     match state {
         FilterState::Off => writeln!(out, "   Status = off")?,
         FilterState::InForce => writeln!(out, "   Status = in force")?,
+        FilterState::Stays(errno) => writeln!(out, "   Status = cannot be removed: {errno}")?,
         FilterState::Lacking(why) => {
             out.push_str("   Status = NOT in force: ");
             write_unfiltered(out, table, *why)?;

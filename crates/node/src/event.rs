@@ -351,6 +351,8 @@ pub enum Event {
     FilterInForce { table: Arc<str> },
     /// They are not: they accept meanwhile.
     FilterLacking { table: Arc<str>, why: Unfiltered },
+    /// The table is of no use any more and cannot be removed: addresses may not accept that should.
+    FilterStays { table: Arc<str>, errno: Errno },
     /// Somebody changed or removed the table, so many times since the last such event; it was put back.
     FilterRepaired { table: Arc<str>, by: Option<String>, times: u64 },
     /// All addresses of an Active instance are in place.
@@ -389,6 +391,7 @@ impl Event {
             | Self::AddressRefused { .. }
             | Self::AddressStays { .. }
             | Self::FilterLacking { .. }
+            | Self::FilterStays { .. }
             | Self::Script { health: Health::Unknown, .. }
             | Self::Process { health: Health::Unknown, .. }
             | Self::Unheard {

@@ -145,6 +145,8 @@ pub enum FilterState {
     InForce,
     /// It should be and is not: addresses accept that must not.
     Lacking(Unfiltered),
+    /// Nobody asks for it any more, and the kernel refused to remove it: addresses may not accept that should.
+    Stays(Errno),
 }
 
 /// Why there is no filter.

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::error::Refusal;
 use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
-use crate::nftables::{Alert, Key, Nftables, Sentry, is_loaded, lacking};
+use crate::nftables::{Alert, Key, Nftables, Noticed, Sentry, is_loaded, lacking};
 use model::Filter;
 use node::io::{Fact, FilterState, Filtering, Place, RouterId, Unfiltered};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,6 +43,9 @@ pub(super) struct Closer {
     again_at: Option<Instant>,
     patience: Duration,
     repaired_at: Option<Instant>,
+    repairs: u64,
+    by: Option<String>,
+    /// What the node was told last.
     filtering: Filtering,
 }
 
@@ -64,6 +67,8 @@ impl Closer {
             again_at: None,
             patience: RETRY,
             repaired_at: None,
+            repairs: 0,
+            by: None,
             filtering: Filtering::default(),
         }
     }
@@ -100,14 +105,16 @@ impl Closer {
         }
     }
 
-    /// Somebody has changed the table.
-    pub(super) fn disturbed(&mut self, by: Option<String>) {
+    /// Somebody has changed the table, or may have: it is written anew.
+    pub(super) fn disturbed(&mut self, noticed: Noticed) {
         if !self.in_force {
             return;
         }
         self.in_force = false;
-        self.filtering.repairs += 1;
-        self.filtering.by = by;
+        if let Noticed::Change(by) = noticed {
+            self.repairs += 1;
+            self.by = by;
+        }
         let now = clock::now();
         let earliest = self.repaired_at.map_or(now, |at| at + PEACE);
         self.again_at = Some(earliest.max(now));
@@ -195,6 +202,9 @@ impl Closer {
                 self.tell(FilterState::InForce);
             }
             Err(why) => {
+                if matches!(why, Unfiltered::Absent(_)) {
+                    ledger.note_filter(false);
+                }
                 self.again_at = Some(clock::now() + self.patience);
                 self.patience = (self.patience * 2).min(LONGEST);
                 self.tell(FilterState::Lacking(why));
@@ -228,8 +238,8 @@ impl Closer {
         let was_here = ledger.has_filter() || self.kernel.is_some() || is_loaded();
         if was_here && let Some(kernel) = self.kernel.as_mut().or(Nftables::open().ok().as_mut()) {
             match kernel.sweep() {
-                Ok(_) => ledger.note_filter(false),
-                Err(why) => return self.tell(FilterState::Lacking(lacking(&why))),
+                Ok(()) => ledger.note_filter(false),
+                Err(why) => return self.tell(FilterState::Stays(why.errno)),
             }
         }
         self.closed.clear();
@@ -240,7 +250,7 @@ impl Closer {
 
     fn tell(&mut self, state: FilterState) {
         let batches = self.kernel.as_ref().map_or(0, Nftables::batches);
-        let news = Filtering { state, batches, ..self.filtering.clone() };
+        let news = Filtering { state, batches, repairs: self.repairs, by: self.by.clone() };
         if news != self.filtering {
             self.filtering = news.clone();
             self.facts.push(Fact::Filter(news));

@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::monitor::Traces;
 use crate::netlink::Netlink;
-use crate::nftables::Alert;
+use crate::nftables::{Alert, Noticed};
 use crate::privileges::forbidden_netns;
 use crate::sys::message::SendBatch;
 use crate::sys::option;
@@ -53,8 +53,8 @@ struct Queue {
     /// `removals` changed since the thread looked.
     changed: bool,
     ending: bool,
-    /// Somebody changed our table; who, if that is known.
-    disturbed: Option<Option<String>>,
+    /// Somebody changed our table, or may have.
+    disturbed: Option<Noticed>,
 }
 
 /// What both sides see.
@@ -228,8 +228,13 @@ impl Hand {
 
 /// Wakes the thread when somebody has changed our table.
 fn alert(shared: Arc<Shared>) -> Alert {
-    Box::new(move |by| {
-        shared.lock().disturbed = Some(by);
+    Box::new(move |noticed| {
+        let mut queue = shared.lock();
+        // What is certain is not forgotten over what is not.
+        if noticed != Noticed::Loss || queue.disturbed.is_none() {
+            queue.disturbed = Some(noticed);
+        }
+        drop(queue);
         shared.wake.notify_one();
     })
 }

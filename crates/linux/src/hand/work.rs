@@ -188,8 +188,8 @@ impl Worker {
         let orders = std::mem::take(&mut queue.orders);
         let disturbed = queue.disturbed.take();
         drop(queue);
-        if let Some(by) = disturbed {
-            self.closer.disturbed(by);
+        if let Some(noticed) = disturbed {
+            self.closer.disturbed(noticed);
         }
         self.look_ahead();
         for order in orders {

@@ -12,11 +12,11 @@ use crate::sys::option;
 use batch::{Batch, GENERIC, INET, Kind};
 use model::Filter;
 use netlink_packet_core::{NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR};
-use node::io::Unfiltered;
+use node::io::{Errno, Unfiltered};
 use read::{Messages, Raw};
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{RecvFlags, SendFlags, recvfrom, sockopt};
-pub(crate) use sentry::{Alert, Sentry};
+pub(crate) use sentry::{Alert, Noticed, Sentry};
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -95,19 +95,32 @@ impl Nftables {
     /// # Errors
     /// When the kernel refuses, or a table of that name is somebody else's.
     pub fn replace(&mut self, filter: &Filter, closed: &BTreeSet<Key>) -> Result<(), Unfiltered> {
-        let tables = self.tables().map_err(|why| match why.errno.0 {
-            // Nobody in the kernel knows what a table is.
-            libc::EINVAL => Unfiltered::Absent(why.errno),
-            _ => lacking(&why),
-        })?;
-        if tables.iter().any(|table| table.name == filter.table && !table.ours) {
-            return Err(Unfiltered::Taken);
-        }
-        let old = tables.into_iter().filter(|table| table.ours && table.name != filter.table);
-        let old: Vec<String> = old.map(|table| table.name).collect();
-        let mut batch = Batch::new(self.sequence);
-        table::replace(&mut batch, filter, closed, &old);
-        self.commit(batch).map_err(|why| lacking(&why))
+        let is_gone = |why: &Unfiltered| *why == Unfiltered::Refused(Errno(libc::ENOENT));
+        self.again_if(is_gone, |kernel| {
+            let tables = kernel.tables().map_err(|why| match why.errno.0 {
+                // Nobody in the kernel knows what a table is.
+                libc::EINVAL => Unfiltered::Absent(why.errno),
+                _ => lacking(&why),
+            })?;
+            if tables.iter().any(|table| table.name == filter.table && !table.ours) {
+                return Err(Unfiltered::Taken);
+            }
+            let old = tables.into_iter().filter(|table| table.ours && table.name != filter.table);
+            let old: Vec<String> = old.map(|table| table.name).collect();
+            let mut batch = Batch::new(kernel.sequence);
+            table::replace(&mut batch, filter, closed, &old);
+            kernel.commit(batch).map_err(|why| lacking(&why))
+        })
+    }
+
+    /// Between looking and doing, somebody may have removed what was there.
+    fn again_if<E>(
+        &mut self,
+        is_gone: impl Fn(&E) -> bool,
+        mut attempt: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let first = attempt(self);
+        if first.as_ref().is_err_and(is_gone) { attempt(self) } else { first }
     }
 
     /// Adds elements to the table, or removes them.
@@ -120,19 +133,24 @@ impl Nftables {
         self.commit(batch)
     }
 
-    /// Removes all tables of ours. Returns their names.
+    /// Removes all tables of ours.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn sweep(&mut self) -> Result<Vec<String>, Refusal> {
-        let ours: Vec<String> =
-            self.tables()?.into_iter().filter(|table| table.ours).map(|table| table.name).collect();
-        if !ours.is_empty() {
-            let mut batch = Batch::new(self.sequence);
-            ours.iter().for_each(|name| batch.delete_table(name));
-            self.commit(batch)?;
-        }
-        Ok(ours)
+    pub fn sweep(&mut self) -> Result<(), Refusal> {
+        self.again_if(
+            |why: &Refusal| why.is(libc::ENOENT),
+            |kernel| {
+                let ours = kernel.tables()?.into_iter().filter(|table| table.ours);
+                let ours: Vec<String> = ours.map(|table| table.name).collect();
+                if ours.is_empty() {
+                    return Ok(());
+                }
+                let mut batch = Batch::new(kernel.sequence);
+                ours.iter().for_each(|name| batch.delete_table(name));
+                kernel.commit(batch)
+            },
+        )
     }
 
     fn tables(&mut self) -> Result<Vec<Table>, Refusal> {
@@ -219,7 +237,7 @@ impl Nftables {
 fn refusal(raw: &Raw<'_>) -> Result<(), Refusal> {
     match read::verdict(raw) {
         Some((0, _)) => Ok(()),
-        Some((errno @ 1.., text)) => Err(Refusal { errno: node::io::Errno(errno), text }),
+        Some((errno @ 1.., text)) => Err(Refusal { errno: Errno(errno), text }),
         Some(_) | None => Err(Refusal::new(libc::EBADMSG)),
     }
 }

@@ -15,8 +15,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// `NFNLGRP_NFTABLES` as a bit.
 const GROUP: u32 = 1 << 6;
 
-/// Called with the process that did it, if that is known.
-pub(crate) type Alert = Box<dyn Fn(Option<String>) + Send>;
+/// What was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Noticed {
+    /// Somebody changed the table: this process, if that is known.
+    Change(Option<String>),
+    /// Something was not heard, and it may have been about the table.
+    Loss,
+}
+
+/// Called when something was noticed.
+pub(crate) type Alert = Box<dyn Fn(Noticed) + Send>;
 
 /// The thread, from outside.
 #[derive(Debug)]
@@ -46,8 +55,7 @@ impl Sentry {
                             }
                         }
                         Err(rustix::io::Errno::INTR) => {}
-                        // Something was lost, and it may have been about us.
-                        Err(rustix::io::Errno::NOBUFS) => alert(None),
+                        Err(rustix::io::Errno::NOBUFS) => alert(Noticed::Loss),
                         Err(_) => return,
                     }
                 }
@@ -79,7 +87,7 @@ impl Ear {
             // The end of each transaction names who did it.
             if u16::from_be_bytes([subsystem, kind]) == Kind::NewGeneration.number() {
                 if std::mem::take(&mut self.touched) {
-                    alert(who(&raw));
+                    alert(Noticed::Change(who(&raw)));
                 }
             } else {
                 self.touched |= self.is_ours(&raw);
@@ -149,7 +157,7 @@ mod tests {
         // A rule, then the table.
         let both = [message(8, 9, INET, &[(1, b"standfast\0")]), message(2, 9, INET, &[(1, b"standfast\0")])];
         assert_eq!(hear(&both), [], "the end has not come");
-        assert_eq!(hear(&[end(9)]), [Some("nft (process 258)".to_owned())]);
+        assert_eq!(hear(&[end(9)]), [Noticed::Change(Some("nft (process 258)".to_owned()))]);
         assert_eq!(hear(&[end(9)]), []);
     }
 }

@@ -68,6 +68,9 @@ impl Node {
             match after.state {
                 FilterState::Off => {}
                 FilterState::InForce => effects.push(report(Event::FilterInForce { table: table() })),
+                FilterState::Stays(errno) => {
+                    effects.push(report(Event::FilterStays { table: table(), errno }));
+                }
                 FilterState::Lacking(why) => {
                     effects.push(report(Event::FilterLacking { table: table(), why }));
                 }
