@@ -347,7 +347,7 @@ fn the_filter_is_named_and_placed() {
     assert_eq!(read("vrrp_iptables\nvrrp_ipsets"), (model::Filter::default(), vec!["no-effect"; 2]));
     let (_, outcome) = outcome(instance("A", 7, "priority 255\nstate MASTER\nno_accept"));
     let said: Vec<&str> = outcome.diagnostics.iter().map(|d| d.id.name()).collect();
-    assert_eq!(said, ["no-effect"]);
+    assert_eq!(said, ["repeated-keyword", "no-effect"], "the priority, and `no_accept`");
     assert!(outcome.host.unwrap().instances[0].accepts());
 }
 

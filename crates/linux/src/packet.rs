@@ -400,12 +400,11 @@ impl Turner {
             receipts: Vec::new(),
             untaken_at: None,
         };
-        let Self { timer, monitor, hand, outcomes, commands, runner, pipes, watchers, mailer, .. } = &turner;
+        let Self { timer, monitor, outcomes, commands, runner, pipes, watchers, mailer, .. } = &turner;
         let own = [
             (timer.as_fd(), Readable::TIMER),
             (monitor.as_fd(), Readable::MONITOR),
             (outcomes.as_fd(), Readable::OUTCOMES),
-            (hand.facts().as_fd(), Readable::OUTCOMES),
             (commands.as_fd(), Readable::COMMANDS),
             (runner.as_fd(), Readable::PROGRAMS),
             (watchers.as_fd(), Readable::PROGRAMS),
@@ -501,7 +500,7 @@ impl Turner {
             for outcome in self.inbox.drain(..) {
                 self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
             }
-            self.hand.facts().take(&mut self.filter_facts);
+            self.hand.take_facts(&mut self.filter_facts);
             for fact in self.filter_facts.drain(..) {
                 self.node.handle(now, Input::Fact(fact), &mut self.effects);
             }

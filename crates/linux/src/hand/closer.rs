@@ -6,7 +6,6 @@
 use crate::clock;
 use crate::error::Refusal;
 use crate::ledger::Ledger;
-use crate::mailbox::Mailbox;
 use crate::nftables::{Alert, Key, Nftables, Noticed, Sentry, is_loaded, lacking};
 use model::Filter;
 use node::io::{Fact, FilterState, Filtering, Place, RouterId, Unfiltered};
@@ -26,7 +25,7 @@ pub(super) struct Closer {
     kernel: Option<Nftables>,
     sentry: Option<Sentry>,
     alert: Box<dyn Fn() -> Alert + Send>,
-    facts: Arc<Mailbox<Fact>>,
+    tell: Box<dyn Fn(Fact) + Send>,
     /// What the configuration asks for; `None`: nothing.
     filter: Option<Filter>,
     /// The table says what is in `closed`.
@@ -50,12 +49,13 @@ pub(super) struct Closer {
 }
 
 impl Closer {
-    pub(super) fn new(facts: Arc<Mailbox<Fact>>, alert: Box<dyn Fn() -> Alert + Send>) -> Self {
+    /// `tell` takes what the node is to be told, `alert` makes what the watch over the table calls.
+    pub(super) fn new(tell: Box<dyn Fn(Fact) + Send>, alert: Box<dyn Fn() -> Alert + Send>) -> Self {
         Self {
             kernel: None,
             sentry: None,
             alert,
-            facts,
+            tell,
             filter: None,
             in_force: false,
             swept: false,
@@ -235,12 +235,13 @@ impl Closer {
     fn sweep(&mut self, ledger: &Ledger) {
         self.swept = true;
         self.in_force = false;
-        let was_here = ledger.has_filter() || self.kernel.is_some() || is_loaded();
-        if was_here && let Some(kernel) = self.kernel.as_mut().or(Nftables::open().ok().as_mut()) {
-            match kernel.sweep() {
-                Ok(()) => ledger.note_filter(false),
-                Err(why) => return self.tell(FilterState::Stays(why.errno)),
-            }
+        // Where nobody has loaded nftables there is no table, and asking would load it.
+        if self.kernel.is_none() && (ledger.has_filter() || is_loaded()) {
+            self.kernel = Nftables::open().ok();
+        }
+        match self.kernel.as_mut().map_or(Ok(()), Nftables::sweep) {
+            Ok(()) => ledger.note_filter(false),
+            Err(why) => return self.tell(FilterState::Stays(why.errno)),
         }
         self.closed.clear();
         self.to_open.clear();
@@ -253,7 +254,7 @@ impl Closer {
         let news = Filtering { state, batches, repairs: self.repairs, by: self.by.clone() };
         if news != self.filtering {
             self.filtering = news.clone();
-            self.facts.push(Fact::Filter(news));
+            (self.tell)(Fact::Filter(news));
         }
     }
 }

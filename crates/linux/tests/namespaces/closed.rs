@@ -74,7 +74,7 @@ impl Bench {
         let Self { hand, known, .. } = self;
         let mut facts = Vec::new();
         until(what, || {
-            hand.as_ref().unwrap().facts().take(&mut facts);
+            hand.as_ref().unwrap().take_facts(&mut facts);
             for fact in facts.drain(..) {
                 let Fact::Filter(filtering) = fact else { panic!("{fact:?}") };
                 *known = filtering;
