@@ -201,6 +201,7 @@ fn one_by_one(a: &Instance, b: &Instance) -> Vec<Instance> {
         |a, b| a.tracking = b.tracking.clone(),
         |a, b| a.notify = b.notify.clone(),
         |a, b| a.strict = !b.strict,
+        |a, b| a.accept = !b.accept,
         |a, b| a.track_source = b.track_source,
         |a, b| a.ignore_own_link = b.ignore_own_link,
         |a, b| a.arp_gap = b.arp_gap,

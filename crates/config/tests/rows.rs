@@ -166,15 +166,26 @@ fn cfg_7_what_cannot_run_is_told_and_made_to_run_if_keepalived_does() {
 
 /// The opposite of what RFC 9568 has as its default, and of what keepalived's `no_accept` asks for.
 #[test]
-fn fwd_8_that_addresses_are_accepted_is_said_to_whoever_asks_for_the_opposite() {
-    let text = instance(100, "no_accept");
-    let (sources, outcome) = outcome(&text);
-    let all: Vec<String> = outcome.diagnostics.iter().map(|d| d.concise(&sources)).collect();
-    assert!(
-        all.iter().any(|line| line.contains("the addresses answer on every router that holds them")),
-        "{all:?}"
-    );
+fn fwd_8_addresses_are_accepted_unless_somebody_asks_for_the_opposite() {
+    let accepts = |priority, lines: &str| said(&instance(priority, lines)).1.unwrap().accepts();
+    assert!(accepts(100, ""));
+    assert!(accepts(100, "accept"));
+    assert!(!accepts(100, "no_accept"));
+    assert!(!accepts(100, "accept\nno_accept"), "the last line counts");
+    assert!(accepts(100, "no_accept\naccept"));
+    assert!(!accepts(100, "strict_mode"));
+    assert!(accepts(100, "strict_mode\nversion 3\naccept"));
+    assert!(accepts(255, "state MASTER\nstrict_mode"), "an owner");
+    assert_eq!(said(&instance(100, "no_accept")).0, [""; 0]);
     assert_eq!(said(&instance(100, "accept")).0, [""; 0]);
+}
+
+/// RFC 3768 has no Accept_Mode.
+#[test]
+fn fwd_5_strict_version_2_accepts_as_owner_only() {
+    let (said, instance) = said(&instance(100, "strict_mode\naccept"));
+    assert_eq!(said, ["warning strict-mode"]);
+    assert!(!instance.unwrap().accepts());
 }
 
 #[test]

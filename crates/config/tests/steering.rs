@@ -329,19 +329,26 @@ fn a_strict_owner_is_the_master_and_listens_to_nobody() {
     assert_eq!(said, ["strict-mode"; 2]);
 }
 
-/// Until there is a filter, who relies on it is told, once for all instances.
+/// Names of tables, priorities, and an owner that is told to accept nothing.
 #[test]
-fn strict_mode_says_that_nothing_is_filtered() {
-    let not_built = |lines: &str| {
-        let two = format!("{}{}", instance("A", 7, lines), instance("B", 8, lines));
-        let (_, outcome) = outcome(&two);
-        outcome.diagnostics.iter().filter(|d| d.id.name() == "not-built").count()
+fn the_filter_is_named_and_placed() {
+    let read = |globals: &str| {
+        let (_, outcome) =
+            outcome(format!("global_defs {{\n{globals}\n}}\n{}", instance("A", 7, "no_accept")));
+        let said: Vec<&str> = outcome.diagnostics.iter().map(|d| d.id.name()).collect();
+        (outcome.host.unwrap().filter, said)
     };
-    assert_eq!(not_built("strict_mode"), 1);
-    assert_eq!(not_built("strict_mode\naccept"), 1, "version 2 has no `accept`");
-    assert_eq!(not_built("version 3\nstrict_mode\naccept"), 0);
-    assert_eq!(not_built("priority 255\nstate MASTER\nstrict_mode"), 0, "an owner answers");
-    assert_eq!(not_built("strict_mode off"), 0);
+    let (filter, said) = read("nftables fw.vrrp\nnftables_priority -150\nnftables_counters");
+    assert_eq!((&*filter.table, filter.priority, filter.counters), ("fw.vrrp", -150, true));
+    assert_eq!(said, [""; 0]);
+    let (filter, said) = read("nftables 7up\nnftables_priority 2147483648");
+    assert_eq!((filter, said), (model::Filter::default(), vec!["unknown-word", "out-of-range"]));
+    assert_eq!(read("nftables").0, model::Filter::default());
+    assert_eq!(read("vrrp_iptables\nvrrp_ipsets"), (model::Filter::default(), vec!["no-effect"; 2]));
+    let (_, outcome) = outcome(instance("A", 7, "priority 255\nstate MASTER\nno_accept"));
+    let said: Vec<&str> = outcome.diagnostics.iter().map(|d| d.id.name()).collect();
+    assert_eq!(said, ["repeated-keyword", "no-effect"], "the priority, and `no_accept`");
+    assert!(outcome.host.unwrap().instances[0].accepts());
 }
 
 #[test]

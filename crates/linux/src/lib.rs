@@ -18,6 +18,7 @@ pub mod mail;
 pub mod mailbox;
 pub mod monitor;
 pub mod netlink;
+pub mod nftables;
 pub mod notify;
 pub mod packet;
 pub mod pidfile;

@@ -25,7 +25,7 @@ use crate::script::message::{Answer, Request};
 use crate::sockets::{Missing, Need, Speaker, Unjoined, Unsent};
 use crate::timer::Timer;
 use crate::watch::{News, Watchers};
-use model::Host;
+use model::{Filter, Host};
 use node::Node;
 use node::event::{Event, Level};
 use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Mailed, Order, Outcome, Transmit};
@@ -332,6 +332,9 @@ struct Turner {
     transmits: Vec<Transmit>,
     unsent: Vec<Unsent>,
     holds: Vec<Hold>,
+    /// What a new configuration asks of the filter: the hand hears it together with the holds that follow from it.
+    filter: Option<Option<Filter>>,
+    filter_facts: Vec<Fact>,
     inbox: Vec<Outcome>,
     orders: Vec<Command>,
     answers: Vec<Answer>,
@@ -389,6 +392,8 @@ impl Turner {
             transmits: Vec::new(),
             unsent: Vec::new(),
             holds: Vec::new(),
+            filter: None,
+            filter_facts: Vec::new(),
             inbox: Vec::new(),
             orders: Vec::new(),
             answers: Vec::new(),
@@ -494,6 +499,10 @@ impl Turner {
             self.outcomes.take(&mut self.inbox);
             for outcome in self.inbox.drain(..) {
                 self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
+            }
+            self.hand.take_facts(&mut self.filter_facts);
+            for fact in self.filter_facts.drain(..) {
+                self.node.handle(now, Input::Fact(fact), &mut self.effects);
             }
         }
         if ready.has(Readable::PROGRAMS) || self.runner.has_answers() {
@@ -653,6 +662,7 @@ impl Turner {
                     self.effects.extend(self.readers.configure(now, &readers));
                     self.watchers.watch(&host);
                     self.inherit(now);
+                    self.filter = Some(host.filters().then(|| host.filter.clone()));
                     self.node.handle(now, Input::Configure(host), &mut self.effects);
                 }
                 Command::Order(order) => {
@@ -700,8 +710,8 @@ impl Turner {
                 }
             }
             flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
-            if !self.holds.is_empty() {
-                self.hand.push_all(self.holds.drain(..));
+            if !self.holds.is_empty() || self.filter.is_some() {
+                self.hand.push_with(self.filter.take(), self.holds.drain(..));
             }
             for Unsent { router, errno, .. } in self.unsent.drain(..) {
                 self.node.handle(now, Input::Unsent { router, errno }, &mut self.effects);

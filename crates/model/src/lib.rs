@@ -14,6 +14,7 @@ extern crate alloc;
 mod change;
 mod check;
 mod daemon;
+mod filter;
 mod notify;
 mod script;
 mod track;
@@ -21,6 +22,7 @@ mod track;
 pub use change::{Change, changes};
 pub use check::Inconsistent;
 pub use daemon::{Daemon, Dumps, LONGEST_PROCESS_NAME, ReloadFile, Scheduling};
+pub use filter::Filter;
 pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
 pub use script::{Account, Command, Flaw, Hook, Scripts, TimedHook};
 pub use track::{
@@ -75,6 +77,16 @@ pub struct Host {
     pub notify: HostNotify,
     /// Mail about changes.
     pub mail: Mail,
+    /// What drops packets for addresses that do not accept, if there are some.
+    pub filter: Filter,
+}
+
+impl Host {
+    /// Whether an address here does not accept: only then there is a filter.
+    #[must_use]
+    pub fn filters(&self) -> bool {
+        self.instances.iter().any(|instance| !instance.accepts())
+    }
 }
 
 impl Default for Host {
@@ -96,6 +108,7 @@ impl Default for Host {
             script_settings: Scripts::default(),
             notify: HostNotify::default(),
             mail: Mail::default(),
+            filter: Filter::default(),
         }
     }
 }
@@ -135,6 +148,9 @@ pub struct Instance {
     pub notify: Notify,
     /// It was asked for what RFC 3768 or RFC 9568 say to the letter (`strict_mode`, `vrrp_strict`).
     pub strict: bool,
+    /// Accept_Mode of RFC 9568, as it was written (`accept`, `no_accept`): without it, packets for the addresses are
+    /// dropped. The address owner accepts all the same: [`Instance::accepts`].
+    pub accept: bool,
     /// Pause between two gratuitous ARPs on an interface (`vrrp_garp_interval`, `garp_group`).
     pub arp_gap: Duration,
     /// Pause between two unsolicited Neighbor Advertisements on an interface.
@@ -170,6 +186,7 @@ impl Instance {
             track_source: false,
             notify: Notify::default(),
             strict: false,
+            accept: true,
             arp_gap: Duration::ZERO,
             na_gap: Duration::ZERO,
             skip_check_known_leader: false,
@@ -186,6 +203,12 @@ impl Instance {
             family: self.settings.family,
             unicast: matches!(self.transport, Transport::Unicast { .. }),
         }
+    }
+
+    /// Whether hosts may speak to its addresses while it is Active.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.accept || self.settings.priority.is_owner()
     }
 
     /// All addresses that this instance holds while Active: the listed ones, then the excluded ones.

@@ -6,10 +6,10 @@ mod json;
 pub use json::json;
 
 use crate::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard, Unmailed};
-use crate::io::{Ending, Errno, Unread};
+use crate::io::{Ending, Errno, FilterState, Unfiltered, Unread};
 use crate::mail::clean;
 use crate::notify::Subject;
-use crate::status::{AddressState, InstanceStatus, MailStatus, Status};
+use crate::status::{AddressState, FilterStatus, InstanceStatus, MailStatus, Status};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -179,6 +179,10 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::AddressRefused { .. }
         | Event::AddressStays { .. }
         | Event::AddressWhileBackup { .. }
+        | Event::FilterInForce { .. }
+        | Event::FilterLacking { .. }
+        | Event::FilterStays { .. }
+        | Event::FilterRepaired { .. }
         | Event::Holding { .. }
         | Event::Unsent { .. }
         | Event::Script { .. }
@@ -360,6 +364,23 @@ impl fmt::Display for Words<'_> {
                     "two machines may answer; remove it: ip addr del {address}/{prefix} dev {interface}"
                 )
             }
+            Event::FilterInForce { table } => {
+                write!(f, "table inet {table} drops what hosts send to addresses that do not accept")
+            }
+            Event::FilterLacking { table, why } => {
+                f.write_str("addresses accept though they must not (no_accept, strict_mode): ")?;
+                write_unfiltered(f, table, *why)
+            }
+            Event::FilterStays { table, errno } => write!(
+                f,
+                "cannot remove table inet {table}: {errno}; addresses in it do not accept; nft delete table inet {table}"
+            ),
+            Event::FilterRepaired { table, by, times } => {
+                write!(f, "table inet {table} was changed or removed")?;
+                by.as_ref().map_or(Ok(()), |by| write!(f, " by {by}"))?;
+                f.write_str(" and is put back")?;
+                if *times > 1 { write!(f, " ({times} times since the last such line)") } else { Ok(()) }
+            }
             Event::Holding { instance, addresses } => {
                 write!(
                     f,
@@ -420,6 +441,32 @@ impl fmt::Display for Words<'_> {
                 write!(f, "configuration in force: {instances} instance{s} ")?;
                 write!(f, "({added} new, {removed} removed, {altered} changed)")
             }
+        }
+    }
+}
+
+/// Why there is no filter, and what to do.
+fn write_unfiltered(f: &mut impl fmt::Write, table: &str, why: Unfiltered) -> fmt::Result {
+    match why {
+        Unfiltered::Absent(errno) => write!(
+            f,
+            "the kernel has no nftables ({errno}); load nf_tables (modprobe nf_tables), or write `accept`"
+        ),
+        Unfiltered::Taken => write!(
+            f,
+            "table inet {table} is there and not ours; name another one with `nftables NAME`, or remove it: \
+             nft delete table inet {table}"
+        ),
+        // EPERM here is not about privileges: those were needed before.
+        Unfiltered::Refused(Errno(1)) => write!(
+            f,
+            "another program owns table inet {table}, or nftables may not be changed here; see: nft list tables"
+        ),
+        Unfiltered::Refused(errno) => {
+            write!(
+                f,
+                "the kernel refused the rules of table inet {table} ({errno}); see: nft list table inet {table}"
+            )
         }
     }
 }
@@ -534,10 +581,30 @@ pub fn data(status: &Status) -> String {
         let _ = write_data(&mut out, instance);
     }
     let _ = write_tracked(&mut out, status);
+    if let Some(filter) = &status.filter {
+        let _ = write_filter(&mut out, filter);
+    }
     if let Some(mail) = &status.mail {
         let _ = write_mail(&mut out, mail);
     }
     out
+}
+
+fn write_filter(out: &mut String, filter: &FilterStatus) -> fmt::Result {
+    let FilterStatus { table, state, closed, batches, repairs } = filter;
+    writeln!(out, " Filter = table inet {table}")?;
+    match state {
+        FilterState::Off => writeln!(out, "   Status = off")?,
+        FilterState::InForce => writeln!(out, "   Status = in force")?,
+        FilterState::Stays(errno) => writeln!(out, "   Status = cannot be removed: {errno}")?,
+        FilterState::Lacking(why) => {
+            out.push_str("   Status = NOT in force: ");
+            write_unfiltered(out, table, *why)?;
+            out.push('\n');
+        }
+    }
+    writeln!(out, "   Addresses that do not accept now = {closed}")?;
+    writeln!(out, "   Transactions = {batches}, put back = {repairs}")
 }
 
 fn write_mail(out: &mut String, mail: &MailStatus) -> fmt::Result {
@@ -619,6 +686,7 @@ fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
     }
     writeln!(out, "   Advert interval = {}", i.interval)?;
     writeln!(out, "   Preempt = {}", if i.preempt { "enabled" } else { "disabled" })?;
+    writeln!(out, "   Accept = {}", if i.accepts { "enabled" } else { "disabled" })?;
     match i.leader {
         Some(Leader { source, priority }) if priority != Priority::LEAVING => {
             writeln!(out, "   Master router = {source}\n   Master priority = {priority}")?;

@@ -3,7 +3,7 @@
 //! An event is data. Its words are in [`crate::compat`] (where keepalived's users grep for them) and its weight
 //! is [`Event::level`]; logs, status and later metrics follow from this one list.
 
-use crate::io::{Ending, Errno, Unread};
+use crate::io::{Ending, Errno, Unfiltered, Unread};
 use crate::mail::{Failure, Refused};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -347,6 +347,14 @@ pub enum Event {
     AddressStays { address: IpAddr, interface: Arc<str>, errno: Errno },
     /// A virtual address that we did not set is here though the instance is Backup: two hosts may answer for it.
     AddressWhileBackup { instance: Arc<str>, address: IpAddr, prefix: u8, interface: Arc<str> },
+    /// Addresses that do not accept are filtered now, by this table.
+    FilterInForce { table: Arc<str> },
+    /// They are not: they accept meanwhile.
+    FilterLacking { table: Arc<str>, why: Unfiltered },
+    /// The table is of no use any more and cannot be removed: addresses may not accept that should.
+    FilterStays { table: Arc<str>, errno: Errno },
+    /// Somebody changed or removed the table, so many times since the last such event; it was put back.
+    FilterRepaired { table: Arc<str>, by: Option<String>, times: u64 },
     /// All addresses of an Active instance are in place.
     Holding { instance: Arc<str>, addresses: usize },
     /// Adverts could not be sent.
@@ -382,6 +390,8 @@ impl Event {
             | Self::AddressWhileBackup { .. }
             | Self::AddressRefused { .. }
             | Self::AddressStays { .. }
+            | Self::FilterLacking { .. }
+            | Self::FilterStays { .. }
             | Self::Script { health: Health::Unknown, .. }
             | Self::Process { health: Health::Unknown, .. }
             | Self::Unheard {
@@ -396,6 +406,7 @@ impl Event {
             | Self::AddressListDiffers { .. }
             | Self::IntervalDiffers { .. }
             | Self::AddressLost { .. }
+            | Self::FilterRepaired { .. }
             | Self::LeftoverRemoved { .. }
             | Self::Script { health: Health::Failed, .. }
             | Self::Unheard { .. }
@@ -409,6 +420,7 @@ impl Event {
             | Self::NewLeader { .. }
             | Self::PreemptHold { .. }
             | Self::AddressAdopted { .. }
+            | Self::FilterInForce { .. }
             | Self::Holding { .. }
             | Self::Script { .. }
             | Self::ScriptReturns { .. }

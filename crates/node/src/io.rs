@@ -118,6 +118,46 @@ pub enum Fact {
         /// How many; or why they cannot be watched.
         count: Result<u32, Errno>,
     },
+    /// How the filter of addresses that do not accept is ([`Act::Close`]).
+    Filter(Filtering),
+}
+
+/// How the filter of addresses that do not accept is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Filtering {
+    /// Whether it is in force.
+    pub state: FilterState,
+    /// How many transactions were made for it.
+    pub batches: u64,
+    /// How often it was put back after somebody had changed or removed it.
+    pub repairs: u64,
+    /// Who did that last, if it is known.
+    pub by: Option<String>,
+}
+
+/// Whether the filter is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FilterState {
+    /// Nobody asks for it.
+    #[default]
+    Off,
+    /// It is.
+    InForce,
+    /// It should be and is not: addresses accept that must not.
+    Lacking(Unfiltered),
+    /// Nobody asks for it any more, and the kernel refused to remove it: addresses may not accept that should.
+    Stays(Errno),
+}
+
+/// Why there is no filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unfiltered {
+    /// The kernel has no nftables.
+    Absent(Errno),
+    /// A table of that name is there and not ours.
+    Taken,
+    /// The kernel refused the rules.
+    Refused(Errno),
 }
 
 /// Why there is no number in a tracked file.
@@ -333,6 +373,13 @@ pub enum Act {
         rounds: u32,
         /// Pause between two packets on one interface.
         gap: Duration,
+    },
+    /// Of this router exactly these addresses do not accept: what hosts send to them, and what is sent from them, is
+    /// dropped, but for what RFC 9568 needs. What is new here is in force before an `Add` after it sets an address; what
+    /// is here no more accepts again once everything before it is done. No [`Outcome`]; how it goes is a [`Fact::Filter`].
+    Close {
+        /// Their places, sorted.
+        places: Arc<[Place]>,
     },
 }
 

@@ -4,9 +4,10 @@ use crate::egress::{self, Egress};
 use crate::estate::{Outline, Unnoted};
 use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
-use crate::io::{Errno, RouterId};
+use crate::io::{self, Errno, RouterId};
 use crate::verdict::{Place, Share, Verdict};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::{Authentication, Instance, Transport};
@@ -71,6 +72,8 @@ pub(crate) struct Slot {
     pub(crate) holding: bool,
     /// The hand was asked to set or announce something since it was last told to stop.
     pub(crate) asked: bool,
+    /// Where the hand was last told that its addresses do not accept.
+    pub(crate) closed: Arc<[io::Place]>,
     pub(crate) refusal: Refusal,
     /// When to look at its addresses again though nothing happens; recomputed by [`Slot::note_aside`].
     pub(crate) retry_at: Option<Instant>,
@@ -309,6 +312,7 @@ impl Slot {
             rounds: 0,
             holding: false,
             asked: false,
+            closed: Arc::new([]),
             refusal: Refusal::default(),
             retry_at: None,
             quiet: BTreeMap::new(),

@@ -3,7 +3,7 @@
 
 use crate::event::{Fault, Finish, Health, Standing};
 use crate::held::{Held, Whose};
-use crate::io::{Errno, Order, Unread};
+use crate::io::{Errno, FilterState, Order, Unread};
 use crate::node::{Group, Node};
 use crate::slot::{Counters, Slot};
 use crate::track::{Crowd, Number, Probe};
@@ -35,6 +35,8 @@ pub struct Status {
     pub processes: Vec<ProcessStatus>,
     /// The tracked files, by name.
     pub files: Vec<FileStatus>,
+    /// The filter of addresses that do not accept, if there are some, or it is still there.
+    pub filter: Option<FilterStatus>,
     /// Mail, if there is any to send.
     pub mail: Option<MailStatus>,
     /// Adverts that no instance here was meant by, by [`Discard::index`].
@@ -67,6 +69,8 @@ pub struct InstanceStatus {
     /// Learnt from the Active router (version 3), or our own.
     pub active_interval: Interval,
     pub preempt: bool,
+    /// Hosts may speak to its addresses.
+    pub accepts: bool,
     /// Where adverts are sent from.
     pub source: Option<IpAddr>,
     /// The Active router that is followed.
@@ -183,6 +187,21 @@ pub struct FileStatus {
     pub since: Duration,
 }
 
+/// The filter at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterStatus {
+    /// The name of its table.
+    pub table: String,
+    /// Whether it is in force.
+    pub state: FilterState,
+    /// So many addresses are to be filtered now.
+    pub closed: usize,
+    /// How many transactions were made for it since the daemon started.
+    pub batches: u64,
+    /// How often it was put back since the daemon started.
+    pub repairs: u64,
+}
+
 /// Mail since the daemon started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailStatus {
@@ -260,9 +279,22 @@ impl Node {
                 .map(|(name, crowd)| process(name, crowd, now))
                 .collect(),
             files: self.trackers.files.iter().map(|(name, number)| file(name, number, now)).collect(),
+            filter: self.filter_status(),
             mail: self.herald.outbox.status(&self.host),
             strays: self.strays.discards,
         }
+    }
+
+    fn filter_status(&self) -> Option<FilterStatus> {
+        let filtering = &self.filter.filtering;
+        let is_of_use = self.host.filters() || filtering.state != FilterState::Off;
+        is_of_use.then(|| FilterStatus {
+            table: self.host.filter.table.clone(),
+            state: filtering.state,
+            closed: self.slots.values().map(|slot| slot.closed.len()).sum(),
+            batches: filtering.batches,
+            repairs: filtering.repairs,
+        })
     }
 
     /// What an instance and its group track.
@@ -323,6 +355,7 @@ impl Node {
             interval: settings.interval,
             active_interval: slot.router.active_interval(),
             preempt: settings.preempt,
+            accepts: configured.accepts(),
             source: slot.verdict.place.map(|place| place.source),
             leader: slot.router.leader(),
             addresses: addresses.collect(),

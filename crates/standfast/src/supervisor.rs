@@ -14,6 +14,7 @@ use crate::worker::{self, Inherited};
 use linux::Error;
 use linux::ledger::{self, Ledger, Released};
 use linux::netlink::Netlink;
+use linux::nftables::Nftables;
 use linux::pidfile::{self, PidFile};
 use linux::place::{Place, Taken};
 use linux::script::{self, Spawner};
@@ -390,6 +391,7 @@ impl<'a> Supervisor<'a> {
                     self.log.alarm(&format!("cannot start the worker: {why}"));
                     if self.guard.withdraw() {
                         self.take_back();
+                        self.sweep();
                     }
                     if !self.was_ready || self.invocation.no_respawn {
                         return exit::FATAL;
@@ -661,9 +663,28 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Removes what stands in the ledger.
-    fn remove(&self) -> Result<Released, Error> {
+    fn remove(&mut self) -> Result<Released, Error> {
         let mut netlink = Netlink::open()?;
-        ledger::release_all(self.guard.reader(), &mut netlink)
+        let released = ledger::release_all(self.guard.reader(), &mut netlink)?;
+        // Only when nothing is left that it is for.
+        if released.refused.is_empty() && released.damaged == 0 {
+            self.sweep();
+        }
+        Ok(released)
+    }
+
+    /// Removes the table of addresses that do not accept, if there is one.
+    fn sweep(&mut self) {
+        if !self.ledger.has_filter() {
+            return;
+        }
+        let doing = "remove the nftables table of addresses that do not accept";
+        let swept =
+            Nftables::open().and_then(|mut kernel| kernel.sweep().map_err(|why| Error::refused(doing, why)));
+        match swept {
+            Ok(()) => self.ledger.note_filter(false),
+            Err(why) => self.log.alarm(&why.to_string()),
+        }
     }
 
     fn tell_removed(&mut self, released: Result<Released, Error>) {

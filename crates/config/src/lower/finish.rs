@@ -4,7 +4,7 @@ use super::Lower;
 use super::address::Entry;
 use super::global::{Gaps, Globals};
 use super::instance::{AuthType, Draft};
-use super::strict::{Loose, is_link_local, is_strict, tighten};
+use super::strict::{Loose, accepts, is_link_local, is_strict, tighten};
 use super::tracking::{Line, tracking};
 use super::value::fixed;
 use crate::registry::Id;
@@ -146,6 +146,16 @@ impl Lower<'_> {
         if strict {
             tighten(&mut settings);
         }
+        let accept = accepts(&draft, strict, version);
+        if let Some((false, span)) = draft.accept.filter(|_| priority.is_owner()) {
+            self.findings.add(Id::NoEffect, span, |d| {
+                let d = d.say("the address owner accepts always: `no_accept` has no effect");
+                match draft.priority {
+                    Some((_, place)) => d.label(place, "priority 255 is the address owner"),
+                    None => d,
+                }
+            });
+        }
         let message_checksum = draft.message_checksum.unwrap_or(globals.message_checksum);
         let instance = Instance {
             name: draft.name,
@@ -163,6 +173,7 @@ impl Lower<'_> {
             track_source,
             notify: draft.notify,
             strict,
+            accept,
             arp_gap: gaps.arp.unwrap_or(globals.arp_gap),
             na_gap: gaps.na.unwrap_or(globals.na_gap),
             skip_check_known_leader: draft.skip_check.unwrap_or(globals.skip_check),

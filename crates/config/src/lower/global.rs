@@ -14,7 +14,7 @@ use alloc::format;
 use alloc::string::String;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
-use model::{Host, InterfaceName};
+use model::{Filter, Host, InterfaceName};
 use wire::Version;
 
 /// Settings that an instance may also give for itself.
@@ -50,6 +50,7 @@ pub(super) struct Globals {
     pub(super) message_checksum: bool,
     /// `vrrp_strict`.
     pub(super) strict: Option<Span>,
+    filter: Filter,
     telling: Telling,
     /// About the daemon itself; further lines of it stand outside of `global_defs`.
     pub(super) serving: Serving,
@@ -68,6 +69,7 @@ impl Globals {
         host.script_settings = self.telling.scripts.clone();
         host.notify = self.telling.notify.clone();
         host.mail = self.telling.mail.clone();
+        host.filter = self.filter.clone();
         host
     }
 }
@@ -146,6 +148,7 @@ impl Lower<'_> {
                     globals.strict = strict.then_some(at.node.span);
                 }
             }
+            name if self.filter(at, name, &mut globals.filter) => {}
             name if self.telling(at, name, &mut globals.telling) => self.unbuilt(keyword, at.node.span),
             name if self.serving(at, name, &mut globals.serving) => self.unbuilt(keyword, at.node.span),
             name => match name.strip_prefix("vrrp_").filter(|name| name.starts_with("garp_")) {

@@ -71,8 +71,8 @@ pub(super) struct Draft {
     pub(super) track_source: Option<Span>,
     pub(super) notify: Notify,
     pub(super) strict: Option<(bool, Span)>,
-    /// `accept` was written.
-    pub(super) accept: Option<Span>,
+    /// `accept` or `no_accept`, whichever came last.
+    pub(super) accept: Option<(bool, Span)>,
     pub(super) message_checksum: Option<bool>,
     pub(super) skip_check: Option<bool>,
     pub(super) lower_no_advert: Option<(bool, Span)>,
@@ -242,8 +242,8 @@ impl Lower<'_> {
             "no_virtual_ipaddress" => draft.no_address = true,
             "dont_track_primary" => draft.ignore_own_link = true,
             "check_unicast_src" => draft.check_unicast_source = true,
-            // What it asks for is what always happens.
-            "accept" => draft.accept = Some(at.node.span),
+            "accept" => draft.accept = Some((true, at.node.span)),
+            "no_accept" => draft.accept = Some((false, at.node.span)),
             _ => return false,
         }
         self.flag(at);

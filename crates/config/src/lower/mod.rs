@@ -4,6 +4,7 @@ mod address;
 mod command;
 mod daemon;
 mod entries;
+mod filter;
 mod finish;
 mod generic;
 mod global;
@@ -309,7 +310,6 @@ fn consequence(keyword: &Keyword) -> &'static str {
         }
         "track_script" | "track_process" | "track_bfd" => "a failure does not change the priority",
         "use_vmac" | "use_ipvlan" | "use_vmac_addr" => "the addresses answer with the interface's own MAC",
-        "no_accept" => "the addresses answer on every router that holds them",
         "virtual_routes" | "static_routes" => "no route is set",
         "virtual_rules" | "static_rules" => "no rule is set",
         "static_ipaddress" => "no static address is set",

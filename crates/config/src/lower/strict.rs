@@ -7,7 +7,6 @@ use super::instance::Draft;
 use crate::registry::Id;
 use crate::source::Span;
 use alloc::format;
-use alloc::string::String;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{Authentication, Settings, Transport};
@@ -25,6 +24,15 @@ pub(super) struct Loose<'a> {
 /// Whether the instance is strict, by itself or with all others.
 pub(super) fn is_strict(draft: &Draft, globals: &Globals) -> bool {
     draft.strict.map_or(globals.strict.is_some(), |(strict, _)| strict)
+}
+
+/// Accept_Mode: usual, but for strict mode, where RFC 9568's default holds and RFC 3768 knows none.
+pub(super) fn accepts(draft: &Draft, strict: bool, version: Version) -> bool {
+    match draft.accept {
+        Some((true, _)) => !(strict && version == Version::V2),
+        Some((false, _)) => false,
+        None => !strict,
+    }
 }
 
 /// What holds in strict mode, whatever the lines say: keepalived's extensions are off, and the owner listens to nobody.
@@ -70,7 +78,7 @@ impl Lower<'_> {
             );
         }
         self.strict_state(draft, cause, loose.priority);
-        self.strict_accept(draft, cause, loose.version, loose.priority);
+        self.strict_accept(draft, cause, loose.version);
         self.extensions(draft, cause, loose.priority);
     }
 
@@ -90,22 +98,15 @@ impl Lower<'_> {
         }
     }
 
-    /// Without Accept_Mode only the owner answers; that takes a filter.
-    fn strict_accept(&mut self, draft: &Draft, cause: Option<Span>, version: Version, priority: Priority) {
-        if let Some(span) = draft.accept.filter(|_| version == Version::V2) {
+    /// RFC 3768 knows no Accept_Mode: only the owner answers.
+    fn strict_accept(&mut self, draft: &Draft, cause: Option<Span>, version: Version) {
+        if let Some((true, span)) = draft.accept.filter(|_| version == Version::V2) {
             self.too_loose(
                 span,
                 cause,
                 "strict mode has no `accept` in version 2: it is ignored",
                 "remove the line, or write `version 3`",
             );
-        }
-        let accepts = priority.is_owner() || draft.accept.is_some() && version == Version::V3;
-        if let Some(span) = cause.filter(|_| !accepts) {
-            self.findings.add_once((Id::NotBuilt, "strict", String::new()), span, |d| {
-                d.say("strict mode implies `no_accept`, which is not built yet: the addresses answer on every router that holds them")
-                    .help("only an address owner, and `accept` with `version 3`, are exempt from it")
-            });
         }
     }
 

@@ -62,7 +62,17 @@ impl Print<'_> {
         self.switch("higher_prio_send_advert", settings.higher_priority_send_advert);
         self.switch("skip_check_adv_addr", instance.skip_check_known_leader);
         self.switch("strict_mode", instance.strict);
+        self.accept(instance);
         self.switch("v3_checksum_as_v2", instance.checksum == ChecksumForm::Message);
+    }
+
+    /// Usual is what strict mode asks for, or that it is off.
+    pub(super) fn accept(&mut self, instance: &Instance) {
+        let line = if instance.accept { "accept" } else { "no_accept" };
+        match instance.accept == instance.strict {
+            true => self.to.line(line),
+            false => self.usual(line),
+        }
     }
 
     pub(super) fn switch(&mut self, keyword: &str, on: bool) {

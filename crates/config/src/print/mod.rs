@@ -16,7 +16,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
-use model::{Host, InterfaceName};
+use model::{Filter, Host, InterfaceName};
 use writer::{Writer, word};
 
 /// What becomes of passwords and keys in a print.
@@ -92,6 +92,7 @@ pub(crate) fn around(host: &Host, instance: &model::Instance, secrets: Secrets) 
     print.tracking(&[], &instance.tracking);
     print.notify(&instance.notify);
     print.switch("strict_mode", instance.strict);
+    print.flag("no_accept", !instance.accept);
     print.flag("track_src_ip", instance.track_source);
     print.to.finish()
 }
@@ -115,6 +116,14 @@ impl<'a> Print<'a> {
         self.host_notify(&host.notify);
         self.mail(&host.mail);
         self.serving(&host.daemon);
+        self.filter(&host.filter);
+    }
+
+    fn filter(&mut self, filter: &Filter) {
+        let usual = Filter::default();
+        self.setting("nftables", &word(&filter.table), filter.table == usual.table);
+        self.setting("nftables_priority", &format!("{}", filter.priority), filter.priority == usual.priority);
+        self.flag("nftables_counters", filter.counters);
     }
 
     /// A keyword with its value; `usual`: that is its default.

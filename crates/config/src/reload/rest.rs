@@ -164,6 +164,13 @@ fn consequence(block: Block, keyword: &str) -> (Notice, &'static str) {
         "data_use_instance" | "state_dump_file" | "json_version" | "reload_file" | "log_unknown_vrids" => {
             (Notice::Nobody, "only what is written for people has to do with it")
         }
+        "no_accept" => (
+            Notice::Interrupts,
+            "if it is Active, packets for its addresses are dropped from now on, or accepted again; the addresses stay",
+        ),
+        "nftables" | "nftables_priority" | "nftables_counters" => {
+            (Notice::Nobody, "the filter is made anew in one moment; the addresses stay")
+        }
         _ => (Notice::Interrupts, "it may alter the priority or be a fault, as soon as its state is known"),
     }
 }

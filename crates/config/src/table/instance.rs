@@ -43,7 +43,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("virtual_routes", Shape::Lines(Lines::Routes), "{ ROUTE-LINE ... }", Value::Block, "", "", NotBuilt, "Routes moved with mastership."),
     k("virtual_rules", Shape::Lines(Lines::Rules), "{ RULE-LINE ... }", Value::Block, "", "", NotBuilt, "Policy rules moved with mastership."),
     k("accept", Shape::Flag, "", Value::Nothing, "on unless strict", "", Honoured, "VIPs answer local traffic even when not owner."),
-    k("no_accept", Shape::Flag, "", Value::Nothing, "off (on in strict)", "", NotBuilt, "Firewall off traffic to VIPs when not owner."),
+    k("no_accept", Shape::Flag, "", Value::Nothing, "off (on in strict)", "", Honoured, "Firewall off traffic to VIPs when not owner."),
     k("skip_check_adv_addr", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global value", "", Honoured, "Do not compare the address list of adverts from the current master again."),
     k("strict_mode", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global vrrp_strict", "", Honoured, "Enforce the RFC for this instance."),
     k("preempt", Shape::Flag, "", Value::Nothing, "on", "", Honoured, "Undo nopreempt."),

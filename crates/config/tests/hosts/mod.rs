@@ -2,7 +2,7 @@
 
 use model::{
     Account, AnnounceSettings, Authentication, Bfd, ChecksumForm, Command, Daemon, Deleted, Dumps, Fifo,
-    File, Hook, Host, HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer, Notify,
+    File, Filter, Hook, Host, HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer, Notify,
     ParameterMatch, Peer, Process, ReloadFile, Scheduling, Script, Scripts, Secret, Settings, SyncGroup,
     TimedHook, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
 };
@@ -18,11 +18,11 @@ use wire::{Family, Interval, Priority, Version, Vrid};
 /// Any host that the language can say.
 pub(crate) fn host() -> BoxedStrategy<Host> {
     let global = (option::of(word()), group_v4(), group_v6(), startup_delay(), startup_delay(), daemon());
-    let told = (programs(), host_notify(), mail(), link_delays());
+    let told = (programs(), host_notify(), mail(), link_delays(), filter());
     (global, told, vec(instance(), 0..4), gaps(), definitions())
         .prop_map(|(global, told, list, gaps, definitions)| {
             let (router_id, group_v4, group_v6, startup_delay, boot_delay, daemon) = global;
-            let (script_settings, notify, mail, link_delays) = told;
+            let (script_settings, notify, mail, link_delays, filter) = told;
             let mut names = BTreeSet::new();
             let mut identities = BTreeSet::new();
             let mut instances: Vec<Instance> = list;
@@ -51,6 +51,7 @@ pub(crate) fn host() -> BoxedStrategy<Host> {
                 notify,
                 mail,
                 link_delays,
+                filter,
                 ..Host::default()
             };
             with_trackers(host, definitions)
@@ -371,6 +372,12 @@ fn file() -> impl Strategy<Value = File> {
     })
 }
 
+fn filter() -> impl Strategy<Value = Filter> {
+    let table = prop_oneof![Just(String::from(Filter::USUAL)), "[A-Za-z][A-Za-z0-9_./-]{0,9}"];
+    (table, prop_oneof![Just(-1), any::<i32>()], any::<bool>())
+        .prop_map(|(table, priority, counters)| Filter { table, priority, counters })
+}
+
 fn bfd() -> impl Strategy<Value = Bfd> {
     (word(), weight(253)).prop_map(|(name, weight)| Bfd { name: name.into(), weight })
 }
@@ -551,7 +558,7 @@ fn instance() -> BoxedStrategy<Instance> {
                 );
                 let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
                 let how = (transport(family), authentication(settings.version));
-                let told = (notify(true), any::<bool>(), any::<bool>());
+                let told = (notify(true), any::<bool>(), any::<bool>(), any::<bool>());
                 (word(), how, lists, flags, Just((settings, interface)), told).prop_map(built)
             })
         })
@@ -569,14 +576,14 @@ type Parts = (
     Lists,
     (bool, bool, bool, bool, bool),
     (Settings, Arc<str>),
-    (Notify, bool, bool),
+    (Notify, bool, bool, bool),
 );
 
 fn built(
     (name, (transport, authentication), lists, flags, (mut settings, interface), told): Parts,
 ) -> Instance {
     let (mut addresses, mut excluded, trackers) = lists;
-    let (notify, track_source, strict) = told;
+    let (notify, track_source, strict, accept) = told;
     let (mut wants_active, ignore_own_link, message, skip_check, check_source) = flags;
     let mut seen = BTreeSet::new();
     addresses.retain(|a| seen.insert(a.address));
@@ -614,6 +621,11 @@ fn built(
     if wants_active {
         (settings.preempt, settings.preempt_delay) = (true, Duration::ZERO);
     }
+    // Strict mode has no `accept` in version 2, and an owner is told that `no_accept` is of no effect.
+    let accept = match settings.priority.is_owner() {
+        true => !strict,
+        false => accept && !(strict && settings.version == Version::V2),
+    };
     Instance {
         name: name.into(),
         interface,
@@ -630,6 +642,7 @@ fn built(
         track_source: track_source && sourced,
         notify,
         strict,
+        accept,
         arp_gap: Duration::ZERO,
         na_gap: Duration::ZERO,
         skip_check_known_leader: skip_check,

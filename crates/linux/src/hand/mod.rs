@@ -6,6 +6,7 @@
 //! between slices; nothing waits for them. An order that a later one has overtaken is dropped.
 
 mod announce;
+mod closer;
 mod work;
 
 use crate::error::{Error, Refusal, Result};
@@ -13,11 +14,14 @@ use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::monitor::Traces;
 use crate::netlink::Netlink;
+use crate::nftables::{Alert, Noticed};
 use crate::privileges::forbidden_netns;
 use crate::sys::message::SendBatch;
 use crate::sys::option;
 use announce::Announcer;
-use node::io::{Act, Errno, Hold, InterfaceIndex, Outcome, RouterId};
+use closer::Closer;
+use model::Filter;
+use node::io::{Act, Errno, Fact, Hold, InterfaceIndex, Outcome, RouterId};
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -35,6 +39,8 @@ enum Order {
     Hold(Hold),
     Forget(InterfaceIndex),
     Disown,
+    /// What the configuration asks of the filter; `None`: that there be none.
+    Filter(Option<Filter>),
 }
 
 /// The orders that were not looked at yet.
@@ -47,6 +53,8 @@ struct Queue {
     /// `removals` changed since the thread looked.
     changed: bool,
     ending: bool,
+    /// Somebody changed our table, or may have.
+    disturbed: Option<Noticed>,
 }
 
 /// What both sides see.
@@ -85,6 +93,7 @@ pub struct Hand {
     thread: Option<JoinHandle<()>>,
     port: u32,
     scheduling: String,
+    facts: Arc<Mutex<Vec<Fact>>>,
 }
 
 impl Hand {
@@ -104,7 +113,16 @@ impl Hand {
         option::set_send_buffer(&socket, 4 << 20).map_err(|why| Error::refused("size a send buffer", why))?;
         let shared = Arc::new(Shared::default());
         let announcer = Announcer::new(socket, SendBatch::new(announce::CHUNK), Arc::clone(&shared));
-        let worker = Worker::new(Arc::clone(&shared), netlink, announcer, ledger, outcomes);
+        let facts = Arc::new(Mutex::new(Vec::new()));
+        let closer = {
+            let (shared, facts, outcomes) = (Arc::clone(&shared), Arc::clone(&facts), Arc::clone(&outcomes));
+            let tell = move |fact| {
+                facts.lock().unwrap_or_else(PoisonError::into_inner).push(fact);
+                outcomes.ring();
+            };
+            Closer::new(Box::new(tell), Box::new(move || alert(Arc::clone(&shared))))
+        };
+        let worker = Worker::new(Arc::clone(&shared), netlink, announcer, (ledger, closer), outcomes);
         let (tell, hear) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("hand".to_owned())
@@ -114,7 +132,7 @@ impl Hand {
             })
             .map_err(|error| Error::refused("start the hand", Refusal::of(&error)))?;
         let scheduling = hear.recv().unwrap_or_default();
-        Ok(Self { shared, thread: Some(thread), port, scheduling })
+        Ok(Self { shared, thread: Some(thread), port, scheduling, facts })
     }
 
     /// Hands over an order. Returns at once.
@@ -124,7 +142,14 @@ impl Hand {
 
     /// Hands over orders, in order, waking the thread once.
     pub fn push_all(&self, holds: impl IntoIterator<Item = Hold>) {
+        self.push_with(None, holds);
+    }
+
+    /// The same with what a new configuration asks of the filter (`Some(None)`: that there be none): both are there
+    /// before the thread does anything, so that what another run left in force is replaced and not interrupted.
+    pub fn push_with(&self, filter: Option<Option<Filter>>, holds: impl IntoIterator<Item = Hold>) {
         let mut queue = self.shared.lock();
+        queue.orders.extend(filter.map(Order::Filter));
         for hold in holds {
             if matches!(hold.act, Act::Remove { .. }) {
                 let latest = queue.removals.entry(hold.router).or_default();
@@ -147,6 +172,12 @@ impl Hand {
     pub fn disown(&self) {
         self.shared.lock().orders.push(Order::Disown);
         self.shared.wake.notify_one();
+    }
+
+    /// Moves what there is to tell the node of the filter to the end of `into`: the bell of the outcomes rings for it
+    /// too, so that a turn that asks everybody costs no system call more.
+    pub fn take_facts(&self, into: &mut Vec<Fact>) {
+        into.append(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The netlink port id: notifications that carry it were caused by this thread.
@@ -197,6 +228,19 @@ impl Hand {
             let _ = thread.join();
         }
     }
+}
+
+/// Wakes the thread when somebody has changed our table.
+fn alert(shared: Arc<Shared>) -> Alert {
+    Box::new(move |noticed| {
+        let mut queue = shared.lock();
+        // What is certain is not forgotten over what is not.
+        if noticed != Noticed::Loss || queue.disturbed.is_none() {
+            queue.disturbed = Some(noticed);
+        }
+        drop(queue);
+        shared.wake.notify_one();
+    })
 }
 
 impl Drop for Hand {

@@ -1,6 +1,7 @@
 //! The thread's work: jobs into slices, slices into outcomes.
 
 use super::announce::Announcer;
+use super::closer::Closer;
 use super::{Order, Shared};
 use crate::clock;
 use crate::error::{Refusal, Result};
@@ -37,16 +38,18 @@ enum Task {
 }
 
 impl Job {
-    fn new(hold: Hold) -> Self {
+    /// A job, or what is to be closed, which is none.
+    fn new(hold: Hold) -> Result<Self, (RouterId, Arc<[Place]>)> {
         let task = match hold.act {
             Act::Add { addresses, announcements } => Task::Add { addresses, announcements },
             Act::Remove { addresses, all } => Task::Remove { addresses, all },
             Act::Announce { announcements, rounds, gap } => Task::Announce { announcements, rounds, gap },
+            Act::Close { places } => return Err((hold.router, places)),
         };
         let mut job = Self { router: hold.router, epoch: hold.epoch, task, results: Vec::new(), next: 0 };
         let results = job.addresses().iter();
         job.results = results.map(|placed| (placed.place(), Settled::Superseded)).collect();
-        job
+        Ok(job)
     }
 
     fn addresses(&self) -> &[Placed] {
@@ -86,6 +89,9 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     netlink: Netlink,
     announcer: Announcer,
+    closer: Closer,
+    /// A configuration has said what it asks of the filter.
+    has_filter: bool,
     ledger: Ledger,
     beat: HandBeat,
     outcomes: Arc<Mailbox<Outcome>>,
@@ -115,7 +121,7 @@ impl Worker {
         shared: Arc<Shared>,
         netlink: Netlink,
         announcer: Announcer,
-        mut ledger: Ledger,
+        (mut ledger, closer): (Ledger, Closer),
         outcomes: Arc<Mailbox<Outcome>>,
     ) -> Self {
         let own = ledger.take_kept().into_iter().map(|(place, slot)| (place, Some(slot))).collect();
@@ -123,6 +129,8 @@ impl Worker {
             shared,
             netlink,
             announcer,
+            closer,
+            has_filter: false,
             beat: ledger.hand_beat(),
             ledger,
             outcomes,
@@ -145,20 +153,26 @@ impl Worker {
         self.beat.begin();
         while self.collect(due) {
             self.beat.busy(clock::now());
+            self.closer.close(&self.ledger);
             self.slice();
+            if self.jobs.is_empty() && self.has_filter {
+                self.closer.open(&self.ledger);
+            }
             self.beat.idle();
             // Not while addresses wait to be set: the first announcement of each goes before the second of any.
             if self.jobs.is_empty() {
-                due = self.announcer.advance(clock::now());
+                let due_at = [self.announcer.advance(clock::now()), self.closer.due()];
+                due = due_at.into_iter().flatten().min();
             }
         }
+        self.closer.end(&self.ledger);
     }
 
     /// Takes new orders; waits for some until `due` when there is nothing else to do. False: end.
     fn collect(&mut self, due: Option<Instant>) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut queue = shared.lock();
-        while queue.orders.is_empty() && self.jobs.is_empty() {
+        while queue.orders.is_empty() && self.jobs.is_empty() && queue.disturbed.is_none() {
             if queue.ending {
                 return false;
             }
@@ -172,7 +186,11 @@ impl Worker {
             }
         }
         let orders = std::mem::take(&mut queue.orders);
+        let disturbed = queue.disturbed.take();
         drop(queue);
+        if let Some(noticed) = disturbed {
+            self.closer.disturbed(noticed);
+        }
         self.look_ahead();
         for order in orders {
             match order {
@@ -180,9 +198,16 @@ impl Worker {
                     if matches!(hold.act, Act::Remove { .. }) {
                         self.refused.remove(&hold.router);
                     }
-                    self.jobs.push_back(Job::new(hold));
+                    match Job::new(hold) {
+                        Ok(job) => self.jobs.push_back(job),
+                        Err((router, places)) => self.closer.want(router, places),
+                    }
                 }
                 Order::Forget(interface) => self.forget(interface),
+                Order::Filter(filter) => {
+                    self.closer.configure(filter);
+                    self.has_filter = true;
+                }
                 Order::Disown => {
                     let slots: Vec<Slot> = self.own.drain().filter_map(|(_, slot)| slot).collect();
                     slots.into_iter().for_each(|slot| self.ledger.clear(slot));

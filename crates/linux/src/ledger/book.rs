@@ -32,6 +32,8 @@ pub(super) mod at {
     pub(crate) const HAND_SINCE: usize = 12;
     pub(crate) const HAND_THREAD: usize = 13;
     pub(crate) const ADDRESSES_USED: usize = 14;
+    /// A table of ours is or may be in the kernel.
+    pub(crate) const FILTER: usize = 15;
 }
 
 #[derive(Debug)]

@@ -167,6 +167,17 @@ impl Ledger {
         claim::swap(&self.book, claim::OFFERED, claim::NONE)
     }
 
+    /// Notes whether a table of ours is or may be in the kernel.
+    pub fn note_filter(&self, is_here: bool) {
+        self.book.store(at::FILTER, u64::from(is_here));
+    }
+
+    /// Whether one is noted, by this worker or one before it.
+    #[must_use]
+    pub fn has_filter(&self) -> bool {
+        self.book.load(at::FILTER) != 0
+    }
+
     /// Notes that an address is about to be set. `None` when the ledger is full: then a crash leaves the address.
     pub fn begin(&mut self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> Option<Slot> {
         let slot = self.free.pop()?;
@@ -290,6 +301,12 @@ impl Reader {
     #[must_use]
     pub fn noted(&self) -> Noted {
         Noted { entries: self.entries(), damaged: self.damaged(), netns: self.netns() }
+    }
+
+    /// Whether a table of ours is or may be in the kernel.
+    #[must_use]
+    pub fn has_filter(&self) -> bool {
+        self.book.load(at::FILTER) != 0
     }
 
     /// Grows with every change.

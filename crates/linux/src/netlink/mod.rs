@@ -26,7 +26,7 @@ pub use read::{LinkSeen, Neighbour};
 use read::{Messages, Raw};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily as Domain, RecvFlags, SendFlags, SocketFlags, SocketType, recvfrom, sockopt,
+    AddressFamily as Domain, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, recvfrom, sockopt,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -403,16 +403,16 @@ impl AsFd for Netlink {
 
 /// A bound route netlink socket with the options that both requests and notifications want.
 pub(crate) fn open_socket(groups: u32) -> Result<OwnedFd> {
+    open_socket_of(None, groups) // NETLINK_ROUTE is 0
+}
+
+/// The same of another protocol.
+pub(crate) fn open_socket_of(protocol: Option<Protocol>, groups: u32) -> Result<OwnedFd> {
     const SOL_NETLINK: i32 = 270;
     forbidden_netns()?;
     let doing = "open a netlink socket";
-    let fd = rustix::net::socket_with(
-        Domain::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        None, // NETLINK_ROUTE is 0
-    )
-    .map_err(|why| Error::refused(doing, why))?;
+    let fd = rustix::net::socket_with(Domain::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
+        .map_err(|why| Error::refused(doing, why))?;
     rustix::net::bind(&fd, &SocketAddrNetlink::new(0, groups)).map_err(|why| Error::refused(doing, why))?;
     // Each is a comfort that an old kernel may lack: texts in errors, short errors, strict dump filters.
     for name in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {

@@ -68,7 +68,7 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// The attributes after a fixed header: kind without its flag bits, value. Stops at the first broken one.
-fn attributes(bytes: &[u8], fixed: usize) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(bytes: &[u8], fixed: usize) -> impl Iterator<Item = (u16, &[u8])> {
     let rest = bytes.get(fixed..).unwrap_or(&[]);
     NlasIterator::new(rest).map_while(Result::ok).map(|nla| {
         let value = 4..usize::from(nla.length());

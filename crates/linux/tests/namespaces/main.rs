@@ -12,6 +12,7 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod closed;
 mod hand;
 mod mail;
 mod monitor;
@@ -31,6 +32,7 @@ fn main() {
     netlink::trials(&mut trials);
     sockets::trials(&mut trials);
     hand::trials(&mut trials);
+    closed::trials(&mut trials);
     monitor::trials(&mut trials);
     process::trials(&mut trials);
     mail::trials(&mut trials);

@@ -158,7 +158,7 @@ impl Json {
             .raw("promote_secondaries", false)
             .raw("adver_int", Seconds(i.interval.duration(), 0))
             .raw("master_adver_int", Seconds(i.active_interval.duration(), 0))
-            .flag("accept", true)
+            .flag("accept", of.accepts())
             .raw("nopreempt", !i.preempt)
             .raw("preempt_delay", Seconds(settings.preempt_delay, 0))
             .raw("state", number(i.standing))

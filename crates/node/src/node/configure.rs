@@ -63,6 +63,7 @@ impl Node {
                         } else if let Some(slot) = self.slots.get_mut(id) {
                             slot.adopt_instance(new.clone());
                             self.dirty.insert(*id);
+                            self.touched.insert(*id);
                         }
                     }
                 }
@@ -107,6 +108,7 @@ impl Node {
             self.herald.deleted(now, host, &slot, standing, effects);
             let gone = core::mem::take(&mut slot.spots);
             self.drop_spots(id, gone, slot.asked, effects);
+            Self::open_all(id, self.epoch, &slot.closed, effects);
         }
     }
 
@@ -132,6 +134,7 @@ impl Node {
         self.drop_spots(id, gone, false, effects);
         self.drive(now, id, input, effects);
         self.dirty.insert(id);
+        self.touched.insert(id);
     }
 
     /// Removes what an instance no longer wants; `stop`: whatever it asked for is off.
@@ -217,6 +220,6 @@ impl Node {
 /// Whether a router runs on as if nothing had changed: only things are other that no router heeds, though its verdict
 /// may. Else a changed notify script would send an advert and shift the rhythm.
 fn is_unmoved(old: &Instance, new: &Instance) -> bool {
-    let Instance { tracking, notify, strict, track_source, wants_active, .. } = new.clone();
-    *new == Instance { tracking, notify, strict, track_source, wants_active, ..old.clone() }
+    let Instance { tracking, notify, strict, accept, track_source, wants_active, .. } = new.clone();
+    *new == Instance { tracking, notify, strict, accept, track_source, wants_active, ..old.clone() }
 }

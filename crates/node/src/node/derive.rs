@@ -127,6 +127,8 @@ impl Node {
             let (address, interface) = (placed.address.address, self.facts.name_of(placed.interface));
             effects.push(report(Event::LeftoverRemoved { address, interface }));
         }
+        // Before anything is set: no packet shall slip in.
+        slot.close(self.epoch, effects);
         slot.holding &= add.is_empty() && gone.is_empty();
         slot.asked |= !add.is_empty() || (active && rounds > 0);
         if stop && gone.is_empty() {

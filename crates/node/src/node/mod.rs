@@ -4,6 +4,7 @@
 //! verdict and tells the router, `group` lets the members of a group move as one, `vrrp::Router` decides, `derive` compares what is held with what is wanted,
 //! `configure` takes a new configuration. `Elapsed` ends a turn: only then timers fire and holds are derived.
 
+mod closed;
 mod configure;
 mod departing;
 mod derive;
@@ -81,6 +82,7 @@ pub struct Node {
     pub(crate) stopping: Option<Order>,
     /// Removals under way for instances that are gone.
     departing: Departing,
+    pub(crate) filter: closed::Watch,
     pub(crate) strays: Strays,
     /// What an earlier daemon left, until the first configuration.
     pub(crate) estates: BTreeMap<Identity, Estate>,

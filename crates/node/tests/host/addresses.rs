@@ -28,7 +28,7 @@ fn marked(text: &str) -> Kept {
 }
 
 /// The acts of the holds that machine 0 asked for, as words.
-fn acts(world: &World) -> Vec<String> {
+pub(crate) fn acts(world: &World) -> Vec<String> {
     let name = |list: &[node::io::Placed]| {
         let names: Vec<String> = list.iter().map(|p| p.address.address.to_string()).collect();
         names.join(" ")
@@ -39,6 +39,10 @@ fn acts(world: &World) -> Vec<String> {
             format!("remove{} {}", if *all { " all" } else { "" }, name(addresses))
         }
         Act::Announce { announcements, rounds, .. } => format!("announce {} x{rounds}", announcements.len()),
+        Act::Close { places } => {
+            let names: Vec<String> = places.iter().map(|place| place.address.to_string()).collect();
+            format!("close {}", names.join(" "))
+        }
     };
     world.machines[0].holds().iter().map(|hold| word(&hold.act)).collect()
 }

@@ -37,7 +37,7 @@ fn an_address_more_and_an_address_less() {
             addresses.iter().map(|placed| placed.address.address).collect::<Vec<_>>()
         }
         Act::Announce { announcements, .. } => announcements.iter().map(|a| a.address).collect(),
-        Act::Remove { .. } => Vec::new(),
+        Act::Remove { .. } | Act::Close { .. } => Vec::new(),
     });
     assert_eq!(
         touched.collect::<Vec<_>>(),
@@ -103,6 +103,7 @@ fn what_no_router_heeds_changes_no_rhythm() {
     let other = |i: &mut Instance| {
         i.notify.mail = Some(true);
         (i.track_source, i.strict, i.wants_active) = (!i.track_source, !i.strict, !i.wants_active);
+        i.accept = !i.accept;
     };
     world.configure(0, with(lb01(), other));
     world.run(ms(10_300));

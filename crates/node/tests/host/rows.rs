@@ -23,7 +23,7 @@ fn advertised(world: &World) -> Vec<ndp::Neighbor> {
     let frames = world.machines[0].holds().into_iter().flat_map(|hold| match hold.act {
         Act::Add { announcements, .. } => of(&announcements),
         Act::Announce { announcements, .. } => of(&announcements),
-        Act::Remove { .. } => Vec::new(),
+        Act::Remove { .. } | Act::Close { .. } => Vec::new(),
     });
     frames.map(|frame| ndp::parse(&ipv6::parse(&frame[14..]).unwrap()).unwrap()).collect()
 }

@@ -532,6 +532,7 @@ fn the_status_says_what_makes_the_priority() {
          interface eth7 weight -5: -5
        Advert interval = 1 s
        Preempt = enabled
+       Accept = enabled
        Virtual IP (1):
          10.0.0.3/32 dev eth0
      VRRP Script = chk

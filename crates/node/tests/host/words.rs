@@ -7,7 +7,7 @@ use crate::world::{World, ip, ms};
 use model::{Authentication, Flaw, Secret};
 use node::compat;
 use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard, Unmailed};
-use node::io::{Ending, Errno, Order, Reason, Unread};
+use node::io::{Ending, Errno, Order, Reason, Unfiltered, Unread};
 use node::mail::{Failure, Refused, Stage, Trouble};
 use std::sync::Arc;
 use timeline::Duration;
@@ -119,6 +119,14 @@ fn events() -> Vec<Event> {
             wait: second * 10,
         },
         Event::AddressStays { address, interface: interface.clone(), errno: Errno(1) },
+        Event::FilterInForce { table: "standfast".into() },
+        Event::FilterLacking { table: "standfast".into(), why: Unfiltered::Absent(Errno(93)) },
+        Event::FilterLacking { table: "mine".into(), why: Unfiltered::Taken },
+        Event::FilterLacking { table: "standfast".into(), why: Unfiltered::Refused(Errno(1)) },
+        Event::FilterLacking { table: "standfast".into(), why: Unfiltered::Refused(Errno(28)) },
+        Event::FilterRepaired { table: "standfast".into(), by: Some("nft (process 7)".into()), times: 1 },
+        Event::FilterRepaired { table: "standfast".into(), by: None, times: 3 },
+        Event::FilterStays { table: "standfast".into(), errno: Errno(1) },
         Event::Holding { instance: some(), addresses: 1 },
         Event::Holding { instance: some(), addresses: 20 },
         Event::AddressWhileBackup { instance: some(), address, prefix: 32, interface: interface.clone() },
@@ -248,6 +256,10 @@ const fn name(event: &Event) -> &'static str {
         Event::AddressRefused { .. } => "AddressRefused",
         Event::AddressStays { .. } => "AddressStays",
         Event::AddressWhileBackup { .. } => "AddressWhileBackup",
+        Event::FilterInForce { .. } => "FilterInForce",
+        Event::FilterLacking { .. } => "FilterLacking",
+        Event::FilterRepaired { .. } => "FilterRepaired",
+        Event::FilterStays { .. } => "FilterStays",
         Event::Holding { .. } => "Holding",
         Event::Unsent { .. } => "Unsent",
         Event::Script { .. } => "Script",

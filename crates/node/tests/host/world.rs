@@ -733,6 +733,7 @@ impl Kernel {
                 }
                 return (None, notices);
             }
+            Act::Close { .. } => return (None, notices),
         };
         (Some(Outcome { router: hold.router, epoch: hold.epoch, results }), notices)
     }

@@ -2,6 +2,7 @@
 
 use super::tables::{EPERM, New, Tables, is_gone, is_there};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use node::io::{
@@ -21,6 +22,8 @@ pub(super) struct Hand {
     own: BTreeSet<Place>,
     /// Interfaces on which removing one address takes no other along, by this hand's doing.
     promoted: BTreeSet<InterfaceIndex>,
+    /// Where addresses do not accept, by who asked for it.
+    closed: BTreeMap<RouterId, Arc<[Place]>>,
     /// What was announced.
     pub(super) announced: Vec<(InterfaceIndex, IpAddr)>,
 }
@@ -32,6 +35,7 @@ impl Hand {
         self.last_remove.clear();
         self.promoted.clear();
         self.announced.clear();
+        self.closed.clear();
         core::mem::take(&mut self.own)
     }
 
@@ -46,6 +50,11 @@ impl Hand {
         self.own.iter().copied()
     }
 
+    /// Where addresses do not accept.
+    pub(super) fn closed(&self) -> impl Iterator<Item = Place> {
+        self.closed.values().flat_map(|places| places.iter().copied())
+    }
+
     /// An interface is gone.
     pub(super) fn forget(&mut self, interface: InterfaceIndex) {
         self.own.retain(|place| place.interface != interface);
@@ -58,7 +67,9 @@ impl Hand {
             *latest = hold.epoch.max(*latest);
         }
         let free = self.queue.back().map_or(now, |(at, _)| now.max(*at));
-        self.queue.push_back((free + self.delay, hold));
+        // A set of the filter is changed in no time.
+        let takes = if matches!(hold.act, Act::Close { .. }) { Duration::ZERO } else { self.delay };
+        self.queue.push_back((free + takes, hold));
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
@@ -105,6 +116,14 @@ impl Hand {
                 };
                 let told = announcements.iter().filter(|one| !is_stale && is_here(one));
                 self.announced.extend(told.map(|one| (one.interface, one.address)));
+                Vec::new()
+            }
+            Act::Close { places } => {
+                if places.is_empty() {
+                    self.closed.remove(&router);
+                } else {
+                    self.closed.insert(router, Arc::clone(places));
+                }
                 Vec::new()
             }
         };

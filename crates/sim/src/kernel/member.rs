@@ -174,6 +174,11 @@ impl Kernel {
         self.tables.places().filter(|(_, marked)| *marked).map(|(place, _)| place)
     }
 
+    /// Where addresses do not accept.
+    pub(crate) fn closed(&self) -> impl Iterator<Item = Place> + '_ {
+        self.hand.closed()
+    }
+
     pub(crate) fn has_on(&self, interface: InterfaceIndex, address: IpAddr) -> bool {
         self.tables.places().any(|(place, _)| (place.interface, place.address) == (interface, address))
     }

@@ -1,7 +1,8 @@
 //! A daemon that has nothing under way holds the addresses of its Active routers, all of them and no others, and what it
-//! says that it holds is what its kernel has.
+//! says that it holds is what its kernel has. Those that do not accept are closed there, all of them and no others.
 
 use super::Violation;
+use crate::machine::Machine;
 use crate::world::World;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -28,8 +29,25 @@ pub(crate) fn look(world: &mut World) -> Result<u64, Violation> {
         if held != marked {
             return fault(format!("it says that it holds {held:?}, and its kernel has {marked:?}"));
         }
+        if let Some(what) = open(machine, &status) {
+            return fault(what);
+        }
     }
     Ok(judged)
+}
+
+/// What accepts and must not, or the reverse.
+fn open(machine: &Machine, status: &Status) -> Option<alloc::string::String> {
+    let shut = status.instances.iter().filter(|instance| !instance.accepts);
+    let addresses = shut.flat_map(|instance| instance.addresses.iter().map(move |one| (instance, one)));
+    let here = addresses.filter(|(instance, address)| match address.state {
+        AddressState::Held => true,
+        AddressState::Foreign | AddressState::Refused(_) => instance.standing == Standing::Active,
+        AddressState::Absent | AddressState::Adding | AddressState::Removing => false,
+    });
+    let wanted: BTreeSet<_> = here.map(|(_, address)| (address.address, address.prefix)).collect();
+    let closed: BTreeSet<_> = machine.kernel.closed().map(|place| (place.address, place.prefix)).collect();
+    (wanted != closed).then(|| format!("{wanted:?} must not accept, and {closed:?} is closed"))
 }
 
 /// What is not as the role of its router demands.

@@ -130,7 +130,7 @@ impl Memory {
                 (announcements, 1)
             }
             Act::Announce { announcements, rounds, .. } => (announcements, *rounds),
-            Act::Remove { .. } => return,
+            Act::Remove { .. } | Act::Close { .. } => return,
         };
         for announcement in announcements.iter() {
             let asked = self.asked.entry((n, announcement.address)).or_default();

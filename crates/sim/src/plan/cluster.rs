@@ -131,6 +131,8 @@ impl Router {
         let mut instance = instance(self.which, settings, addresses);
         instance.interface = device(self.segment);
         instance.authentication = self.authentication.clone();
+        // The second of them, without a number that would make all worlds others.
+        instance.accept = self.which != 1;
         if self.has_excluded {
             instance.excluded.push(address(first + 9));
         }

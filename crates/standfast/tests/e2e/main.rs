@@ -9,6 +9,7 @@
 mod agreement;
 mod bad_files;
 mod bad_packets;
+mod closed;
 mod command_line;
 mod conf;
 mod crash;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         refusals::tests(),
         rows::tests(),
         strict::tests(),
+        closed::tests(),
         frr::tests(),
         notify::tests(),
         own::tests(),

@@ -31,6 +31,7 @@ impl fmt::Display for Happening {
                 Act::Remove { addresses, all: false } => ("remove", addresses),
                 Act::Remove { addresses, all: true } => ("remove all", addresses),
                 Act::Announce { .. } => ("announce", &[]),
+                Act::Close { .. } => ("close", &[]),
             };
             write!(f, "router {} epoch {epoch}: {what}", router.0)?;
             for placed in addresses {

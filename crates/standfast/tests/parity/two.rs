@@ -54,6 +54,7 @@ impl Told {
             Fact::Deaf
             | Fact::NoSocket { .. }
             | Fact::NotJoined { .. }
+            | Fact::Filter(_)
             | Fact::File { .. }
             | Fact::Processes { .. } => true,
         }

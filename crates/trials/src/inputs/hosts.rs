@@ -111,6 +111,7 @@ fn instance(u: &mut Unstructured<'_>, n: u8) -> Result<Instance> {
         track_source: u.ratio(1, 8)?,
         notify: model::Notify::default(),
         strict: u.ratio(1, 8)?,
+        accept: n != 1,
         arp_gap: Duration::ZERO,
         na_gap: Duration::ZERO,
         skip_check_known_leader: u.arbitrary()?,

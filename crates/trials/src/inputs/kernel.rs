@@ -140,7 +140,7 @@ impl Kernel {
                     .map(|placed| (placed.place(), self.unset(placed, *all, &mut facts)))
                     .collect()
             }
-            Act::Announce { .. } => return (None, facts),
+            Act::Announce { .. } | Act::Close { .. } => return (None, facts),
         };
         (Some(Outcome { router: hold.router, epoch: hold.epoch, results }), facts)
     }
