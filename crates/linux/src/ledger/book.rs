@@ -43,6 +43,37 @@ pub(super) struct Book {
     addresses: usize,
 }
 
+/// Records that are free. Those that were never used are not listed: there are many more of them than a host ever uses.
+#[derive(Debug)]
+pub(super) struct Free {
+    /// To be used again, the last one first.
+    again: Vec<usize>,
+    /// All from here to the end were never used.
+    next: usize,
+    end: usize,
+}
+
+impl Free {
+    /// Those from `next` to `end`.
+    pub(super) const fn from(next: usize, end: usize) -> Self {
+        Self { again: Vec::new(), next, end }
+    }
+
+    pub(super) fn take(&mut self) -> Option<usize> {
+        self.again.pop().or_else(|| {
+            let fresh = self.next;
+            (fresh < self.end).then(|| {
+                self.next += 1;
+                fresh
+            })
+        })
+    }
+
+    pub(super) fn put(&mut self, slot: usize) {
+        self.again.push(slot);
+    }
+}
+
 /// Words of a ledger with so many records.
 pub(super) const fn length(routers: usize, addresses: usize) -> usize {
     HEADER + routers * ROUTER + addresses * ADDRESS

@@ -22,7 +22,7 @@ mod book;
 pub mod roll;
 
 use self::beat::{Beat, HandBeat};
-use self::book::{Book, MAGIC, MOST, SEALS, VERSION, at, length, word};
+use self::book::{Book, Free, MAGIC, MOST, SEALS, VERSION, at, length, word};
 use self::roll::{Estates, Roll};
 use crate::error::{Error, Refusal, Result};
 use crate::netlink::{Netlink, Request};
@@ -76,7 +76,7 @@ pub struct Slot(usize);
 pub struct Ledger {
     fd: OwnedFd,
     book: Arc<Book>,
-    free: Vec<usize>,
+    free: Free,
     /// What a worker before this one noted and this one keeps.
     kept: Vec<(Place, Slot)>,
 }
@@ -104,7 +104,7 @@ impl Ledger {
             (at::MAGIC, MAGIC),
         ];
         header.into_iter().for_each(|(at, value)| book.store(at, value));
-        Ok(Self { fd, book, free: (0..capacity).rev().collect(), kept: Vec::new() })
+        Ok(Self { fd, book, free: Free::from(0, capacity), kept: Vec::new() })
     }
 
     /// Goes on in a memfd that another process created (a supervisor, which keeps its own descriptor), and writes for
@@ -115,23 +115,25 @@ impl Ledger {
     /// As [`Reader::open`].
     pub fn adopt(fd: OwnedFd) -> Result<Self> {
         let book = Book::open(&fd, true)?;
-        let (mut kept, mut taken) = (Vec::new(), Vec::new());
+        let mut kept = Vec::new();
+        let mut free = Free::from(book.used_addresses().count(), book.addresses());
         let here = netns_inode().unwrap_or(0);
         let keeps = book.load(at::CLAIM) == claim::OFFERED && book.load(at::NETNS) == here;
         for (slot, record) in book.used_addresses() {
             match read(record) {
                 Record::Whole(Entry { interface, address, prefix, .. }) if keeps => {
                     kept.push((Place { interface, address, prefix }, Slot(slot)));
-                    taken.push(slot);
                 }
-                Record::Whole(_) | Record::Free | Record::Damaged => record[0].store(0, Ordering::Release),
+                Record::Whole(_) | Record::Free | Record::Damaged => {
+                    record[0].store(0, Ordering::Release);
+                    free.put(slot);
+                }
             }
         }
         if !keeps {
             roll::erase(&book);
         }
         book.store(at::NETNS, here);
-        let free = (0..book.addresses()).rev().filter(|slot| taken.binary_search(slot).is_err()).collect();
         let ledger = Self { fd, book: Arc::new(book), free, kept };
         ledger.count();
         Ok(ledger)
@@ -180,7 +182,7 @@ impl Ledger {
 
     /// Notes that an address is about to be set. `None` when the ledger is full: then a crash leaves the address.
     pub fn begin(&mut self, interface: InterfaceIndex, address: IpAddr, prefix: u8) -> Option<Slot> {
-        let slot = self.free.pop()?;
+        let slot = self.free.take()?;
         let [head, high, low] = self.book.address(slot)?;
         self.book.use_up_to(at::ADDRESSES_USED, slot);
         let (family, bits) = match address {
@@ -207,7 +209,7 @@ impl Ledger {
     /// Strikes out an address that is gone, or not ours after all.
     pub fn clear(&mut self, slot: Slot) {
         if self.change(slot, FREE) {
-            self.free.push(slot.0);
+            self.free.put(slot.0);
         }
     }
 

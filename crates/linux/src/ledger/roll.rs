@@ -9,7 +9,7 @@
 //! 0); leader's address (2 words); received; became Active; released Active; priority; 2 words reserved. What an advert changes
 //! comes first, and so all of it lies in one line of the processor's cache.
 
-use super::book::{Book, ROUTER, at};
+use super::book::{Book, Free, ROUTER, at};
 use super::{PATIENCE, beat, claim, halves};
 use model::Identity;
 use node::estate::{Estate, Note, Progress, Tally};
@@ -37,7 +37,7 @@ struct Place {
 #[derive(Debug)]
 pub struct Roll {
     book: Arc<Book>,
-    free: Vec<usize>,
+    free: Free,
     /// By the router's number: numbers are given from 0 on, and each advert looks here.
     places: Vec<Option<Place>>,
     /// Records of the worker before: they stand until this one's do.
@@ -50,7 +50,7 @@ pub struct Roll {
 
 impl Roll {
     pub(super) fn new(book: Arc<Book>) -> Self {
-        let free = (0..book.routers()).rev().collect();
+        let free = Free::from(0, book.routers());
         Self { book, free, places: Vec::new(), old: Vec::new(), paces: BTreeMap::new(), pace: Duration::ZERO }
     }
 
@@ -71,7 +71,7 @@ impl Roll {
             if let Some([lock, ..]) = self.book.router(slot) {
                 lock.store(0, Ordering::Release);
             }
-            self.free.push(slot);
+            self.free.put(slot);
         }
         let pace = self.paces.keys().next().map_or(Duration::ZERO, |interval| interval.duration());
         beat::rests(&self.book, now, due, pace);
@@ -94,8 +94,8 @@ impl Roll {
             self.book.used_routers().enumerate().partition::<Vec<_>, _>(|(_, record)| stands(record));
         let [old, unused] =
             [old, unused].map(|some| some.into_iter().map(|(slot, _)| slot).collect::<Vec<_>>());
-        self.free = (old.len() + unused.len()..self.book.routers()).rev().collect();
-        self.free.extend(unused.into_iter().rev());
+        self.free = Free::from(old.len() + unused.len(), self.book.routers());
+        unused.into_iter().rev().for_each(|slot| self.free.put(slot));
         self.old = old;
         let left = estates(&self.book);
         beat::hurry(&self.book, left.pace());
@@ -116,7 +116,7 @@ impl Roll {
                 if let Some(Place { slot, pace }) = at.and_then(Option::take) {
                     self.change_pace(pace, None);
                     self.write(slot, &[0; ROUTER - 1]);
-                    self.free.extend(usize::try_from(slot));
+                    usize::try_from(slot).into_iter().for_each(|slot| self.free.put(slot));
                 }
             }
         }
@@ -133,7 +133,7 @@ impl Roll {
             Legacy::Backup { .. } => None,
         };
         let slot = known.map(|place| place.slot).or_else(|| {
-            let slot = self.free.pop()?;
+            let slot = self.free.take()?;
             self.book.use_up_to(at::ROUTERS_USED, slot);
             u32::try_from(slot).ok()
         });
