@@ -51,6 +51,10 @@ impl<T> Mailbox<T> {
         let mut queue = self.lock();
         let count = queue.len();
         into.append(&mut queue);
+        slim(&mut queue, count);
+        drop(queue);
+        let all = into.len();
+        slim(into, all);
         count
     }
 
@@ -66,6 +70,14 @@ impl<T> Mailbox<T> {
     }
 }
 
+/// Gives room back that only a rare crowd has needed: `needed` places are much less than there are.
+pub(crate) fn slim<T>(buffer: &mut Vec<T>, needed: usize) {
+    const ROOM: usize = 64;
+    if buffer.capacity() > ROOM && needed < buffer.capacity() / 8 {
+        buffer.shrink_to((needed * 2).max(ROOM));
+    }
+}
+
 /// Readable while letters wait.
 impl<T> AsFd for Mailbox<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -77,6 +89,19 @@ impl<T> AsFd for Mailbox<T> {
 mod tests {
     use super::*;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    #[test]
+    fn the_room_of_a_crowd_is_given_back_when_few_come() {
+        let mailbox = Mailbox::new().unwrap();
+        mailbox.push_all(0..5_000);
+        let mut inbox = Vec::new();
+        assert_eq!(mailbox.take(&mut inbox), 5_000);
+        assert!(mailbox.lock().capacity() >= 5_000 && inbox.capacity() >= 5_000);
+        inbox.clear();
+        mailbox.push(1);
+        assert_eq!((mailbox.take(&mut inbox), inbox.clone()), (1, vec![1]));
+        assert!(mailbox.lock().capacity() < 1_000 && inbox.capacity() < 1_000);
+    }
 
     fn readable<T>(mailbox: &Mailbox<T>) -> bool {
         poll(&mut [PollFd::new(mailbox, PollFlags::IN)], Some(&Timespec::default())).unwrap() > 0

@@ -16,7 +16,7 @@ use crate::hand::Hand;
 use crate::ledger::Ledger;
 use crate::ledger::roll::Roll;
 use crate::mail::Mailer;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, slim};
 use crate::monitor::Monitor;
 use crate::pipes::{Pipes, Readers, Ready};
 use crate::privileges;
@@ -329,6 +329,8 @@ struct Turner {
     /// Why this cannot go on.
     broken: Option<&'static str>,
     effects: Vec<Effect>,
+    /// The most effects of a turn since the hand was last looked after.
+    most: usize,
     transmits: Vec<Transmit>,
     unsent: Vec<Unsent>,
     holds: Vec<Hold>,
@@ -389,6 +391,7 @@ impl Turner {
             unreadable: Unreadable::default(),
             broken: None,
             effects: Vec::new(),
+            most: 0,
             transmits: Vec::new(),
             unsent: Vec::new(),
             holds: Vec::new(),
@@ -534,6 +537,10 @@ impl Turner {
         }
         if now >= self.pulse_at {
             self.pulse_at = now + PULSE;
+            let most = std::mem::take(&mut self.most);
+            slim(&mut self.effects, most);
+            slim(&mut self.transmits, most);
+            slim(&mut self.holds, most);
         }
         let stale = self.monitor.is_stale().then(|| now + STALE);
         let own = [self.again_at, Some(self.pulse_at), stale, self.untaken_at, self.readers.deadline()];
@@ -675,7 +682,7 @@ impl Turner {
                     self.teller.tell(Report::Status(Box::new(self.node.status(now))));
                     self.node.handle(now, Input::CountAnew, &mut self.effects);
                 }
-                Command::Host => self.teller.tell(Report::Host(Box::new(self.node.host().clone()))),
+                Command::Host => self.teller.tell(Report::Host(Box::new(self.node.host()))),
             }
         }
         self.orders = orders;
@@ -698,6 +705,7 @@ impl Turner {
     /// Effects in order: adverts in batches, then the hand's work, then the news.
     fn perform(&mut self, now: Instant) {
         while !self.effects.is_empty() {
+            self.most = self.most.max(self.effects.len());
             for effect in self.effects.drain(..) {
                 match effect {
                     Effect::Send(transmit) => self.transmits.push(transmit),

@@ -287,7 +287,8 @@ impl Node {
 
     fn filter_status(&self) -> Option<FilterStatus> {
         let filtering = &self.filter.filtering;
-        let is_of_use = self.host.filters() || filtering.state != FilterState::Off;
+        let is_of_use =
+            self.instances().any(|instance| !instance.accepts()) || filtering.state != FilterState::Off;
         is_of_use.then(|| FilterStatus {
             table: self.host.filter.table.clone(),
             state: filtering.state,

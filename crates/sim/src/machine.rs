@@ -244,11 +244,11 @@ impl Machine {
     pub(crate) fn deceive(&mut self, now: Instant, at: usize, forgery: Forgery, priority: u8) {
         let Some(daemon) = self.daemon.as_ref() else { return };
         let status = daemon.node.status(self.clock.read(now));
-        let forged = daemon.node.host().instances.get(at).and_then(|instance| {
+        let forged = daemon.node.instances().nth(at).and_then(|instance| {
             let state = status.instances.iter().find(|state| state.name == instance.name)?;
             let interface = self.kernel.link_named(&instance.interface)?.index;
             let ear = Ear { interface, source: state.source? };
-            forge(daemon.node.host(), instance, &ear, forgery, priority)
+            forge(daemon.node.frame(), instance, &ear, forgery, priority)
         });
         let Some((frame, why)) = forged else { return };
         if let Some(daemon) = &mut self.daemon {
@@ -606,9 +606,14 @@ impl Machine {
         Some(daemon.node.status(self.clock.read(now)))
     }
 
-    /// The configuration in force.
+    /// The instances of the configuration in force.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &model::Instance> {
+        self.daemon.iter().flat_map(|daemon| daemon.node.instances())
+    }
+
+    /// The configuration in force, without its instances.
     pub(crate) fn in_force(&self) -> Option<&Host> {
-        self.daemon.as_ref().map(|daemon| daemon.node.host())
+        self.daemon.as_ref().map(|daemon| daemon.node.frame())
     }
 
     /// Whether an instance is Active here.
@@ -702,7 +707,7 @@ impl Daemon {
             let is_reading = matches!(order, Input::Configure(_));
             self.node.handle(local, order, &mut effects);
             if is_reading {
-                for fact in programs.facts(self.node.host()) {
+                for fact in programs.facts(self.node.frame()) {
                     self.node.handle(local, Input::Fact(fact), &mut effects);
                 }
             }

@@ -24,7 +24,8 @@ impl Node {
         // What resigns does so to the old groups, what stays speaks to the new ones.
         let (group_v4, group_v6) = (host.group_v4, host.group_v6);
         let groups = Host { group_v4: self.host.group_v4, group_v6: self.host.group_v6, ..Host::default() };
-        let old = core::mem::replace(&mut self.host, groups);
+        let old = self.host();
+        self.host = groups;
         let first = !core::mem::replace(&mut self.configured, true);
         self.trackers.configure(now, &host, !self.estates.is_empty(), effects);
         let mut estates = core::mem::take(&mut self.estates);
@@ -81,8 +82,8 @@ impl Node {
             }
         }
         let instances = host.instances.len();
-        self.host = host;
-        self.herald.configure(&self.host);
+        self.herald.configure(&host);
+        self.adopt(host);
         self.index();
         self.form_groups(now);
         self.dirty_devices.extend(self.trackers.links.keys().cloned());
@@ -97,6 +98,14 @@ impl Node {
         if !first && self.host.notify.states_on_reload {
             self.repeat_states(effects);
         }
+    }
+
+    /// All instances have their slots.
+    fn adopt(&mut self, host: Host) {
+        let ids: BTreeMap<model::Identity, RouterId> =
+            self.slots.values().map(|slot| (slot.instance.identity(), slot.id)).collect();
+        self.order = host.instances.iter().filter_map(|i| ids.get(&i.identity()).copied()).collect();
+        self.host = Host { instances: Vec::new(), ..host };
     }
 
     /// An instance is no longer configured: it resigns, and its addresses go.

@@ -44,7 +44,10 @@ use wire::{Family, Priority, Vrid};
 /// Everything this host decides.
 #[derive(Debug, Default)]
 pub struct Node {
+    /// What is configured, without its instances: they are in the slots, and nothing is kept twice.
     pub(crate) host: Host,
+    /// The instances in the order in which they are configured.
+    order: Vec<RouterId>,
     pub(crate) facts: Facts,
     pub(crate) trackers: Trackers,
     pub(crate) slots: Slots,
@@ -169,9 +172,20 @@ impl Node {
         Self::default()
     }
 
-    /// The configuration in force.
+    /// The configuration in force, put together anew.
     #[must_use]
-    pub const fn host(&self) -> &Host {
+    pub fn host(&self) -> Host {
+        Host { instances: self.instances().cloned().collect(), ..self.host.clone() }
+    }
+
+    /// Its instances, as they are configured.
+    pub fn instances(&self) -> impl Iterator<Item = &model::Instance> {
+        self.order.iter().filter_map(|id| self.slots.get(id)).map(|slot| &slot.instance)
+    }
+
+    /// What is in force beside the instances: a host that has none.
+    #[must_use]
+    pub const fn frame(&self) -> &Host {
         &self.host
     }
 

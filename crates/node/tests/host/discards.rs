@@ -104,7 +104,7 @@ fn rx_8_other_clusters_are_counted_and_told_only_if_that_is_wanted() {
     assert_eq!(world.machines[1].node.status(world.now).strays[Discard::Vrid.index()], 3);
     assert_eq!(world.story(1), "");
     // `log_unknown_vrids`.
-    let mut host = world.machines[1].node.host().clone();
+    let mut host = world.machines[1].node.host();
     host.daemon.logs_unknown = true;
     world.configure(1, host);
     world.run(ms(10));

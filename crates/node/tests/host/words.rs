@@ -332,7 +332,7 @@ fn the_dump_files_of_the_two_node_story() {
         insta::assert_snapshot!(format!("stats_{file}"), compat::statistics(&status));
         let host = world.machines[n].node.host();
         let wall = std::time::Duration::from_millis(1_800_000_000_500);
-        insta::assert_snapshot!(format!("json_{file}"), compat::json(&status, host, wall).unwrap());
+        insta::assert_snapshot!(format!("json_{file}"), compat::json(&status, &host, wall).unwrap());
         let mut second = host.clone();
         second.daemon.dumps.json_version = 2;
         let second = compat::json(&status, &second, wall).unwrap();
@@ -376,7 +376,7 @@ fn secrets_are_nowhere() {
         let status = machine.node.status(world.now);
         texts += &format!("{:?}{:#?}{status:?}{:?}", machine.node, machine.node, machine.log);
         texts += &(compat::data(&status) + &compat::statistics(&status));
-        texts += &compat::json(&status, machine.node.host(), std::time::Duration::ZERO).unwrap();
+        texts += &compat::json(&status, &machine.node.host(), std::time::Duration::ZERO).unwrap();
         texts += &world.story(n);
     }
     let bytes = |text: &str| text.bytes().map(|b| b.to_string()).collect::<Vec<_>>();

@@ -121,9 +121,9 @@ impl Watch {
         // A daemon that has just ended cannot be asked: its routers are as they were.
         let mut routers: BTreeMap<Arc<str>, Watched> = BTreeMap::new();
         if turn.effects.iter().any(is_news)
-            && let Some((status, host)) = machine.status(now).zip(machine.in_force())
+            && let Some(status) = machine.status(now)
         {
-            for instance in &host.instances {
+            for instance in machine.instances() {
                 let state = status.instances.iter().find(|state| state.name == instance.name);
                 let Some(state) = state else { continue };
                 let rules = rules(instance, state);
