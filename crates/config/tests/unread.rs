@@ -74,7 +74,7 @@ fn words_are_known() {
     assert_eq!(about("virtual_server", "protocol tcp"), [""; 0]);
     assert_eq!(about("virtual_server", "lb_kind TUN type gre csum"), [""; 0]);
     assert_eq!(about("virtual_server/real_server/DNS_CHECK", "type soa"), [""; 0]);
-    assert!(one("bfd_instance", "weight 5 foo").starts_with("unknown-word: `foo`"));
+    assert!(one("bfd_instance", "neighbor_ip 10.0.0.9\nweight 5 foo").starts_with("unknown-word: `foo`"));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use crate::held::{Held, Whose};
 use crate::io::{Errno, Order, Unread};
 use crate::node::{Group, Node};
 use crate::slot::{Counters, Slot};
-use crate::track::{Crowd, Number, Probe};
+use crate::track::{Crowd, Neighbor, Number, Probe};
 use crate::verdict::{Count, Line, Sight, lines};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,6 +36,10 @@ pub struct Status {
     pub processes: Vec<ProcessStatus>,
     /// The tracked files, by name.
     pub files: Vec<FileStatus>,
+    /// The BFD sessions, by name.
+    pub sessions: Vec<SessionStatus>,
+    /// Datagrams at BFD ports that were not believed, by why. Filled in by [`crate::sessions::Sessions::describe`].
+    pub bfd_discards: Vec<(crate::sessions::Discard, u64)>,
     /// Mail, if there is any to send.
     pub mail: Option<MailStatus>,
     /// Adverts that no instance here was meant by, by [`Discard::index`].
@@ -86,6 +91,8 @@ pub enum Kind {
     Process,
     /// A file.
     File,
+    /// A BFD session.
+    Bfd,
     /// An interface.
     Interface,
 }
@@ -111,6 +118,7 @@ impl fmt::Display for TrackedStatus {
             Kind::Script => "script",
             Kind::Process => "process",
             Kind::File => "file",
+            Kind::Bfd => "BFD session",
             Kind::Interface => "interface",
         };
         write!(f, "{kind} {} weight {}", self.name, self.weight.value)?;
@@ -181,6 +189,47 @@ pub struct FileStatus {
     pub unread: Option<Unread>,
     /// Since when the number counts.
     pub since: Duration,
+}
+
+/// A BFD session at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How its neighbour is.
+    pub health: Health,
+    /// Since when.
+    pub since: Duration,
+    /// What only the session knows. Filled in by [`crate::sessions::Sessions::describe`].
+    pub detail: Option<Box<SessionDetail>>,
+}
+
+/// What a BFD session knows of itself (names as in RFC 9314).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Named after the settings and fields of the same name.
+pub struct SessionDetail {
+    pub neighbor: IpAddr,
+    pub source: Option<IpAddr>,
+    pub multihop: bool,
+    pub state: wire::bfd::State,
+    pub remote_state: wire::bfd::State,
+    pub diagnostic: wire::bfd::Diagnostic,
+    pub remote_diagnostic: wire::bfd::Diagnostic,
+    pub discriminator: u32,
+    /// 0: not known.
+    pub remote_discriminator: u32,
+    /// Without jitter.
+    pub send_interval: Duration,
+    /// `None`: the neighbour has not been heard.
+    pub detection_time: Option<Duration>,
+    pub received: u64,
+    pub sent: u64,
+    pub discarded: u64,
+    pub unsent: u64,
+    /// How often it came up.
+    pub ups: u64,
+    /// How often it went down after that.
+    pub downs: u64,
 }
 
 /// Mail since the daemon started.
@@ -260,6 +309,8 @@ impl Node {
                 .map(|(name, crowd)| process(name, crowd, now))
                 .collect(),
             files: self.trackers.files.iter().map(|(name, number)| file(name, number, now)).collect(),
+            sessions: self.trackers.neighbors.iter().map(|(name, known)| session(name, known, now)).collect(),
+            bfd_discards: Vec::new(),
             mail: self.herald.outbox.status(&self.host),
             strays: self.strays.discards,
         }
@@ -353,6 +404,11 @@ fn script(name: &Arc<str>, probe: &Probe, now: Instant) -> ScriptStatus {
 fn process(name: &Arc<str>, crowd: &Crowd, now: Instant) -> ProcessStatus {
     let (health, count) = (crowd.health, crowd.count);
     ProcessStatus { name: name.clone(), health, since: now.since(crowd.since), count }
+}
+
+fn session(name: &Arc<str>, known: &Neighbor, now: Instant) -> SessionStatus {
+    let (health, since) = (known.health(), now.since(known.since));
+    SessionStatus { name: name.clone(), health, since, detail: None }
 }
 
 fn file(name: &Arc<str>, number: &Number, now: Instant) -> FileStatus {

@@ -9,6 +9,7 @@
 mod agreement;
 mod bad_files;
 mod bad_packets;
+mod bfd;
 mod command_line;
 mod conf;
 mod crash;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         rows::tests(),
         strict::tests(),
         frr::tests(),
+        bfd::tests(),
         notify::tests(),
         own::tests(),
         scripts::tests(),
