@@ -1,6 +1,5 @@
 //! The session against the conformance list: every state with every event, the timers, and two sessions with each other
 //! over a network that loses packets.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use bfd::{Chance, Effect, Input, Session, Settings};
 use proptest::prelude::*;

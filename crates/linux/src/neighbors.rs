@@ -104,10 +104,11 @@ impl Neighbors {
         forbidden_netns()?;
         let new: BTreeMap<SessionId, (&Path, InterfaceIndex)> =
             wanted.iter().map(|(path, scope)| (path.session, (path, scope.unwrap_or(0)))).collect();
-        let is_stale = |_: &SessionId, mouth: &mut Mouth| {
-            new.get(&mouth.path.session) != Some(&(&mouth.path, mouth.scope))
-        };
-        self.retired.extend(self.mouths.extract_if(.., is_stale));
+        let stays = |(id, mouth): &(SessionId, Mouth)| new.get(id) == Some(&(&mouth.path, mouth.scope));
+        let (kept, stale): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.mouths).into_iter().partition(stays);
+        self.mouths = kept;
+        self.retired.extend(stale);
         for (id, (path, scope)) in &new {
             let is_nowhere = path.is_link_local() && *scope == 0;
             if !self.mouths.contains_key(id) && !is_nowhere {

@@ -286,8 +286,13 @@ impl Lower<'_> {
             return;
         };
         weight.value = self.weight(number, kind.limit(), weight.value).unwrap_or(weight.value);
-        // Another word in this place is found by the check of unread lines.
-        weight.reverse |= arguments.get(1).is_some_and(|word| &*word.text == b"reverse");
+        match arguments.get(1) {
+            Some(word) if &*word.text != b"reverse" => self.findings.add(Id::UnknownWord, word.span, |d| {
+                d.say(format!("`{}` cannot stand here: it is ignored", word.shown()))
+                    .help("behind a weight only `reverse` can stand")
+            }),
+            word => weight.reverse |= word.is_some(),
+        }
         self.extra(at, 2);
     }
 

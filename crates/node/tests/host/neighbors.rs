@@ -224,7 +224,7 @@ fn a_discard_is_told_once_a_minute() {
         let effects = hear(sessions, at, GATEWAY, 64, answer(State::Down, 0));
         let report = |effect: &Effect| match effect {
             Effect::Report(Event::BfdDiscarded { why, suppressed, .. }) => Some((*why, *suppressed)),
-            _ => None,
+            Effect::Report(_) | Effect::Send { .. } | Effect::Fact(_) => None,
         };
         effects.iter().find_map(report)
     };
@@ -236,7 +236,7 @@ fn a_discard_is_told_once_a_minute() {
 #[test]
 fn what_may_come_from_afar_must_come_from_the_neighbour() {
     let mut near = bfd("gateway", GATEWAY);
-    let (mut sessions, ours) = up(&[near.clone()]);
+    let (mut sessions, ours) = up(std::slice::from_ref(&near));
     // On one link a neighbour may change its source (BENC-5).
     hear(&mut sessions, 110, "10.0.0.99", 255, answer(State::Up, ours));
     assert_eq!(discards(&sessions), []);
@@ -265,7 +265,7 @@ fn bcl_4_one_that_only_begins_has_time() {
 #[test]
 fn a_reload_keeps_a_session_whose_path_is_the_same() {
     let old = bfd("gateway", GATEWAY);
-    let (mut sessions, ours) = up(&[old.clone()]);
+    let (mut sessions, ours) = up(std::slice::from_ref(&old));
     let mut new = old.clone();
     (new.settings.min_tx, new.weight.value) = (200_000, 5);
     assert_eq!(give(&mut sessions, 150, Input::Configure(&[new.clone()])), []);

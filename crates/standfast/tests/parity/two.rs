@@ -55,7 +55,8 @@ impl Told {
             | Fact::NoSocket { .. }
             | Fact::NotJoined { .. }
             | Fact::File { .. }
-            | Fact::Processes { .. } => true,
+            | Fact::Processes { .. }
+            | Fact::Bfd { .. } => true,
         }
     }
 }
