@@ -61,6 +61,8 @@ pub struct Neighbors {
     ears: BTreeMap<Side, Socket>,
     lacking: BTreeMap<Side, Errno>,
     mouths: BTreeMap<SessionId, Mouth>,
+    /// Why a session has no socket to send from.
+    mute: BTreeMap<SessionId, Errno>,
     /// Of sessions that are gone: their last word is on its way.
     retired: BTreeMap<SessionId, Mouth>,
     inbox: RecvBatch,
@@ -82,6 +84,7 @@ impl Neighbors {
             ears: BTreeMap::new(),
             lacking: BTreeMap::new(),
             mouths: BTreeMap::new(),
+            mute: BTreeMap::new(),
             retired: BTreeMap::new(),
             inbox: RecvBatch::new(BATCH),
             next_port: FIRST_SOURCE_PORT + part,
@@ -109,13 +112,19 @@ impl Neighbors {
             std::mem::take(&mut self.mouths).into_iter().partition(stays);
         self.mouths = kept;
         self.retired.extend(stale);
+        self.mute.clear();
         for (id, (path, scope)) in &new {
-            let is_nowhere = path.is_link_local() && *scope == 0;
-            if !self.mouths.contains_key(id) && !is_nowhere {
-                // Asked for again with the next change of an interface; until then its packets count as not sent.
-                if let Ok(mouth) = self.open_mouth(path, *scope) {
-                    self.mouths.insert(*id, mouth);
-                }
+            if self.mouths.contains_key(id) {
+                continue;
+            }
+            // Asked for again with the next change of an interface; until then its packets count as not sent.
+            let mouth = match path.is_link_local() && *scope == 0 {
+                true => Err(Errno(libc::ENODEV)),
+                false => self.open_mouth(path, *scope).map_err(|why| why.errno().unwrap_or(Errno(libc::EIO))),
+            };
+            match mouth {
+                Ok(mouth) => _ = self.mouths.insert(*id, mouth),
+                Err(errno) => _ = self.mute.insert(*id, errno),
             }
         }
         let sides: Vec<Side> =
@@ -178,10 +187,11 @@ impl Neighbors {
     /// Sends one packet of a session.
     ///
     /// # Errors
-    /// The kernel's answer; no device, if the interface of a link-local neighbour is not known.
+    /// The kernel's answer, also to the wish for a socket; no device, if the interface of a link-local neighbour is not known.
     pub fn send(&self, session: SessionId, bytes: &[u8]) -> Result<(), Errno> {
         let mouth = self.mouths.get(&session).or_else(|| self.retired.get(&session));
-        let mouth = mouth.ok_or(Errno(libc::ENODEV))?;
+        let mute = || self.mute.get(&session).copied().unwrap_or(Errno(libc::ENODEV));
+        let mouth = mouth.ok_or_else(mute)?;
         match mouth.socket.send_to(bytes, &mouth.to) {
             Ok(_) => Ok(()),
             Err(error) => Err(Refusal::of(&error).errno),

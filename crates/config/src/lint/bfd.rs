@@ -89,6 +89,12 @@ fn path(bfd: &Bfd, held: &BTreeMap<IpAddr, &str>, span: Span, findings: &mut Fin
             .help("write the link-local address of that interface as `source_ip`")
         });
     }
+    if bfd.multihop && bfd.max_hops == Some(0) {
+        findings.add(Id::BfdPath, span, |d| {
+            d.say(format!("`{name}` may go over several hops, and believes nothing that made one"))
+                .help("say with `max_hops` how many there are at most; -1 is any number")
+        });
+    }
     if let Some((source, instance)) = bfd.source.and_then(|source| Some((source, held.get(&source)?))) {
         findings.add(Id::BfdPath, span, |d| {
             d.say(format!(
