@@ -187,7 +187,8 @@ impl Neighbors {
     /// Sends one packet of a session.
     ///
     /// # Errors
-    /// The kernel's answer, also to the wish for a socket; no device, if the interface of a link-local neighbour is not known.
+    /// The kernel's answer, also to the wish for a socket; no device, if the interface of a link-local neighbour is not
+    /// known.
     pub fn send(&self, session: SessionId, bytes: &[u8]) -> Result<(), Errno> {
         let mouth = self.mouths.get(&session).or_else(|| self.retired.get(&session));
         let mute = || self.mute.get(&session).copied().unwrap_or(Errno(libc::ENODEV));

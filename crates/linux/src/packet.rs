@@ -345,6 +345,8 @@ struct Turner {
     neighbors: Neighbors,
     /// The addresses of interfaces decide where BFD packets go.
     is_scoped: bool,
+    /// In this turn a session had news for the node.
+    is_told: bool,
     beats: Vec<sessions::Effect>,
     packets: Vec<(SessionId, [u8; wire::bfd::LEN])>,
 }
@@ -406,6 +408,7 @@ impl Turner {
             sessions: Sessions::new(neighbors::draw()?),
             neighbors: Neighbors::new(neighbors::draw()?),
             is_scoped: false,
+            is_told: false,
             beats: Vec::new(),
             packets: Vec::new(),
         };
@@ -500,7 +503,9 @@ impl Turner {
             turn = self.clock.again(&turn);
         }
         // Before any timer fires, whatever the kernel said; and before anything may move one forward.
-        if is_due(&self.node, turn.now) || !ready.is_within(Readable::TIMER.and(Readable::NEIGHBORS)) {
+        let hears =
+            is_due(&self.node, turn.now) || !ready.is_within(Readable::TIMER.and(Readable::NEIGHBORS));
+        if hears {
             self.hear(&mut turn, ready.has(Readable::STRAYS));
         }
         if ready.has(Readable::NEIGHBORS) || self.sessions.deadline().is_some_and(|at| at <= turn.now) {
@@ -536,6 +541,10 @@ impl Turner {
             _ => Some(now + AGAIN),
         };
         self.watch_neighbors(now, sessions::Input::Elapsed);
+        // What a session concludes may move a timer forward as well.
+        if std::mem::take(&mut self.is_told) && !hears {
+            self.hear(&mut turn, false);
+        }
         self.node.handle(now, Input::Elapsed, &mut self.effects);
         self.perform(now);
         if self.hand.is_dead() {

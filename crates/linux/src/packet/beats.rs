@@ -33,7 +33,10 @@ impl Turner {
         for beat in self.beats.drain(..) {
             match beat {
                 sessions::Effect::Send { session, bytes } => self.packets.push((session, bytes)),
-                sessions::Effect::Fact(fact) => self.node.handle(now, Input::Fact(fact), &mut self.effects),
+                sessions::Effect::Fact(fact) => {
+                    self.is_told = true;
+                    self.node.handle(now, Input::Fact(fact), &mut self.effects);
+                }
                 sessions::Effect::Report(event) => self.teller.tell(Report::Event(event)),
             }
         }
