@@ -68,7 +68,7 @@ fn one_that_has_not_spoken_is_waited_for_and_moves_nobody() {
     tell(&mut world, Reach::Up);
     assert_eq!(world.standing(0), Standing::Backup);
     insta::assert_snapshot!(world.story(0), @r"
-    0.000000 configuration in force: 1 instance (1 new, 0 removed, 0 changed)
+     0.000000 configuration in force: 1 instance (1 new, 0 removed, 0 changed)
     20.000000 (gateway) Entering Up state
     20.000000 VRRP_Instance(VI_50) Tracked BFD instance gateway is UP
     20.000000 (VI_50) Entering BACKUP STATE (init)
