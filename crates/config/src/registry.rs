@@ -152,6 +152,7 @@ ids! {
     Warning TrackerUnknown "tracker-unknown" "something tracked that is not defined";
     Warning TrackerLate "tracker-late" "something tracked before it is defined";
     Warning TrackerUnused "tracker-unused" "something to track that nobody tracks";
+    Warning BfdImpossible "bfd-impossible" "a BFD session that cannot be";
     Warning OwnerWeight "owner-weight" "a weight at the address owner";
     Warning SourceMissing "source-missing" "track_src_ip without a source";
     Warning GroupName "group-name" "a group without a name of its own";
@@ -169,6 +170,9 @@ ids! {
     Note WeightWithoutEffect "weight-without-effect" "a weight that changes nothing";
     Note TimeoutBeyondInterval "timeout-beyond-interval" "a timeout longer than the interval";
     Note SlowCheck "slow-check" "a check that notices late";
+    Note BfdPartner "bfd-partner" "an instance that fails with its partner";
+    Note BfdTight "bfd-tight" "a BFD session that a pause takes down";
+    Note BfdPath "bfd-path" "a BFD session that may not find its neighbour";
     Note TightInterval "tight-interval" "an interval that no machine keeps";
     Note SlowTakeover "slow-takeover" "an interval with which a failure lasts";
     Note AnnouncementFlood "announcement-flood" "thousands of announcements at once";

@@ -135,7 +135,7 @@ fn files_processes_and_sessions() {
         "track_file f {{\nfile /run/f\nweight 2\ninit_file 7 overwrite\n}}\n\
          vrrp_track_file g {{\nfile /run/g\n}}\n\
          vrrp_track_process p {{\nprocess /bin/p -x\nparam_match initial\nquorum 2\nquorum_max 5\ndelay 2\nfork_delay 1\nfull_command\nweight 254\n}}\n\
-         bfd_instance b {{\nneighbor_ip 10.0.0.2\nweight -3\n}}\n{}",
+         bfd_instance b {{\nneighbor_ip 10.0.0.2\nmin_rx 20.5\nmultiplier 3\nweight -3\n}}\n{}",
         instance("A", 7, "track_file {\nf\ng weight -254\n}\ntrack_process {\np\n}\ntrack_bfd {\nb\n}")
     );
     let (host, said) = read(&text);
@@ -150,6 +150,17 @@ fn files_processes_and_sessions() {
         ("/bin/p", &["-x".to_string()][..], ParameterMatch::Initial)
     );
     assert_eq!((p.fewest, p.most, p.full_command), (2, Some(5), true));
+    let bfd = &host.bfd[0];
+    assert_eq!((bfd.neighbor.to_string(), bfd.source, bfd.max_hops), ("10.0.0.2".into(), None, Some(0)));
+    let settings = model::BfdSettings {
+        min_tx: 10_000,
+        min_rx: 20_500,
+        idle_tx: 1_000_000,
+        multiplier: 3,
+        passive: false,
+    };
+    assert_eq!(bfd.settings, settings);
+    assert_eq!((bfd.hop_limit(), bfd.least_hop_limit(), bfd.multihop), (255, 255, false));
     assert_eq!((p.end_delay, p.begin_delay), (Duration::from_secs(2), Duration::from_secs(1)));
     let low = text.replace("quorum_max 5", "quorum_max 1");
     assert_eq!(read(&low).0.processes[0].most, Some(2), "the quorum is raised to");
@@ -489,4 +500,33 @@ fn mail_in_vain_is_noted() {
             .iter()
             .all(|id| !id.starts_with("mail"))
     );
+}
+
+#[test]
+fn sessions_that_cannot_be_or_can_only_just() {
+    let one = |lines: &str| {
+        let (host, said) = read(&format!(
+            "bfd_instance b {{\nmin_rx 100\n{lines}\n}}\n{}",
+            instance("A", 7, "track_bfd {\nb\n}")
+        ));
+        (host.bfd.into_iter().next(), host.instances[0].tracking.bfd.len(), said)
+    };
+    assert_eq!(one("min_tx 5"), (None, 0, vec!["tracker-incomplete"]));
+    assert_eq!(one("neighbor_ip fe80::2%eth0"), (None, 0, vec!["bad-address"]));
+    assert_eq!(one("neighbor_ip 10.0.0.2\nsource_ip fd00::1"), (None, 0, vec!["bfd-impossible"]));
+    let bad = "neighbour_ip 10.0.0.2\nmin_tx 0.5\nidle_tx 500\nmultiplier 0\nttl 256\nmax_hops 300";
+    let (bfd, tracked, said) = one(bad);
+    let usual = model::Bfd::new("b", "10.0.0.2".parse().unwrap());
+    let settings = model::BfdSettings { min_rx: 100_000, ..usual.settings };
+    assert_eq!((bfd, tracked), (Some(model::Bfd { settings, ..usual }), 1));
+    assert_eq!(said, ["out-of-range"; 5]);
+    let hops = |lines: &str| {
+        let (bfd, _, said) = one(lines);
+        bfd.map(|bfd| (bfd.hop_limit(), bfd.least_hop_limit(), said.len())).unwrap()
+    };
+    assert_eq!(hops("neighbor_ip fd00::2"), (255, 64, 0), "BTRAP-5: what keepalived sends is taken");
+    assert_eq!(hops("neighbor_ip fd00::2\nhoplimit 255"), (255, 255, 0));
+    assert_eq!(hops("neighbor_ip 10.0.0.2\nttl 20\nmax_hops 5"), (20, 15, 0));
+    assert_eq!(hops("neighbor_ip 10.0.0.2\nttl 20\nmax_hops 30"), (20, 0, 1));
+    assert_eq!(hops("neighbor_ip 10.0.0.2\nmax_hops -1"), (255, 0, 0));
 }

@@ -74,7 +74,14 @@ fn words_are_known() {
     assert_eq!(about("virtual_server", "protocol tcp"), [""; 0]);
     assert_eq!(about("virtual_server", "lb_kind TUN type gre csum"), [""; 0]);
     assert_eq!(about("virtual_server/real_server/DNS_CHECK", "type soa"), [""; 0]);
-    assert!(one("bfd_instance", "weight 5 foo").starts_with("unknown-word: `foo`"));
+    for (block, first) in [
+        ("bfd_instance", "neighbor_ip 10.0.0.9"),
+        ("vrrp_script", "script /bin/true"),
+        ("track_file", "file /run/f"),
+    ] {
+        let said = about(block, &format!("{first}\nweight 5 foo"));
+        assert!(said.iter().any(|text| text.starts_with("unknown-word: `foo`")), "{block}: {said:?}");
+    }
 }
 
 #[test]

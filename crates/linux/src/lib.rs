@@ -17,6 +17,7 @@ pub mod links;
 pub mod mail;
 pub mod mailbox;
 pub mod monitor;
+pub mod neighbors;
 pub mod netlink;
 pub mod nftables;
 pub mod notify;

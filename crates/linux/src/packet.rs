@@ -6,6 +6,7 @@
 //! configuration locks. Two things here wait for them too, both rare: joining and leaving groups, when a
 //! configuration or an interface is new, and reading the whole truth after notifications were lost.
 
+mod beats;
 mod wake;
 
 use self::wake::{Crowd, Readable};
@@ -18,6 +19,7 @@ use crate::ledger::roll::Roll;
 use crate::mail::Mailer;
 use crate::mailbox::{Mailbox, slim};
 use crate::monitor::Monitor;
+use crate::neighbors::{self, Neighbors};
 use crate::pipes::{Pipes, Readers, Ready};
 use crate::privileges;
 use crate::script::Runner;
@@ -29,6 +31,7 @@ use model::{Filter, Host};
 use node::Node;
 use node::event::{Event, Level};
 use node::io::{Effect, Errno, Fact, Hold, Input, InterfaceIndex, Mailed, Order, Outcome, Transmit};
+use node::sessions::{self, SessionId, Sessions};
 use node::status::Status;
 use rustix::event::epoll;
 use std::collections::{BTreeMap, BTreeSet};
@@ -343,6 +346,14 @@ struct Turner {
     receipts: Vec<Mailed>,
     /// When to offer the supervisor again what it did not take.
     untaken_at: Option<Instant>,
+    sessions: Sessions,
+    neighbors: Neighbors,
+    /// The addresses of interfaces decide where BFD packets go.
+    is_scoped: bool,
+    /// In this turn a session had news for the node.
+    is_told: bool,
+    beats: Vec<sessions::Effect>,
+    packets: Vec<(SessionId, [u8; wire::bfd::LEN])>,
 }
 
 impl Turner {
@@ -402,6 +413,12 @@ impl Turner {
             answers: Vec::new(),
             receipts: Vec::new(),
             untaken_at: None,
+            sessions: Sessions::new(neighbors::draw()?),
+            neighbors: Neighbors::new(neighbors::draw()?),
+            is_scoped: false,
+            is_told: false,
+            beats: Vec::new(),
+            packets: Vec::new(),
         };
         let Self { timer, monitor, outcomes, commands, runner, pipes, watchers, mailer, .. } = &turner;
         let own = [
@@ -494,8 +511,13 @@ impl Turner {
             turn = self.clock.again(&turn);
         }
         // Before any timer fires, whatever the kernel said; and before anything may move one forward.
-        if is_due(&self.node, turn.now) || ready != Readable::TIMER {
+        let hears =
+            is_due(&self.node, turn.now) || !ready.is_within(Readable::TIMER.and(Readable::NEIGHBORS));
+        if hears {
             self.hear(&mut turn, ready.has(Readable::STRAYS));
+        }
+        if ready.has(Readable::NEIGHBORS) || self.sessions.deadline().is_some_and(|at| at <= turn.now) {
+            self.hear_neighbors(&turn);
         }
         let now = turn.now;
         if ready.has(Readable::OUTCOMES) {
@@ -526,10 +548,15 @@ impl Turner {
             self.listen(now);
         }
         self.again_at = match self.again_at {
-            _ if self.lacking.is_empty() => None,
+            _ if self.lacking.is_empty() && self.neighbors.is_whole() => None,
             Some(at) if now < at => Some(at),
             _ => Some(now + AGAIN),
         };
+        self.watch_neighbors(now, sessions::Input::Elapsed);
+        // What a session concludes may move a timer forward as well.
+        if std::mem::take(&mut self.is_told) && !hears {
+            self.hear(&mut turn, false);
+        }
         self.node.handle(now, Input::Elapsed, &mut self.effects);
         self.perform(now);
         if self.hand.is_dead() {
@@ -544,7 +571,8 @@ impl Turner {
         }
         let stale = self.monitor.is_stale().then(|| now + STALE);
         let own = [self.again_at, Some(self.pulse_at), stale, self.untaken_at, self.readers.deadline()];
-        let deadline = own.into_iter().chain([self.node.deadline()]).flatten().min();
+        let machines = [self.node.deadline(), self.sessions.deadline()];
+        let deadline = own.into_iter().chain(machines).flatten().min();
         if let Err(why) = self.timer.set_by(deadline, now) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
@@ -556,12 +584,13 @@ impl Turner {
 
     /// What the kernel tells of interfaces and addresses.
     fn take_facts(&mut self, now: Instant) {
-        let was_stale = self.monitor.is_stale();
+        let (was_stale, is_scoped) = (self.monitor.is_stale(), self.is_scoped);
         let Self { node, speaker, monitor, hand, effects, .. } = self;
         let (listeners_stale, memberships_doubtful) =
             (&mut self.listeners_stale, &mut self.memberships_doubtful);
         let read = monitor.receive(|fact| {
             *listeners_stale |= matches!(fact, Fact::Link(_) | Fact::LinkGone(_) | Fact::Everything { .. });
+            *listeners_stale |= is_scoped && matches!(fact, Fact::Address(_) | Fact::AddressGone { .. });
             *memberships_doubtful |= matches!(fact, Fact::Everything { .. });
             if let Fact::LinkGone(interface) = fact {
                 hand.forget(interface);
@@ -659,8 +688,7 @@ impl Turner {
         self.commands.take(&mut orders);
         for command in orders.drain(..) {
             match command {
-                Command::Configure(mut host) => {
-                    drop_unwatched(&mut host);
+                Command::Configure(host) => {
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
                     self.need = need(&host);
@@ -670,22 +698,33 @@ impl Turner {
                     self.watchers.watch(&host);
                     self.inherit(now);
                     self.filter = Some(host.filters().then(|| host.filter.clone()));
+                    let bfd = host.bfd.clone();
                     self.node.handle(now, Input::Configure(host), &mut self.effects);
+                    self.watch_neighbors(now, sessions::Input::Configure(&bfd));
                 }
                 Command::Order(order) => {
                     self.stopping = true;
                     self.node.handle(now, Input::Order(order), &mut self.effects);
+                    if order == Order::Stop {
+                        self.watch_neighbors(now, sessions::Input::Stop);
+                    }
                     self.abandoned |= order == Order::Abandon;
                 }
-                Command::Status => self.teller.tell(Report::Status(Box::new(self.node.status(now)))),
+                Command::Status => self.tell_status(now),
                 Command::StatusAndCountAnew => {
-                    self.teller.tell(Report::Status(Box::new(self.node.status(now))));
+                    self.tell_status(now);
                     self.node.handle(now, Input::CountAnew, &mut self.effects);
                 }
                 Command::Host => self.teller.tell(Report::Host(Box::new(self.node.host()))),
             }
         }
         self.orders = orders;
+    }
+
+    fn tell_status(&mut self, now: Instant) {
+        let mut status = self.node.status(now);
+        self.sessions.describe(&mut status);
+        self.teller.tell(Report::Status(Box::new(status)));
     }
 
     /// Before the first configuration: goes on with what a worker before this one has left, if it may.
@@ -725,6 +764,7 @@ impl Turner {
                 self.node.handle(now, Input::Unsent { router, errno }, &mut self.effects);
             }
         }
+        self.send_packets(now);
         // What was sent is noted for whoever may have to go on.
         let Self { node, roll, .. } = self;
         node.note_estates(|id, note| roll.note(id, note));
@@ -764,6 +804,7 @@ impl Turner {
         };
         let told = self.lacking.groups(&unjoined);
         self.tell_lack(now, Level::Warning, told);
+        self.meet_neighbors(now);
     }
 
     fn tell_lack(&mut self, now: Instant, level: Level, (facts, words): (Vec<Fact>, Vec<String>)) {
@@ -781,15 +822,6 @@ fn flush(speaker: &mut Speaker, transmits: &mut Vec<Transmit>, unsent: &mut Vec<
         speaker.send(transmits, unsent);
         transmits.clear();
     }
-}
-
-/// Leaves out what nothing here watches: an instance must not wait for news that never come.
-fn drop_unwatched(host: &mut Host) {
-    let own = host.instances.iter_mut().map(|instance| &mut instance.tracking);
-    for tracking in own.chain(host.groups.iter_mut().map(|group| &mut group.tracking)) {
-        tracking.bfd.clear();
-    }
-    host.bfd.clear();
 }
 
 /// What a configuration needs from the network.

@@ -434,7 +434,7 @@ fn preparing(error: &std::io::Error) -> Error {
     Error::raw("prepare a raw socket", Refusal::of(error))
 }
 
-fn attach(socket: &Socket, program: &[Instruction]) -> Result<()> {
+pub(crate) fn attach(socket: &Socket, program: &[Instruction]) -> Result<()> {
     let code: Vec<SockFilter> = program
         .iter()
         .map(|instruction| SockFilter::new(instruction.code, instruction.yes, instruction.no, instruction.k))

@@ -1,6 +1,6 @@
 //! What no host may be told: the invariants that single fields cannot express.
 
-use crate::{Authentication, Host, Instance, Tracking, Transport};
+use crate::{Authentication, Bfd, Host, Instance, Tracking, Transport};
 use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -46,6 +46,12 @@ pub enum Inconsistent {
     ScriptNever(Arc<str>),
     #[error("process {0} allows fewer than it wants")]
     ProcessNever(Arc<str>),
+    #[error("the BFD session {0} has an interval below 1 ms, or a multiplier or hop limit of 0")]
+    BfdNever(Arc<str>),
+    #[error("the BFD session {0} has addresses of two families")]
+    BfdFamily(Arc<str>),
+    #[error("two BFD sessions have the neighbour {0}")]
+    BfdNeighborTwice(IpAddr),
     #[error("group {0} has no member")]
     GroupEmpty(Arc<str>),
     #[error("group {group} has the member {member}, which does not exist or is in two groups")]
@@ -103,10 +109,28 @@ impl Host {
         {
             return Err(Inconsistent::ScriptNever(never.name.clone()));
         }
+        self.check_bfd()?;
         match self.processes.iter().find(|p| p.most.is_some_and(|most| most < p.fewest)) {
             Some(never) => Err(Inconsistent::ProcessNever(never.name.clone())),
             None => Ok(()),
         }
+    }
+
+    fn check_bfd(&self) -> Result<(), Inconsistent> {
+        let mut neighbors = BTreeSet::new();
+        for Bfd { name, neighbor, source, settings, hop_limit, .. } in &self.bfd {
+            let shortest = settings.min_tx.min(settings.min_rx).min(settings.idle_tx);
+            if shortest < 1000 || settings.multiplier == 0 || *hop_limit == Some(0) {
+                return Err(Inconsistent::BfdNever(name.clone()));
+            }
+            if source.is_some_and(|source| Family::of(source) != Family::of(*neighbor)) {
+                return Err(Inconsistent::BfdFamily(name.clone()));
+            }
+            if !neighbors.insert(neighbor) {
+                return Err(Inconsistent::BfdNeighborTwice(*neighbor));
+            }
+        }
+        Ok(())
     }
 
     fn check_groups(&self, known: &[BTreeSet<&str>; 4]) -> Result<(), Inconsistent> {

@@ -33,6 +33,7 @@ pub use track::{
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+pub use bfd::Settings as BfdSettings;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;

@@ -4,6 +4,7 @@ use crate::{Account, Command, InterfaceName, TrackedInterface};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// What a failure does.
@@ -111,8 +112,59 @@ pub struct InitialNumber {
 pub struct Bfd {
     /// Its name; unique among the sessions.
     pub name: Arc<str>,
+    /// Who is at the other end; no other session's neighbour.
+    pub neighbor: IpAddr,
+    /// Where packets are sent from, of the neighbour's family; `None`: the kernel chooses.
+    pub source: Option<IpAddr>,
+    /// Its intervals.
+    pub settings: bfd::Settings,
+    /// TTL or hop limit of sent packets, not 0; `None`: [`Bfd::hop_limit`] says what is usual.
+    pub hop_limit: Option<u8>,
+    /// How many hops a packet may have made; `None`: any number.
+    pub max_hops: Option<u8>,
+    /// It speaks to the port of sessions over several hops.
+    pub multihop: bool,
     /// -253..=253, for whoever tracks it and says nothing else.
     pub weight: Weight,
+}
+
+impl Bfd {
+    /// A session that says no more than it must: everything else as if no line spoke of it.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, neighbor: IpAddr) -> Self {
+        let settings = bfd::Settings {
+            min_tx: 10_000,
+            min_rx: 10_000,
+            idle_tx: 1_000_000,
+            multiplier: 5,
+            passive: false,
+        };
+        Self {
+            name: name.into(),
+            neighbor,
+            source: None,
+            settings,
+            hop_limit: None,
+            max_hops: Some(0),
+            multihop: false,
+            weight: Weight::default(),
+        }
+    }
+
+    /// TTL or hop limit of sent packets. Unless it is written, 255 as RFC 5881 has it: keepalived sends 64 over
+    /// IPv6, which others discard, and takes 255 (BTRAP-5).
+    #[must_use]
+    pub fn hop_limit(&self) -> u8 {
+        self.hop_limit.unwrap_or(255)
+    }
+
+    /// The least that may be left of a received packet's TTL or hop limit. Packets of a keepalived that says nothing
+    /// come with 64 over IPv6, so they are taken unless a line says that there is more.
+    #[must_use]
+    pub fn least_hop_limit(&self) -> u8 {
+        let sent = self.hop_limit.unwrap_or(if self.neighbor.is_ipv4() { 255 } else { 64 });
+        self.max_hops.map_or(0, |hops| sent.saturating_sub(hops))
+    }
 }
 
 /// Something tracked by name, with the weight that counts here.

@@ -9,7 +9,8 @@ use crate::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing
 use crate::io::{Ending, Errno, FilterState, Unfiltered, Unread};
 use crate::mail::clean;
 use crate::notify::Subject;
-use crate::status::{AddressState, FilterStatus, InstanceStatus, MailStatus, Status};
+use crate::sessions::Reach;
+use crate::status::{AddressState, FilterStatus, InstanceStatus, MailStatus, SessionStatus, Status};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -189,6 +190,10 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::ScriptReturns { .. }
         | Event::Process { .. }
         | Event::File { .. }
+        | Event::Bfd { .. }
+        | Event::TrackedBfd { .. }
+        | Event::BfdDiscarded { .. }
+        | Event::BfdUnsent { .. }
         | Event::GroupMoved { .. }
         | Event::Unheard { .. }
         | Event::Unmailed(_)
@@ -416,6 +421,40 @@ impl fmt::Display for Words<'_> {
             Event::File { file, value, unread: Some(why) } => {
                 write!(f, "tracked file {file} {why}: {value} stays")
             }
+            Event::Bfd { session, reach: Reach::Up } => write!(f, "({session}) Entering Up state"),
+            Event::Bfd { session, reach: Reach::Down { ours, theirs, on_purpose } } => {
+                write!(f, "({session}) Entering Down state (Local diagnostic - {ours}, ")?;
+                write!(f, "Remote diagnostic - {theirs})")?;
+                f.write_str(if *on_purpose { ": its administrator took it down" } else { "" })
+            }
+            Event::Bfd { session, reach: Reach::NeverUp(time) } => {
+                write!(f, "({session}) has not come up within {}: it counts as down", Secs(*time))
+            }
+            Event::Bfd { session, reach: Reach::Unheard(errno) } => {
+                write!(
+                    f,
+                    "({session}) cannot be heard ({errno}): who tracks it has priority 1 until that is "
+                )?;
+                f.write_str("mended")
+            }
+            Event::TrackedBfd { instance, session, is_up } => {
+                let word = if *is_up { "UP" } else { "DOWN" };
+                write!(f, "VRRP_Instance({instance}) Tracked BFD instance {session} is {word}")
+            }
+            Event::BfdDiscarded { session, source, why, suppressed } => {
+                write!(f, "({session}) a packet from {source} is not believed: {why}{}", More(*suppressed))
+            }
+            // As with adverts: the firewall's answer.
+            Event::BfdUnsent { session, errno: Errno(1), suppressed } => {
+                write!(
+                    f,
+                    "({session}) Error sending packet: the firewall of this machine drops it (output, "
+                )?;
+                write!(f, "UDP port 3784 or 4784){}", More(*suppressed))
+            }
+            Event::BfdUnsent { session, errno, suppressed } => {
+                write!(f, "({session}) Error sending packet: {errno}{}", More(*suppressed))
+            }
             Event::GroupMoved { group, to: Standing::Initialize, .. } => {
                 write!(f, "VRRP_Group({group}) Syncing instances to STOP state")
             }
@@ -637,6 +676,12 @@ fn write_tracked(out: &mut String, status: &Status) -> fmt::Result {
             None => {}
         }
     }
+    for session in &status.sessions {
+        write_session(out, session)?;
+    }
+    for (why, count) in &status.bfd_discards {
+        writeln!(out, " BFD packets not believed, {why} = {count}")?;
+    }
     for file in &status.files {
         writeln!(out, " VRRP Track file = {}", file.name)?;
         if let Some(value) = file.value {
@@ -644,6 +689,31 @@ fn write_tracked(out: &mut String, status: &Status) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn write_session(out: &mut String, session: &SessionStatus) -> fmt::Result {
+    writeln!(out, " BFD Instance = {}", session.name)?;
+    writeln!(out, "   Status = {} since {}", health(session.health), Secs(whole(session.since)))?;
+    let Some(detail) = &session.detail else { return Ok(()) };
+    writeln!(out, "   Neighbor IP = {}", detail.neighbor)?;
+    if let Some(source) = detail.source {
+        writeln!(out, "   Source IP = {source}")?;
+    }
+    if detail.multihop {
+        writeln!(out, "   Multihop")?;
+    }
+    writeln!(out, "   State = {}, neighbour's = {}", detail.state, detail.remote_state)?;
+    let (ours, theirs) = (detail.diagnostic, detail.remote_diagnostic);
+    writeln!(out, "   Local diagnostic = {ours}, remote diagnostic = {theirs}")?;
+    let (local, remote) = (detail.discriminator, detail.remote_discriminator);
+    writeln!(out, "   Local discriminator = {local:#010x}, remote discriminator = {remote:#010x}")?;
+    writeln!(out, "   Send interval = {} usecs", detail.send_interval.as_micros())?;
+    if let Some(time) = detail.detection_time {
+        writeln!(out, "   Detection time = {} usecs", time.as_micros())?;
+    }
+    writeln!(out, "   Packets: {} sent, {} received", detail.sent, detail.received)?;
+    writeln!(out, "   Not believed = {}, not sent = {}", detail.discarded, detail.unsent)?;
+    writeln!(out, "   Came up = {}, went down = {}", detail.ups, detail.downs)
 }
 
 const fn health(health: Health) -> &'static str {

@@ -5,6 +5,7 @@
 
 use crate::io::{Ending, Errno, Unfiltered, Unread};
 use crate::mail::{Failure, Refused};
+use crate::sessions::Reach;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -98,6 +99,8 @@ pub enum Fault {
     Process(Arc<str>, u32),
     /// A file says a number that is a fault.
     File(Arc<str>, i32),
+    /// A BFD session is down, or up and counts in reverse.
+    Bfd(Arc<str>, bool),
     /// A member of its group cannot take part.
     Member {
         /// The group.
@@ -138,6 +141,10 @@ impl fmt::Display for Fault {
             Self::Process(name, 1) => write!(f, "1 process {name} runs"),
             Self::Process(name, count) => write!(f, "{count} processes {name} run"),
             Self::File(name, value) => write!(f, "file {name} says {value}"),
+            Self::Bfd(name, false) => write!(f, "BFD session {name} is down"),
+            Self::Bfd(name, true) => {
+                write!(f, "BFD session {name} is up, which counts as a failure (reverse)")
+            }
             Self::Member { group, member } => write!(f, "{member} of its group {group} cannot take part"),
             Self::InterfaceUp(name) => {
                 write!(f, "interface {name} is up, which counts as a failure (reverse)")
@@ -186,10 +193,12 @@ impl fmt::Display for Errno {
             28 => "no space: a limit of the kernel is reached",
             97 => "address family not supported (is IPv6 switched off?)",
             95 => "not supported (is IPv6 switched off on this interface?)",
+            98 => "address in use by another program",
             99 => "address not available",
             100 => "network is down",
             101 => "network is unreachable",
             105 => "no buffer space",
+            113 => "no route to host",
             other => return write!(f, "error {other}"),
         };
         f.write_str(text)
@@ -367,6 +376,14 @@ pub enum Event {
     Process { process: Arc<str>, health: Health, count: Result<u32, Errno> },
     /// A tracked file says another number, or none.
     File { file: Arc<str>, value: i32, unread: Option<Unread> },
+    /// The neighbour of a BFD session is otherwise than before, or known for the first time.
+    Bfd { session: Arc<str>, reach: Reach },
+    /// An instance tracks a session that went up or down.
+    TrackedBfd { instance: Arc<str>, session: Arc<str>, is_up: bool },
+    /// A datagram of a session's neighbour was not believed.
+    BfdDiscarded { session: Arc<str>, source: IpAddr, why: crate::sessions::Discard, suppressed: u32 },
+    /// A packet of a session could not be sent.
+    BfdUnsent { session: Arc<str>, errno: Errno, suppressed: u32 },
     /// The members of a group stand elsewhere now, all of them.
     GroupMoved { group: Arc<str>, from: Standing, to: Standing },
     /// A program that is told of changes (or, if some were not run, the instance or group).
@@ -394,6 +411,7 @@ impl Event {
             | Self::FilterStays { .. }
             | Self::Script { health: Health::Unknown, .. }
             | Self::Process { health: Health::Unknown, .. }
+            | Self::Bfd { reach: Reach::Unheard(_), .. }
             | Self::Unheard {
                 why: Unheard::Lost { .. } | Unheard::Ended { how: Ending::NotRun(_), .. },
                 ..
@@ -412,6 +430,10 @@ impl Event {
             | Self::Unheard { .. }
             | Self::Unmailed(_)
             | Self::Process { health: Health::Failed, .. }
+            | Self::Bfd { reach: Reach::Down { .. } | Reach::NeverUp(_), .. }
+            | Self::TrackedBfd { is_up: false, .. }
+            | Self::BfdDiscarded { .. }
+            | Self::BfdUnsent { .. }
             | Self::File {
                 unread: Some(Unread::Garbage | Unread::NotAFile(_) | Unread::Refused(_)), ..
             } => Level::Warning,
@@ -426,6 +448,8 @@ impl Event {
             | Self::ScriptReturns { .. }
             | Self::Process { .. }
             | Self::File { .. }
+            | Self::Bfd { .. }
+            | Self::TrackedBfd { .. }
             | Self::GroupMoved { .. }
             | Self::Configured { .. } => Level::Info,
         }

@@ -69,6 +69,11 @@ impl Facts {
         marked.any(|(_, its)| its.usable) || known.own.iter().any(|its| its.address == address && its.usable)
     }
 
+    /// The first interface that has this address.
+    pub(crate) fn interface_of(&self, address: IpAddr) -> Option<InterfaceIndex> {
+        self.links.keys().copied().find(|index| self.has(*index, address))
+    }
+
     /// All addresses that carry this program's mark.
     pub(crate) fn marked(&self) -> impl Iterator<Item = &Address> {
         self.links.values().flat_map(|known| known.marked.values())

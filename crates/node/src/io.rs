@@ -18,6 +18,7 @@ use crate::estate::Estate;
 use crate::event::Event;
 pub use crate::mail::{Letter, LetterId, Mailed};
 pub use crate::run::{Ended, Ending, Kill, Program, Reason, Run, RunId};
+use crate::sessions::Reach;
 
 /// The kernel's number of an interface; never 0.
 pub type InterfaceIndex = u32;
@@ -120,6 +121,14 @@ pub enum Fact {
     },
     /// How the filter of addresses that do not accept is ([`Act::Close`]).
     Filter(Filtering),
+    /// How the neighbour of a BFD session is ([`model::Host::bfd`]). Told when that is first known, and then when it
+    /// changes.
+    Bfd {
+        /// The name of its `bfd_instance`.
+        name: Arc<str>,
+        /// How it is.
+        reach: Reach,
+    },
 }
 
 /// How the filter of addresses that do not accept is.

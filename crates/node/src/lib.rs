@@ -24,6 +24,7 @@ mod node;
 pub mod notify;
 mod run;
 mod schedule;
+pub mod sessions;
 mod slot;
 mod slots;
 pub mod status;

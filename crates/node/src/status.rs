@@ -6,8 +6,9 @@ use crate::held::{Held, Whose};
 use crate::io::{Errno, FilterState, Order, Unread};
 use crate::node::{Group, Node};
 use crate::slot::{Counters, Slot};
-use crate::track::{Crowd, Number, Probe};
+use crate::track::{Crowd, Neighbor, Number, Probe};
 use crate::verdict::{Count, Line, Sight, lines};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -37,6 +38,10 @@ pub struct Status {
     pub files: Vec<FileStatus>,
     /// The filter of addresses that do not accept, if there are some, or it is still there.
     pub filter: Option<FilterStatus>,
+    /// The BFD sessions, by name.
+    pub sessions: Vec<SessionStatus>,
+    /// Datagrams at BFD ports that were not believed, by why. Filled in by [`crate::sessions::Sessions::describe`].
+    pub bfd_discards: Vec<(crate::sessions::Discard, u64)>,
     /// Mail, if there is any to send.
     pub mail: Option<MailStatus>,
     /// Adverts that no instance here was meant by, by [`Discard::index`].
@@ -90,6 +95,8 @@ pub enum Kind {
     Process,
     /// A file.
     File,
+    /// A BFD session.
+    Bfd,
     /// An interface.
     Interface,
 }
@@ -115,6 +122,7 @@ impl fmt::Display for TrackedStatus {
             Kind::Script => "script",
             Kind::Process => "process",
             Kind::File => "file",
+            Kind::Bfd => "BFD session",
             Kind::Interface => "interface",
         };
         write!(f, "{kind} {} weight {}", self.name, self.weight.value)?;
@@ -202,6 +210,47 @@ pub struct FilterStatus {
     pub repairs: u64,
 }
 
+/// A BFD session at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How its neighbour is.
+    pub health: Health,
+    /// Since when.
+    pub since: Duration,
+    /// What only the session knows. Filled in by [`crate::sessions::Sessions::describe`].
+    pub detail: Option<Box<SessionDetail>>,
+}
+
+/// What a BFD session knows of itself (names as in RFC 9314).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Named after the settings and fields of the same name.
+pub struct SessionDetail {
+    pub neighbor: IpAddr,
+    pub source: Option<IpAddr>,
+    pub multihop: bool,
+    pub state: wire::bfd::State,
+    pub remote_state: wire::bfd::State,
+    pub diagnostic: wire::bfd::Diagnostic,
+    pub remote_diagnostic: wire::bfd::Diagnostic,
+    pub discriminator: u32,
+    /// 0: not known.
+    pub remote_discriminator: u32,
+    /// Without jitter.
+    pub send_interval: Duration,
+    /// `None`: the neighbour has not been heard.
+    pub detection_time: Option<Duration>,
+    pub received: u64,
+    pub sent: u64,
+    pub discarded: u64,
+    pub unsent: u64,
+    /// How often it came up.
+    pub ups: u64,
+    /// How often it went down after that.
+    pub downs: u64,
+}
+
 /// Mail since the daemon started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailStatus {
@@ -280,6 +329,8 @@ impl Node {
                 .collect(),
             files: self.trackers.files.iter().map(|(name, number)| file(name, number, now)).collect(),
             filter: self.filter_status(),
+            sessions: self.trackers.neighbors.iter().map(|(name, known)| session(name, known, now)).collect(),
+            bfd_discards: Vec::new(),
             mail: self.herald.outbox.status(&self.host),
             strays: self.strays.discards,
         }
@@ -387,6 +438,11 @@ fn script(name: &Arc<str>, probe: &Probe, now: Instant) -> ScriptStatus {
 fn process(name: &Arc<str>, crowd: &Crowd, now: Instant) -> ProcessStatus {
     let (health, count) = (crowd.health, crowd.count);
     ProcessStatus { name: name.clone(), health, since: now.since(crowd.since), count }
+}
+
+fn session(name: &Arc<str>, known: &Neighbor, now: Instant) -> SessionStatus {
+    let (health, since) = (known.health(), now.since(known.since));
+    SessionStatus { name: name.clone(), health, since, detail: None }
 }
 
 fn file(name: &Arc<str>, number: &Number, now: Instant) -> FileStatus {

@@ -202,7 +202,7 @@ pub(crate) fn own(
     (share, place)
 }
 
-/// Everything that an instance or a group tracks, with what it counts. BFD sessions do not: there are none.
+/// Everything that an instance or a group tracks, with what it counts.
 pub(crate) fn lines<'a>(
     sight: Sight<'a>,
     tracking: &'a Tracking,
@@ -225,7 +225,11 @@ pub(crate) fn lines<'a>(
         let (kind, name) = (Kind::Interface, &tracked.interface);
         Line { kind, name, weight, count: interface(sight, name, weight) }
     });
-    scripts.chain(processes).chain(files).chain(interfaces)
+    let neighbors = tracking.bfd.iter().map(move |tracked| {
+        let (kind, name, weight) = (Kind::Bfd, &tracked.name, tracked.weight);
+        Line { kind, name, weight, count: neighbor(sight, name, weight) }
+    });
+    scripts.chain(processes).chain(files).chain(neighbors).chain(interfaces)
 }
 
 /// Who is not defined says nothing; [`Host::check`] knows none such.
@@ -273,6 +277,12 @@ fn file(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
             }
         }
     }
+}
+
+fn neighbor(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {
+    let Some(neighbor) = sight.trackers.neighbors.get(name) else { return Count::Nothing };
+    let is_up = neighbor.health() == Health::Well;
+    counted(neighbor.health(), weight, || Fault::Bfd(name.clone(), is_up))
 }
 
 fn interface(sight: Sight<'_>, name: &Arc<str>, weight: Weight) -> Count {

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use model::Host;
 use node::io::{Ended, Ending, Errno, Fact, Kill, Run, RunId, Unread};
+use node::sessions::Reach;
 use timeline::{Duration, Instant};
 
 /// How runs of a script go.
@@ -41,6 +42,7 @@ pub(crate) struct Programs {
     courses: BTreeMap<Arc<str>, Course>,
     files: BTreeMap<Arc<str>, Result<i32, Unread>>,
     processes: BTreeMap<Arc<str>, Result<u32, Errno>>,
+    neighbors: BTreeMap<Arc<str>, Reach>,
     running: BTreeMap<RunId, Running>,
     /// What has not been well at some time since the machine was switched on.
     ailing: BTreeSet<Arc<str>>,
@@ -72,15 +74,22 @@ impl Programs {
         Fact::Processes { name, count }
     }
 
+    pub(crate) fn set_neighbor(&mut self, name: Arc<str>, reach: Reach) -> Fact {
+        self.neighbors.insert(name.clone(), reach);
+        self.ailing.insert(name.clone());
+        Fact::Bfd { name, reach }
+    }
+
     /// All is well with everything from now on.
     pub(crate) fn heal(&mut self) {
         self.courses.clear();
         self.files.clear();
         self.processes.clear();
+        self.neighbors.clear();
     }
 
-    /// What whoever reads this configuration finds: files as they were written at first, and as many processes as
-    /// are wanted, unless something happened to them.
+    /// What whoever reads this configuration finds: files as they were written at first, as many processes as
+    /// are wanted, and every neighbour, unless something happened to them.
     pub(crate) fn facts(&self, host: &Host) -> Vec<Fact> {
         let files = host.files.iter().map(|file| {
             let initial = file.initial.map(|initial| initial.value).ok_or(Unread::Absent);
@@ -92,7 +101,11 @@ impl Programs {
             let count = *self.processes.get(&process.name).unwrap_or(&wanted);
             Fact::Processes { name, count }
         });
-        files.chain(processes).collect()
+        let neighbors = host.bfd.iter().map(|bfd| {
+            let (name, reach) = (bfd.name.clone(), *self.neighbors.get(&bfd.name).unwrap_or(&Reach::Up));
+            Fact::Bfd { name, reach }
+        });
+        files.chain(processes).chain(neighbors).collect()
     }
 
     pub(crate) fn run(&mut self, now: Instant, run: &Run) {

@@ -14,6 +14,7 @@ use core::net::IpAddr;
 use model::Host;
 use node::event::{Disbelieved, Fault, Standing};
 use node::io::{Errno, Unread};
+use node::sessions::Reach;
 use timeline::{Duration, Instant};
 use vrrp::Why;
 use wire::{Priority, Vrid};
@@ -85,6 +86,8 @@ pub enum Step {
     File { machine: usize, file: Arc<str>, value: Result<i32, Unread> },
     /// So many processes match a tracked one now.
     Processes { machine: usize, process: Arc<str>, count: Result<u32, Errno> },
+    /// The neighbour of a BFD session is so now: sessions are told of, not played.
+    Bfd { machine: usize, session: Arc<str>, reach: Reach },
     /// What happens to frames from one machine to another from now on, on one segment or (`None`) on all.
     Path { segment: Option<u8>, from: usize, to: usize, path: Path },
     /// All that was done to network and machines is undone, and every daemon runs with the configuration that its

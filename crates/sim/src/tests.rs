@@ -16,8 +16,10 @@ use model::{
 use model::{VirtualAddress, Weight};
 use node::event::Standing;
 use node::io::{Ending, Reason};
+use node::sessions::Reach;
 use timeline::{Duration, Instant};
 use vrrp::{Peer, Settings};
+use wire::bfd::Diagnostic;
 use wire::{Family, Priority, Version, Vrid};
 
 const VIP: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 100));
@@ -412,4 +414,20 @@ fn a_file_and_processes_say_how_well_a_machine_is() {
     let record = of(vec![first, host(100)], steps);
     let held = [9, 19, 29, 39, 50].map(|at| holders(&record, at));
     assert_eq!(held, [vec![0], vec![1], vec![0], vec![1], vec![0]], "{}", record.trace.story());
+}
+
+#[test]
+fn a_bfd_session_that_is_told_down_moves_the_address() {
+    for (value, others) in [(0, 100), (-60, 100)] {
+        let mut first = host(150);
+        let weight = Weight { value, reverse: false };
+        first.bfd.push(model::Bfd::new("gateway", IpAddr::from([10, 0, 0, 1])));
+        first.instances[0].tracking.bfd.push(Tracked { name: "gateway".into(), weight });
+        let (ours, theirs) = (Diagnostic::EXPIRED, Diagnostic::NONE);
+        let down = Reach::Down { ours, theirs, on_purpose: false };
+        let bfd = |at, reach| (at, Step::Bfd { machine: 0, session: "gateway".into(), reach });
+        let record = of(vec![first, host(others)], vec![bfd(10, down), bfd(30, Reach::Up)]);
+        let held = [9, 29, 45].map(|at| holders(&record, at));
+        assert_eq!(held, [vec![0], vec![1], vec![0]], "{value}\n{}", record.trace.story());
+    }
 }

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use node::compat;
 use node::io::{Effect, Ending};
+use node::sessions::Reach;
 use timeline::Instant;
 
 /// Everything that happened, in order.
@@ -206,6 +207,10 @@ fn done_to(step: &Step) -> Option<(usize, String)> {
                 Err(errno) => format!("the processes of {process} cannot be watched: {errno}"),
             },
         ),
+        Step::Bfd { machine, session, reach: Reach::Up } => {
+            (*machine, format!("the BFD session {session} is up"))
+        }
+        Step::Bfd { machine, session, .. } => (*machine, format!("the BFD session {session} is down")),
         Step::Overrun(n) => (*n, "notifications and adverts were lost".into()),
         Step::Path { .. } | Step::Heal => return None,
     })

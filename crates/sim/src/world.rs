@@ -358,6 +358,10 @@ impl World {
                 let fact = machine.programs.set_processes(process, count);
                 machine.learn(fact);
             }),
+            Step::Bfd { machine, session, reach } => self.at(machine, |machine, _| {
+                let fact = machine.programs.set_neighbor(session, reach);
+                machine.learn(fact);
+            }),
         }
     }
 
@@ -455,7 +459,8 @@ fn done_on(step: &Step) -> Option<usize> {
         | Step::Refuse { machine, .. }
         | Step::Check { machine, .. }
         | Step::File { machine, .. }
-        | Step::Processes { machine, .. } => Some(*machine),
+        | Step::Processes { machine, .. }
+        | Step::Bfd { machine, .. } => Some(*machine),
         Step::PowerLost(_)
         | Step::Suspend { .. }
         | Step::Pause { .. }

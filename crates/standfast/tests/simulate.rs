@@ -429,3 +429,27 @@ fn many_instances_on_many_nodes_are_summed_up() {
         println!("{shown}");
     }
 }
+
+#[test]
+fn a_bfd_session_goes_down_when_the_scenario_says_so() {
+    let files = PAIR.map(|file| {
+        let tracked = "bfd_instance gateway {\nneighbor_ip 10.0.0.1\nmin_rx 100\nmin_tx 100\n}\n\
+                       vrrp_instance VI_1 {\ntrack_bfd {\ngateway\n}\n";
+        let text = fs::read_to_string(file).unwrap().replace("vrrp_instance VI_1 {\n", tracked);
+        Scratch::new(&format!("bfd-{}", file.replace('/', "-")), &text)
+    });
+    let names = [files[0].name(), files[1].name()];
+    let names = [names[0].as_str(), names[1].as_str()];
+    let lines = "at 0s power on all\nat 20s bfd gateway on lb01 down\nexpect lb02 owns VI_1 within 1s\n\
+                 at 40s bfd gateway on lb01 up\nexpect owners of VI_1: lb01 lb02 lb01\nuntil 60s\n";
+    let scene = Scratch::new("bfd.scenario", lines);
+    let (code, shown) = played(&Args { scenarios: vec![scene.name()], ascii: true, ..args(&names) });
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("BFD session gateway is down"), "{shown}");
+    let wrong = Scratch::new(
+        "bfd-wrong.scenario",
+        &lines.replace("bfd gateway on lb01 down", "bfd gatway on lb01 down"),
+    );
+    let (code, shown) = played(&Args { scenarios: vec![wrong.name()], ascii: true, ..args(&names) });
+    assert!(code == 2 && shown.contains("gateway"), "{shown}");
+}

@@ -13,3 +13,4 @@ pub mod inputs;
 pub mod ledger;
 pub mod netlink;
 pub mod packets;
+pub mod sessions;

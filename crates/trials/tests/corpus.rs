@@ -40,3 +40,8 @@ fn netlink() {
 fn packets() {
     replay("packets", 20, trials::packets::check);
 }
+
+#[test]
+fn sessions() {
+    replay("sessions", 20, trials::sessions::check);
+}

@@ -15,6 +15,7 @@ extern crate std;
 
 pub mod ah;
 pub mod arp;
+pub mod bfd;
 pub mod checksum;
 pub mod frame;
 pub mod ipv4;

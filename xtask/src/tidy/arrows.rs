@@ -9,23 +9,24 @@ use serde_json::Value;
 use super::{Finding, list, text};
 
 /// Each crate and the crates of this workspace that it may use.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("standfast", &["config", "lab", "linux", "sim", "node", "model", "vrrp", "wire", "timeline"]),
     ("lab", &["linux", "node", "model", "vrrp", "wire", "timeline"]),
     ("trials", &["linux", "node", "model", "vrrp", "wire", "timeline"]),
     ("linux", &["node", "model", "vrrp", "wire", "timeline"]),
     ("sim", &["node", "model", "vrrp", "wire", "timeline"]),
-    ("node", &["model", "vrrp", "wire", "timeline"]),
+    ("node", &["model", "vrrp", "bfd", "wire", "timeline"]),
     ("config", &["model", "vrrp", "wire", "timeline"]),
-    ("model", &["vrrp", "wire"]),
+    ("model", &["vrrp", "bfd", "wire"]),
     ("vrrp", &["wire", "timeline"]),
+    ("bfd", &["wire", "timeline"]),
     ("wire", &[]),
     ("timeline", &[]),
     ("xtask", &[]),
 ];
 
 /// The crates that reach no clock, file, variable, socket or random number.
-pub(super) const PURE: [&str; 7] = ["timeline", "wire", "vrrp", "model", "config", "node", "sim"];
+pub(super) const PURE: [&str; 8] = ["timeline", "wire", "vrrp", "bfd", "model", "config", "node", "sim"];
 
 /// What the pure crates may use from outside: crates that do without the standard library themselves.
 const PURE_OUTSIDE: [&str; 3] = ["hmac", "md-5", "thiserror"];

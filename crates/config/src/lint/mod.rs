@@ -3,6 +3,7 @@
 //! Each piece of advice is true for every reader of the file. What may be meant is not mentioned.
 
 mod addresses;
+mod bfd;
 mod mail;
 mod password;
 mod scripts;
@@ -25,6 +26,8 @@ pub(crate) struct Advice<'a> {
     pub(crate) delays: &'a [(LinkDelay, Span)],
     /// The places of the host's scripts, in the same order.
     pub(crate) scripts: &'a [ScriptPlaces],
+    /// The names of the host's BFD sessions, in the same order, in the text.
+    pub(crate) bfd: &'a [Span],
     /// The programs that are told of something, each with its place.
     pub(crate) hooks: &'a [(Hook, Span)],
     pub(crate) mail: MailPlaces,
@@ -39,6 +42,7 @@ impl Advice<'_> {
         self.weights(findings);
         self.scripts(findings);
         self.timing(findings);
+        self.bfd(findings);
         self.mail(findings);
     }
 }

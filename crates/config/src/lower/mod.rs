@@ -1,6 +1,7 @@
 //! From the tree to [`model::Host`]: values, defaults, and the rules that hold between lines.
 
 mod address;
+mod bfd;
 mod command;
 mod daemon;
 mod entries;
@@ -36,7 +37,7 @@ use trackers::{Kind, Trackers, What};
 
 pub(crate) use finish::Placed;
 pub(crate) use notify::MailPlaces;
-pub(crate) use trackers::ScriptPlaces;
+pub(crate) use trackers::{Kind as TrackerKind, ScriptPlaces};
 
 /// Signs by which a template marks what is to be replaced.
 const PLACEHOLDER: [char; 8] = ['<', '>', '[', ']', '{', '}', '$', '|'];
@@ -111,13 +112,14 @@ pub(crate) fn lower(
     for defined in trackers.list.iter().filter(|d| !d.used && !d.meant && !skipped && d.kind != Kind::Bfd) {
         lower.unused(defined);
     }
-    let scripts = take(&mut host, trackers);
+    let (scripts, bfd) = take(&mut host, trackers);
     crate::lint::shorten(&mut host.link_delays, &instances);
     let advice = Advice {
         host: &host,
         instances: &instances,
         delays: &delays,
         scripts: &scripts,
+        bfd: &bfd,
         hooks: &lower.hooks,
         mail: lower.mail,
         surroundings,
@@ -152,9 +154,9 @@ fn drop_untracked(host: &mut Host) {
     host.files.retain(|file| files.contains(&file.name));
 }
 
-/// Moves what something tracks into the host; tells the places of the scripts.
-fn take(host: &mut Host, trackers: Trackers) -> Vec<ScriptPlaces> {
-    let mut places = Vec::new();
+/// Moves what something tracks into the host, and all BFD sessions; tells the places of scripts and sessions.
+fn take(host: &mut Host, trackers: Trackers) -> (Vec<ScriptPlaces>, Vec<Span>) {
+    let (mut places, mut sessions) = (Vec::new(), Vec::new());
     for defined in trackers.list.into_iter().filter(|d| d.used || d.kind == Kind::Bfd) {
         match defined.what {
             Some(What::Script(script, lines)) => {
@@ -163,11 +165,14 @@ fn take(host: &mut Host, trackers: Trackers) -> Vec<ScriptPlaces> {
             }
             Some(What::Process(process)) => host.processes.push(process),
             Some(What::File(file)) => host.files.push(file),
-            Some(What::Bfd(bfd)) => host.bfd.push(bfd),
+            Some(What::Bfd(bfd)) => {
+                host.bfd.push(bfd);
+                sessions.push(defined.span);
+            }
             None => {}
         }
     }
-    places
+    (places, sessions)
 }
 
 impl Lower<'_> {
@@ -305,10 +310,10 @@ impl Lower<'_> {
 fn consequence(keyword: &Keyword) -> &'static str {
     match keyword.name {
         "virtual_server" | "virtual_server_group" | "SSL" => "VRRP runs, but no virtual server is served",
-        "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" => {
+        "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" => {
             "it is not run, and what tracks it does not notice a failure"
         }
-        "track_script" | "track_process" | "track_bfd" => "a failure does not change the priority",
+        "track_script" | "track_process" => "a failure does not change the priority",
         "use_vmac" | "use_ipvlan" | "use_vmac_addr" => "the addresses answer with the interface's own MAC",
         "virtual_routes" | "static_routes" => "no route is set",
         "virtual_rules" | "static_rules" => "no rule is set",

@@ -151,6 +151,7 @@ impl Lower<'_> {
     /// Reads every block that defines something to track.
     pub(super) fn trackers(&mut self, tree: &Tree<'_>) -> Trackers {
         let mut trackers = Trackers::default();
+        let mut neighbors = BTreeMap::new();
         for (index, at) in tree.roots().enumerate() {
             let Some(kind) = at.node.keyword.and_then(|k| Kind::of(k.name)) else { continue };
             let Some(word) = at.arguments().first() else {
@@ -175,7 +176,10 @@ impl Lower<'_> {
                 Kind::Script => self.script(at, &name, word.span),
                 Kind::Process => self.process(at, &name),
                 Kind::File => self.file(at, &name),
-                Kind::Bfd => self.bfd(at, &name),
+                Kind::Bfd => {
+                    let (bfd, weight) = self.bfd(at, &name, &mut neighbors);
+                    (bfd.map(What::Bfd), weight)
+                }
             };
             if first.is_none() {
                 trackers.by_name.insert((kind, name.clone()), trackers.list.len());
@@ -194,7 +198,7 @@ impl Lower<'_> {
         trackers
     }
 
-    fn lacks(&mut self, at: At<'_, '_>, kind: Kind, keyword: &str) {
+    pub(super) fn lacks(&mut self, at: At<'_, '_>, kind: Kind, keyword: &str) {
         // A line that is there, but wrong, was reported.
         if at.children().any(|line| line.node.keyword.is_some_and(|k| k.name == keyword)) {
             return;
@@ -275,15 +279,20 @@ impl Lower<'_> {
     }
 
     /// `weight N [reverse]` in a definition.
-    fn own_weight(&mut self, at: At<'_, '_>, kind: Kind, weight: &mut Weight) {
+    pub(super) fn own_weight(&mut self, at: At<'_, '_>, kind: Kind, weight: &mut Weight) {
         let arguments = at.arguments();
         let Some(number) = arguments.first() else {
             self.value(at);
             return;
         };
         weight.value = self.weight(number, kind.limit(), weight.value).unwrap_or(weight.value);
-        // Another word in this place is found by the check of unread lines.
-        weight.reverse |= arguments.get(1).is_some_and(|word| &*word.text == b"reverse");
+        match arguments.get(1) {
+            Some(word) if &*word.text != b"reverse" => self.findings.add(Id::UnknownWord, word.span, |d| {
+                d.say(format!("`{}` cannot stand here: it is ignored", word.shown()))
+                    .help("behind a weight only `reverse` can stand")
+            }),
+            word => weight.reverse |= word.is_some(),
+        }
         self.extra(at, 2);
     }
 
@@ -425,13 +434,5 @@ impl Lower<'_> {
             }
         }
         Some(number)
-    }
-
-    fn bfd(&mut self, block: At<'_, '_>, name: &Arc<str>) -> (Option<What>, Weight) {
-        let mut weight = Weight::default();
-        for at in block.children().filter(|at| at.node.keyword.is_some_and(|k| k.name == "weight")) {
-            self.own_weight(at, Kind::Bfd, &mut weight);
-        }
-        (Some(What::Bfd(Bfd { name: name.clone(), weight })), weight)
     }
 }

@@ -5,10 +5,10 @@ use super::instance::tracked_interface;
 use super::writer::word;
 use super::{Print, seconds};
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use model::{
-    Bfd, File, Host, InitialNumber, ParameterMatch, Process, Script, SyncGroup, Tracked, TrackedInterface,
-    Tracking, Weight,
+    Bfd, BfdSettings, File, Host, InitialNumber, ParameterMatch, Process, Script, SyncGroup, Tracked,
+    TrackedInterface, Tracking, Weight,
 };
 
 impl Print<'_> {
@@ -111,8 +111,24 @@ impl Print<'_> {
     }
 
     fn bfd(&mut self, bfd: &Bfd) {
-        let Bfd { name, weight } = bfd;
+        let Bfd { name, neighbor, source, settings, hop_limit, max_hops, multihop, weight } = bfd;
+        let BfdSettings { min_tx, min_rx, idle_tx, multiplier, passive } = *settings;
         self.block("bfd_instance", name);
+        self.setting("neighbor_ip", &neighbor.to_string(), false);
+        if let Some(source) = source {
+            self.setting("source_ip", &source.to_string(), false);
+        }
+        self.setting("min_tx", &millis(min_tx), min_tx == 10_000);
+        self.setting("min_rx", &millis(min_rx), min_rx == 10_000);
+        self.setting("idle_tx", &millis(idle_tx), idle_tx == 1_000_000);
+        self.setting("multiplier", &multiplier.to_string(), multiplier == 5);
+        self.flag("passive", passive);
+        if let Some(hop_limit) = hop_limit {
+            self.setting("ttl", &hop_limit.to_string(), false);
+        }
+        let hops = max_hops.map_or_else(|| "-1".to_string(), |hops| hops.to_string());
+        self.setting("max_hops", &hops, *max_hops == Some(0));
+        self.setting("multihop", if *multihop { "true" } else { "false" }, !multihop);
         self.own_weight(*weight, 0);
         self.to.close();
     }
@@ -187,4 +203,14 @@ impl Print<'_> {
 
 fn find<T>(list: &[T], part: impl Fn(&T) -> (&alloc::sync::Arc<str>, Weight), name: &str) -> Weight {
     list.iter().map(part).find(|(its, _)| &***its == name).map(|(_, weight)| weight).unwrap_or_default()
+}
+
+/// Microseconds as milliseconds.
+fn millis(micros: u32) -> String {
+    let (whole, rest) = (micros / 1000, micros % 1000);
+    if rest == 0 {
+        format!("{whole}")
+    } else {
+        String::from(format!("{whole}.{rest:03}").trim_end_matches('0'))
+    }
 }

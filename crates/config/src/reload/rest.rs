@@ -109,6 +109,16 @@ impl Pair<'_> {
             let (keyword, name) = header.split_once(' ').unwrap_or((header, ""));
             let (notice, why) = consequence(Block::Root, keyword);
             let inner = change.path.get(1).map(|line| line.split(' ').next().unwrap_or(line));
+            let (notice, why) = match (keyword, inner) {
+                (
+                    "bfd_instance",
+                    Some("min_tx" | "min_rx" | "idle_tx" | "multiplier" | "passive" | "max_hops"),
+                ) => (Notice::Nobody, "the session goes on, and its neighbour is told what it has to know"),
+                ("bfd_instance", Some("neighbor_ip" | "source_ip" | "ttl" | "multihop")) => {
+                    (Notice::Interrupts, "a session begins anew; what the old one said counts until then")
+                }
+                _ => (notice, why),
+            };
             let place = |places: &crate::Places| {
                 let block = places.block(keyword, name.trim_matches('"'))?;
                 Some(inner.map_or(block.header, |inner| block.line(inner)))

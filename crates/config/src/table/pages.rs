@@ -223,7 +223,9 @@ fn coverage() -> String {
     out.push_str(
         "# What is built\n\n*Honoured*: does what keepalived does, or what the manual says instead. *No effect*: read, and on purpose without consequence. *Not built*: known and checked; each use gives a warning. *Excepted*: not built either, because it belongs to a part that is no part of a virtual address and comes as a whole (",
     );
-    out.push_str(&Part::ALL.map(Part::name).join(", "));
+    let lacks = |part: &Part| rows().any(|row| kind(row) == Kind::Excepted(*part));
+    let parts: Vec<_> = Part::ALL.into_iter().filter(lacks).map(Part::name).collect();
+    out.push_str(&parts.join(", "));
     out.push_str("). Nothing is ignored in silence.\n\n");
     for tier in Tier::ALL {
         out.push_str(&format!("- Tier {}: {}\n", tier.number(), tier.words()));

@@ -28,7 +28,7 @@ pub(super) const ROOT: &[Keyword] = &[
     k("track_file", Shape::Block(Block::TrackFile), "NAME { ... }", Value::Block, "", "", Honoured, "Watch a number in a file.").but("not checked for duplicates; directory must exist and support inotify"),
     k("vrrp_track_file", Shape::Block(Block::VrrpTrackFile), "NAME { ... }", Value::Block, "", "", Honoured, "Watch a number in a file (deprecated name).").but("not checked for duplicates; directory must exist and support inotify"),
     k("interface_up_down_delays", Shape::Lines(Lines::Names), "{ IF DOWN [UP] }", Value::Block, "0", "", Honoured, "Damp link changes.").but("0..255 s decimal"),
-    k("bfd_instance", Shape::Block(Block::BfdInstance), "NAME { ... }", Value::Block, "", "", NotBuilt, "One BFD session.").but("name <= 31 characters, unique"),
+    k("bfd_instance", Shape::Block(Block::BfdInstance), "NAME { ... }", Value::Block, "", "", Honoured, "One BFD session.").but("name <= 31 characters, unique"),
     k("SSL", Shape::Block(Block::Ssl), "{ ... }", Value::Block, "generated context", "", NotBuilt, "TLS client context of SSL_GET."),
     k("virtual_server_group", Shape::Lines(Lines::ServerGroup), "NAME { IP[-N|-IP|/MASK] [PORT] | fwmark N [inet|inet6] }", Value::Block, "", "", NotBuilt, "Named set of virtual addresses."),
     k("virtual_server", Shape::Block(Block::VirtualServer), "IP [PORT] | fwmark N | group NAME { ... }", Value::Block, "", "", NotBuilt, "One IPVS service."),

@@ -1,6 +1,6 @@
 //! Keywords of everything that can be tracked: scripts, processes, files, BFD sessions.
 
-use super::State::{Honoured, NotBuilt};
+use super::State::{Honoured, NoEffect};
 use super::value::{int, msecs3, secs3, secs6, weight};
 use super::{Keyword, Shape, Value, k};
 
@@ -50,19 +50,19 @@ pub(super) const VRRP_TRACK_FILE: &[Keyword] = &[
 /// `bfd_instance`.
 #[rustfmt::skip]
 pub(super) const BFD_INSTANCE: &[Keyword] = &[
-    k("source_ip", Shape::Value, "ADDR", Value::Address, "any", "", NotBuilt, "Local address.").but("of the family of the neighbour"),
-    k("neighbor_ip", Shape::Value, "ADDR", Value::Address, "required", "", NotBuilt, "Peer address.").lenient(),
-    k("neighbour_ip", Shape::Value, "ADDR", Value::Address, "required", "", NotBuilt, "Peer address.").lenient(),
-    k("min_rx", Shape::Value, "MS", msecs3("1..4294967"), "10", "", NotBuilt, "Wanted receive interval.").but("more than 10000 is unusual"),
-    k("min_tx", Shape::Value, "MS", msecs3("1..4294967"), "10", "", NotBuilt, "Wanted send interval.").but("more than 10000 is unusual"),
-    k("idle_tx", Shape::Value, "MS", msecs3("1000..4294967"), "1000", "", NotBuilt, "Send interval while down."),
-    k("multiplier", Shape::Value, "N", int("1..255"), "5", "", NotBuilt, "Missed packets before down."),
-    k("passive", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Wait for the peer before sending."),
-    k("ttl", Shape::Value, "N", int("1..255"), "255 (IPv4), 64 (IPv6)", "", NotBuilt, "Sent TTL/hop limit."),
-    k("hoplimit", Shape::Value, "N", int("1..255"), "255 (IPv4), 64 (IPv6)", "", NotBuilt, "Sent TTL/hop limit."),
-    k("max_hops", Shape::Value, "N", int("-1..255"), "0", "", NotBuilt, "Accepted distance.").but("-1: any distance"),
-    k("multihop", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "false (port 3784)", "2.2.8", NotBuilt, "Use the multihop port 4784."),
-    k("weight", Shape::Words, "N [reverse]", weight("-253..253"), "0", "", NotBuilt, "Default weight when tracked by VRRP."),
-    k("vrrp", Shape::Flag, "", Value::Nothing, "both", "", NotBuilt, "Report only to the VRRP process."),
-    k("checker", Shape::Flag, "", Value::Nothing, "both", "", NotBuilt, "Report only to the checker process."),
+    k("source_ip", Shape::Value, "ADDR", Value::Address, "any", "", Honoured, "Local address.").but("of the family of the neighbour"),
+    k("neighbor_ip", Shape::Value, "ADDR", Value::Address, "required", "", Honoured, "Peer address.").lenient(),
+    k("neighbour_ip", Shape::Value, "ADDR", Value::Address, "required", "", Honoured, "Peer address.").lenient(),
+    k("min_rx", Shape::Value, "MS", msecs3("1..4294967"), "10", "", Honoured, "Wanted receive interval.").but("more than 10000 is unusual"),
+    k("min_tx", Shape::Value, "MS", msecs3("1..4294967"), "10", "", Honoured, "Wanted send interval.").but("more than 10000 is unusual"),
+    k("idle_tx", Shape::Value, "MS", msecs3("1000..4294967"), "1000", "", Honoured, "Send interval while down."),
+    k("multiplier", Shape::Value, "N", int("1..255"), "5", "", Honoured, "Missed packets before down."),
+    k("passive", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Wait for the peer before sending."),
+    k("ttl", Shape::Value, "N", int("1..255"), "255", "", Honoured, "Sent TTL/hop limit."),
+    k("hoplimit", Shape::Value, "N", int("1..255"), "255", "", Honoured, "Sent TTL/hop limit."),
+    k("max_hops", Shape::Value, "N", int("-1..255"), "0", "", Honoured, "Accepted distance.").but("-1: any distance"),
+    k("multihop", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "false (port 3784)", "2.2.8", Honoured, "Use the multihop port 4784."),
+    k("weight", Shape::Words, "N [reverse]", weight("-253..253"), "0", "", Honoured, "Default weight when tracked by VRRP."),
+    k("vrrp", Shape::Flag, "", Value::Nothing, "both", "", NoEffect("whoever tracks a session is told"), "Report only to the VRRP process."),
+    k("checker", Shape::Flag, "", Value::Nothing, "both", "", NoEffect("whoever tracks a session is told"), "Report only to the checker process."),
 ];

@@ -1,10 +1,10 @@
 //! Hosts and texts out of thin air.
 
 use model::{
-    Account, AnnounceSettings, Authentication, Bfd, ChecksumForm, Command, Daemon, Deleted, Dumps, Fifo,
-    File, Filter, Hook, Host, HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer, Notify,
-    ParameterMatch, Peer, Process, ReloadFile, Scheduling, Script, Scripts, Secret, Settings, SyncGroup,
-    TimedHook, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
+    Account, AnnounceSettings, Authentication, Bfd, BfdSettings, ChecksumForm, Command, Daemon, Deleted,
+    Dumps, Fifo, File, Filter, Hook, Host, HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer,
+    Notify, ParameterMatch, Peer, Process, ReloadFile, Scheduling, Script, Scripts, Secret, Settings,
+    SyncGroup, TimedHook, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -90,7 +90,7 @@ fn with_trackers(mut host: Host, (scripts, processes, files, bfd, groups, picks)
     host.scripts = once(scripts, |s| s.name.clone());
     host.processes = once(processes, |p| p.name.clone());
     host.files = once(files, |f| f.name.clone());
-    host.bfd = once(bfd, |b| b.name.clone());
+    host.bfd = once(once(bfd, |b| b.name.clone()), |b| b.neighbor);
     let names: [Vec<Arc<str>>; 4] = [
         host.scripts.iter().map(|s| s.name.clone()).collect(),
         host.processes.iter().map(|p| p.name.clone()).collect(),
@@ -140,7 +140,7 @@ fn with_trackers(mut host: Host, (scripts, processes, files, bfd, groups, picks)
     host
 }
 
-fn once<T>(mut list: Vec<T>, name: impl Fn(&T) -> Arc<str>) -> Vec<T> {
+fn once<T, K: Ord>(mut list: Vec<T>, name: impl Fn(&T) -> K) -> Vec<T> {
     let mut seen = BTreeSet::new();
     list.retain(|one| seen.insert(name(one)));
     list
@@ -379,7 +379,25 @@ fn filter() -> impl Strategy<Value = Filter> {
 }
 
 fn bfd() -> impl Strategy<Value = Bfd> {
-    (word(), weight(253)).prop_map(|(name, weight)| Bfd { name: name.into(), weight })
+    let address = |v6: bool, n: u8| match v6 {
+        true => IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, n.into()]),
+        false => IpAddr::from([10, 9, 0, n]),
+    };
+    let interval = || prop_oneof![Just(10_000), 1000..=10_000_000_u32];
+    let idle = prop_oneof![Just(1_000_000), 1_000_000..=4_294_967_000_u32];
+    let settings = (interval(), interval(), idle, 1..=255_u8, any::<bool>());
+    let ends = (any::<bool>(), 0..=3_u8, option::of(any::<u8>()));
+    let hops = (option::of(1..=255_u8), option::of(any::<u8>()), any::<bool>());
+    (word(), ends, settings, hops, weight(253)).prop_map(move |(name, ends, settings, hops, weight)| {
+        let ((v6, neighbor, source), (min_tx, min_rx, idle_tx, multiplier, passive)) = (ends, settings);
+        let (hop_limit, max_hops, multihop) = hops;
+        let settings = BfdSettings { min_tx, min_rx, idle_tx, multiplier, passive };
+        let most = hop_limit.unwrap_or(if v6 { 64 } else { 255 });
+        let max_hops = max_hops.map(|hops| hops.min(most));
+        let source = source.map(|n| address(v6, n));
+        let new = Bfd::new(name, address(v6, neighbor));
+        Bfd { source, settings, hop_limit, max_hops, multihop, weight, ..new }
+    })
 }
 
 const INTERFACES: [&str; 5] = ["eth0", "bond0.100", "include", "@x", "a#b\\c"];

@@ -6,11 +6,11 @@ use timeline::Instant;
 /// What may have something to say, as the kernel told. To ask all others again in each turn would cost more than an
 /// advert does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Readable(u8);
+pub(super) struct Readable(u16);
 
 impl Readable {
     pub(super) const NOTHING: Self = Self(0);
-    pub(super) const EVERYTHING: Self = Self(u8::MAX);
+    pub(super) const EVERYTHING: Self = Self(u16::MAX);
     pub(super) const TIMER: Self = Self(1);
     pub(super) const MONITOR: Self = Self(1 << 1);
     /// Adverts with our VRIDs.
@@ -22,6 +22,8 @@ impl Readable {
     /// Scripts, tracked things, mail.
     pub(super) const PROGRAMS: Self = Self(1 << 6);
     pub(super) const PIPES: Self = Self(1 << 7);
+    /// Packets of BFD.
+    pub(super) const NEIGHBORS: Self = Self(1 << 8);
 
     /// As a watched descriptor carries it.
     pub(super) fn data(self) -> u64 {
@@ -29,11 +31,16 @@ impl Readable {
     }
 
     pub(super) fn from_data(data: u64) -> Self {
-        u8::try_from(data).map_or(Self::EVERYTHING, Self)
+        u16::try_from(data).map_or(Self::EVERYTHING, Self)
     }
 
     pub(super) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// Whether nothing but this has anything to say.
+    pub(super) const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 
     pub(super) const fn and(self, other: Self) -> Self {

@@ -85,7 +85,7 @@ pub(crate) struct Said {
     pub(crate) interface: u32,
     /// IPv6 destination.
     pub(crate) destination_v6: Option<Ipv6Addr>,
-    /// IPv6 hop limit.
+    /// TTL or IPv6 hop limit.
     pub(crate) hop_limit: Option<u8>,
     /// Wall-clock time of arrival, since 1970.
     pub(crate) stamp: Option<Duration>,
@@ -114,7 +114,7 @@ impl Said {
                 self.destination_v6 = data.first_chunk::<16>().map(|bytes| Ipv6Addr::from(*bytes));
                 self.interface = word(data, 16).unwrap_or(0);
             }
-            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) | (libc::IPPROTO_IP, libc::IP_TTL) => {
                 self.hop_limit = int(data, 0).and_then(|hops| u8::try_from(hops).ok());
             }
             (libc::SOL_SOCKET, SO_TIMESTAMPNS_NEW) => self.stamp = timespec(data),

@@ -61,6 +61,14 @@ impl Name {
         name
     }
 
+    /// The address of a `sockaddr_in` or `sockaddr_in6`.
+    fn source(&self) -> Option<IpAddr> {
+        if self.bytes[..2] == family(libc::AF_INET) {
+            return self.bytes[4..8].first_chunk::<4>().map(|bytes| IpAddr::from(*bytes));
+        }
+        self.source_v6().map(IpAddr::V6)
+    }
+
     /// The address of a `sockaddr_in6`.
     fn source_v6(&self) -> Option<Ipv6Addr> {
         if self.bytes[..2] != family(libc::AF_INET6) {
@@ -178,6 +186,11 @@ impl RecvBatch {
             };
         }
         Ok(arrived)
+    }
+
+    /// Who sent the `at`-th datagram of the last call, if that was asked for.
+    pub(crate) fn source(&self, at: usize) -> Option<IpAddr> {
+        self.names.get(at).filter(|_| self.named && at < self.used).and_then(Name::source)
     }
 
     /// The `at`-th datagram of the last call; empty beyond what it brought.

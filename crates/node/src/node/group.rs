@@ -205,5 +205,6 @@ pub(super) fn keys(tracking: &model::Tracking) -> impl Iterator<Item = Key> + '_
     let scripts = tracking.scripts.iter().map(|tracked| Key::Script(tracked.name.clone()));
     let processes = tracking.processes.iter().map(|tracked| Key::Process(tracked.name.clone()));
     let files = tracking.files.iter().map(|tracked| Key::File(tracked.name.clone()));
-    scripts.chain(processes).chain(files)
+    let neighbors = tracking.bfd.iter().map(|tracked| Key::Bfd(tracked.name.clone()));
+    scripts.chain(processes).chain(files).chain(neighbors)
 }

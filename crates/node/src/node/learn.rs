@@ -75,6 +75,7 @@ impl Node {
             Fact::File { name, value } => self.trackers.set_file(now, &name, value, effects),
             Fact::Filter(filtering) => self.learn_filter(now, filtering, effects),
             Fact::Processes { name, count } => self.trackers.set_processes(now, &name, count, effects),
+            Fact::Bfd { name, reach } => self.trackers.set_neighbor(now, &name, reach, effects),
         }
     }
 

@@ -202,6 +202,12 @@ impl Node {
         self.departing.is_empty() && self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest))
     }
 
+    /// The interface that has this address: what is link-local is everywhere else too.
+    #[must_use]
+    pub fn interface_of(&self, address: IpAddr) -> Option<InterfaceIndex> {
+        self.facts.interface_of(address)
+    }
+
     /// The virtual routers that listen for adverts: interface (if it exists), VRID, family, multicast group.
     pub fn listeners(&self) -> impl Iterator<Item = Listener> + '_ {
         self.slots.values().map(|slot| {

@@ -2,10 +2,10 @@
 
 use super::group::User;
 use super::{Node, report};
-use crate::event::{Event, Standing};
+use crate::event::{Event, Health, Standing};
 use crate::held::{Held, Whose};
 use crate::io::{Effect, RouterId};
-use crate::track::Key;
+use crate::track::{Key, Neighbor};
 use crate::verdict::{Sight, Verdict, own};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,6 +29,10 @@ impl Node {
             match key {
                 Key::Link(device) => self.dirty_link(device),
                 Key::Script(_) | Key::Process(_) | Key::File(_) => self.dirty_users(&key),
+                Key::Bfd(ref name) => {
+                    self.tell_neighbor(name, &key, effects);
+                    self.dirty_users(&key);
+                }
             }
         }
         if self.dirty.is_empty() && self.dirty_groups.is_empty() {
@@ -47,6 +51,23 @@ impl Node {
             self.judge_one(now, id, effects);
         }
         self.follow(now, effects);
+    }
+
+    /// Those who follow the log of an instance find there what moved it, as with keepalived.
+    fn tell_neighbor(&self, session: &Arc<str>, key: &Key, effects: &mut Vec<Effect>) {
+        let is_up = match self.trackers.neighbors.get(session).map(Neighbor::health) {
+            Some(Health::Well) => true,
+            Some(Health::Failed) => false,
+            Some(Health::Waiting | Health::Unknown) | None => return,
+        };
+        for user in self.by_tracker.get(key).into_iter().flatten() {
+            if let User::Router(id) = user
+                && let Some(slot) = self.slots.get(id)
+            {
+                let (instance, session) = (slot.instance.name.clone(), session.clone());
+                effects.push(report(Event::TrackedBfd { instance, session, is_up }));
+            }
+        }
     }
 
     fn dirty_link(&mut self, device: Arc<str>) {

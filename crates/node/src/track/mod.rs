@@ -3,18 +3,21 @@
 
 mod crowd;
 mod damped;
+mod neighbor;
 mod number;
 mod probe;
 mod runs;
 
 pub(crate) use self::crowd::Crowd;
 pub(crate) use self::damped::Damped;
+pub(crate) use self::neighbor::Neighbor;
 pub(crate) use self::number::Number;
 pub(crate) use self::probe::Probe;
 
 use self::runs::{Runs, Stage};
 use crate::event::{Event, Fault, Finish, Health};
 use crate::io::{Effect, Ended, Ending, Errno, Kill, Program, Reason, Run, RunId, Unread};
+use crate::sessions::Reach;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,6 +30,7 @@ pub(crate) enum Key {
     Script(Arc<str>),
     Process(Arc<str>),
     File(Arc<str>),
+    Bfd(Arc<str>),
     Link(Arc<str>),
 }
 
@@ -52,6 +56,7 @@ pub(crate) struct Trackers {
     pub(crate) scripts: BTreeMap<Arc<str>, Probe>,
     pub(crate) processes: BTreeMap<Arc<str>, Crowd>,
     pub(crate) files: BTreeMap<Arc<str>, Number>,
+    pub(crate) neighbors: BTreeMap<Arc<str>, Neighbor>,
     pub(crate) links: BTreeMap<Arc<str>, Damped>,
     runs: Runs,
     due: BTreeSet<(Instant, Due)>,
@@ -94,6 +99,13 @@ impl Trackers {
             let old = before.remove(&name).filter(|old| old.path == file.path);
             self.news.insert(Key::File(name.clone()));
             self.files.insert(name, old.unwrap_or_else(|| Number::new(file.path.clone(), now)));
+        }
+        let mut before = core::mem::take(&mut self.neighbors);
+        for bfd in &host.bfd {
+            let name = bfd.name.clone();
+            let old = before.remove(&name);
+            self.news.insert(Key::Bfd(name.clone()));
+            self.neighbors.insert(name, old.unwrap_or_else(|| Neighbor::new(now)));
         }
         let mut before = core::mem::take(&mut self.links);
         for delay in &host.link_delays {
@@ -307,6 +319,22 @@ impl Trackers {
         }
         if news.counts {
             self.news.insert(Key::File(name.clone()));
+        }
+    }
+
+    /// The neighbour of a session is so. One that is not configured is none of ours.
+    pub(crate) fn set_neighbor(
+        &mut self,
+        now: Instant,
+        name: &Arc<str>,
+        reach: Reach,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(neighbor) = self.neighbors.get_mut(name) else { return };
+        let Some(counts) = neighbor.set(now, reach) else { return };
+        effects.push(Effect::Report(Event::Bfd { session: name.clone(), reach }));
+        if counts {
+            self.news.insert(Key::Bfd(name.clone()));
         }
     }
 

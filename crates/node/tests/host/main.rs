@@ -12,6 +12,7 @@ mod groups;
 mod inherit;
 mod interfaces;
 mod mail;
+mod neighbors;
 mod notify;
 mod random;
 mod reload;

@@ -9,9 +9,11 @@ use node::compat;
 use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard, Unmailed};
 use node::io::{Ending, Errno, Order, Reason, Unfiltered, Unread};
 use node::mail::{Failure, Refused, Stage, Trouble};
+use node::sessions::Reach;
 use std::sync::Arc;
 use timeline::Duration;
 use vrrp::{Discard, Leader, Why};
+use wire::bfd::Diagnostic;
 use wire::{Family, Interval, Priority, Version, Vrid};
 
 /// One of each event, and of those with several texts one of each text.
@@ -35,6 +37,8 @@ fn events() -> Vec<Event> {
         Fault::Process("nginx".into(), 0),
         Fault::Process("nginx".into(), 1),
         Fault::File("drain".into(), 1),
+        Fault::Bfd("gateway".into(), false),
+        Fault::Bfd("gateway".into(), true),
         Fault::Member { group: "G".into(), member: "VI_2".into() },
         Fault::InterfaceUp(interface.clone()),
     ];
@@ -170,6 +174,15 @@ fn tracked() -> Vec<Event> {
     });
     let process = |health, count| Event::Process { process: "nginx".into(), health, count };
     let file = |value, unread| Event::File { file: "drain".into(), value, unread };
+    let session: Arc<str> = "gateway".into();
+    let bfd = |reach| Event::Bfd { session: session.clone(), reach };
+    let discarded = |why, suppressed| Event::BfdDiscarded {
+        session: session.clone(),
+        source: ip("10.0.0.1"),
+        why,
+        suppressed,
+    };
+    let unsent = |errno| Event::BfdUnsent { session: session.clone(), errno, suppressed: 0 };
     let moved = |to| Event::GroupMoved { group: "G".into(), from: Standing::Backup, to };
     let unheard = |why| Event::Unheard { script: "VI_50 notify_master".into(), why };
     let more = [
@@ -182,6 +195,19 @@ fn tracked() -> Vec<Event> {
         file(-20, Some(Unread::Garbage)),
         file(-20, Some(Unread::NotAFile("a pipe"))),
         file(-20, Some(Unread::Refused(Errno(13)))),
+        bfd(Reach::Up),
+        bfd(Reach::Down { ours: Diagnostic::EXPIRED, theirs: Diagnostic::NONE, on_purpose: false }),
+        bfd(Reach::Down { ours: Diagnostic::NEIGHBOR_DOWN, theirs: Diagnostic(17), on_purpose: true }),
+        bfd(Reach::NeverUp(Duration::from_secs(3))),
+        bfd(Reach::Unheard(Errno(98))),
+        Event::TrackedBfd { instance: "VI_50".into(), session: "gateway".into(), is_up: true },
+        Event::TrackedBfd { instance: "VI_50".into(), session: "gateway".into(), is_up: false },
+        discarded(node::sessions::Discard::Distance, 0),
+        discarded(node::sessions::Discard::Port, 0),
+        discarded(node::sessions::Discard::Source, 2),
+        discarded(node::sessions::Discard::Packet(wire::bfd::Refused::Authenticated), 0),
+        unsent(Errno(1)),
+        unsent(Errno(101)),
         moved(Standing::Active),
         moved(Standing::Fault),
         moved(Standing::Initialize),
@@ -266,6 +292,10 @@ const fn name(event: &Event) -> &'static str {
         Event::ScriptReturns { .. } => "ScriptReturns",
         Event::Process { .. } => "Process",
         Event::File { .. } => "File",
+        Event::Bfd { .. } => "Bfd",
+        Event::TrackedBfd { .. } => "TrackedBfd",
+        Event::BfdDiscarded { .. } => "BfdDiscarded",
+        Event::BfdUnsent { .. } => "BfdUnsent",
         Event::GroupMoved { .. } => "GroupMoved",
         Event::Unheard { .. } => "Unheard",
         Event::Unmailed(_) => "Unmailed",

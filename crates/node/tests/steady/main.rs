@@ -175,3 +175,47 @@ fn in_a_group_that_tracks_something() {
     };
     steady("a group", make(150), make(100));
 }
+
+/// Two ends of BFD sessions, once they are up.
+#[test]
+fn bfd_sessions() {
+    use node::sessions::{Effect, Input, Packet, Sessions};
+    let wanted = |peer: &str| {
+        let mut bfd = model::Bfd::new("peer", ip(peer));
+        (bfd.settings.min_tx, bfd.settings.min_rx) = (50_000, 50_000);
+        [bfd]
+    };
+    let mut ends = [Sessions::new(1), Sessions::new(2)];
+    let mut effects = Vec::new();
+    ends[0].handle(Instant::EPOCH, Input::Configure(&wanted("10.0.0.6")), &mut effects);
+    ends[1].handle(Instant::EPOCH, Input::Configure(&wanted("10.0.0.5")), &mut effects);
+    let mut heard = Vec::new();
+    let (mut now, mut packets) = (Instant::EPOCH, 0);
+    while now < Instant::EPOCH + Duration::from_secs(60) {
+        now = ends.iter().filter_map(Machine::deadline).min().unwrap().max(now);
+        let made = allocations(|| {
+            for (end, source) in [(0, "10.0.0.5"), (1, "10.0.0.6")] {
+                effects.clear();
+                ends[end].handle(now, Input::Elapsed, &mut effects);
+                for effect in &effects {
+                    let Effect::Send { bytes, .. } = effect else { continue };
+                    packets += 1;
+                    let (hop_limit, source) = (Some(255), source.parse().unwrap());
+                    let packet = Packet { source, hop_limit, multihop: false, at: now, bytes };
+                    heard.clear();
+                    ends[1 - end].handle(now, Input::Packet(packet), &mut heard);
+                    // What is answered at once.
+                    for answer in &heard {
+                        let Effect::Send { bytes, .. } = answer else { continue };
+                        let source = if end == 0 { "10.0.0.6" } else { "10.0.0.5" }.parse().unwrap();
+                        let packet = Packet { source, hop_limit, multihop: false, at: now, bytes };
+                        ends[end].handle(now, Input::Packet(packet), &mut Vec::new());
+                    }
+                }
+            }
+        });
+        let settled = now > Instant::EPOCH + Duration::from_secs(10);
+        assert!(made == 0 || !settled, "{made} at {now:?}");
+    }
+    assert!(packets > 2_000, "{packets}");
+}

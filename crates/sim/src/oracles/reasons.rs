@@ -233,7 +233,11 @@ fn is_so(fault: &Fault, account: &Account, accounts: &[Account], world: &World) 
         }
         Fault::InterfaceUp(name) => link(name).is_some_and(|link| link.up),
         Fault::Script(name, _) => machine.programs.has_ailed(name) || starts_failed(machine, name),
-        Fault::Process(name, _) | Fault::File(name, _) => machine.programs.has_ailed(name),
+        Fault::Process(name, _) | Fault::File(name, _) | Fault::Bfd(name, false) => {
+            machine.programs.has_ailed(name)
+        }
+        // Up is what a session is from the start.
+        Fault::Bfd(_, true) => true,
         // Another member has a fault of its own, at the end of this turn or in it.
         Fault::Member { member, .. } => accounts
             .iter()

@@ -53,8 +53,11 @@ impl<'a> Law<'a> {
         let of_group = group.into_iter().flat_map(|group| &group.tracking.scripts);
         let scripts = instance.tracking.scripts.iter().chain(of_group);
         let scripts = scripts.map(|tracked| (tracked.weight.value, tracked.weight.reverse));
+        let of_group = group.into_iter().flat_map(|group| &group.tracking.bfd);
+        let sessions = instance.tracking.bfd.iter().chain(of_group);
+        let sessions = sessions.map(|tracked| (tracked.weight.value, tracked.weight.reverse));
         let well = |(weight, reverse): (i16, bool)| i32::from(weight.max(0)) * if reverse { -1 } else { 1 };
-        let sum = base + links.chain(scripts).map(well).sum::<i32>();
+        let sum = base + links.chain(scripts).chain(sessions).map(well).sum::<i32>();
         u32::try_from(sum.clamp(1, 254)).unwrap_or(1)
     }
 
@@ -195,6 +198,6 @@ impl<'a> Law<'a> {
 /// Whether something moves its priority of which it is not known how it stands when all is well.
 fn is_steered(instance: &Instance) -> bool {
     let tracking = &instance.tracking;
-    let unknown = tracking.processes.iter().chain(&tracking.files).chain(&tracking.bfd);
+    let unknown = tracking.processes.iter().chain(&tracking.files);
     unknown.into_iter().any(|tracked| tracked.weight.value != 0)
 }

@@ -8,7 +8,7 @@ use super::cast::Cast;
 use super::words::{Word, is_unit, time};
 
 /// How each thing that happens is written.
-pub(crate) const VERBS: [(&str, &str); 15] = [
+pub(crate) const VERBS: [(&str, &str); 16] = [
     ("start", "`at 0s start lb01, lb02`"),
     ("stop", "`at 10s stop lb01`"),
     ("crash", "`at 10s crash lb01`"),
@@ -23,6 +23,7 @@ pub(crate) const VERBS: [(&str, &str); 15] = [
     ("unplug", "`at 10s unplug lb01 eth0`"),
     ("plug", "`at 30s plug lb01 eth0`"),
     ("script", "`at 10s script chk_nginx on lb01 fails`"),
+    ("bfd", "`at 10s bfd gateway on lb01 down`"),
     ("remove", "`at 10s remove 10.0.0.3 on lb01`"),
 ];
 

@@ -225,6 +225,7 @@ fn act(line: &mut Line<'_>, setting: &Setting<'_>) -> Result<Vec<Act>> {
         "unplug" => cable(line, false),
         "plug" => cable(line, true),
         "script" => script(line),
+        "bfd" => bfd(line),
         "remove" => remove(line),
         other => Err(line.here(format!("`{other}` is not a thing that happens"))),
     }
@@ -296,6 +297,24 @@ fn script(line: &mut Line<'_>) -> Result<Vec<Act>> {
         }
     }
     Ok(nodes.into_iter().map(|node| Act::Script(node, name.text.to_owned(), ok)).collect())
+}
+
+fn bfd(line: &mut Line<'_>) -> Result<Vec<Act>> {
+    let name = line.next("the name of a bfd_instance")?;
+    line.one_of(&["on"])?;
+    let nodes = line.nodes(&["up", "down"])?;
+    let is_up = line.one_of(&["up", "down"])? == "up";
+    for node in &nodes {
+        let sessions: Vec<&str> = match line.cast().nodes.get(*node) {
+            Some(node) => node.host.bfd.iter().map(|bfd| &*bfd.name).collect(),
+            None => Vec::new(),
+        };
+        if !sessions.contains(&name.text) {
+            let what = format!("a BFD session of {}", line.cast().name(*node));
+            return Err(line.unknown(name, &what, &sessions));
+        }
+    }
+    Ok(nodes.into_iter().map(|node| Act::Bfd(node, name.text.to_owned(), is_up)).collect())
 }
 
 fn remove(line: &mut Line<'_>) -> Result<Vec<Act>> {

@@ -70,6 +70,8 @@ pub(crate) enum Act {
     Cable(usize, Option<String>, bool),
     /// From now on, a script succeeds or fails on the node.
     Script(usize, String, bool),
+    /// From now on, a BFD session is up or down on the node.
+    Bfd(usize, String, bool),
     /// Somebody removes an address by hand.
     Remove(usize, IpAddr),
 }
@@ -95,6 +97,7 @@ impl Act {
             | Self::Heal
             | Self::Cable(..)
             | Self::Script(..)
+            | Self::Bfd(..)
             | Self::Remove(..) => None,
         }
     }
@@ -118,6 +121,7 @@ impl Act {
             | Self::Delay(..)
             | Self::Mend(..)
             | Self::Script(..)
+            | Self::Bfd(..)
             | Self::Remove(..) => None,
         }
     }

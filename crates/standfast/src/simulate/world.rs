@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use node::compat;
+use node::sessions::Reach;
 use sim::{Cluster, Course, Path, Scene, Step};
+use wire::bfd::Diagnostic;
 
 use super::cast::Cast;
 use super::history::{Move, Record};
@@ -71,6 +73,11 @@ fn steps_of(act: &Act, at: Duration, cluster: &Cluster) -> Vec<(Duration, Step)>
             meant.map(|interface| (at, step(interface))).collect()
         }
         Act::Remove(node, address) => vec![(at, Step::Steal { machine: *node, address: *address })],
+        Act::Bfd(node, session, is_up) => {
+            let (ours, theirs) = (Diagnostic::EXPIRED, Diagnostic::NONE);
+            let reach = if *is_up { Reach::Up } else { Reach::Down { ours, theirs, on_purpose: false } };
+            vec![(at, Step::Bfd { machine: *node, session: session.as_str().into(), reach })]
+        }
         Act::Script(node, script, ok) => {
             let course = if *ok { Course::GOOD } else { Course::FAILS };
             vec![(at, Step::Check { machine: *node, script: script.as_str().into(), course })]

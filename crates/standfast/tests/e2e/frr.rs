@@ -1,6 +1,6 @@
 //! Another implementation: FRR's vrrpd, which puts the address on a device of its own with the virtual MAC.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Where Debian has FRR's daemons.
-fn daemon(name: &str) -> Result<PathBuf, Stop> {
+pub(crate) fn daemon(name: &str) -> Result<PathBuf, Stop> {
     let path = PathBuf::from("/usr/lib/frr").join(name);
     if path.exists() { Ok(path) } else { Err(Stop::Missing(format!("FRR's {name} is not installed"))) }
 }
@@ -56,18 +56,8 @@ impl Frr {
         std::fs::write(directory.join("zebra.conf"), "")?;
         std::fs::write(directory.join("vrrpd.conf"), conf)?;
         succeed(Command::new("chown").args(["-R", "frr:frr"]).arg(&directory))?;
-        let start = |binary: &PathBuf, port: &str| -> Result<Daemon, Stop> {
-            let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let file = |end: &str| directory.join(format!("{name}.{end}"));
-            let daemon = machine.spawn(binary, |command| {
-                command.arg("--vty_socket").arg(&directory).arg("-z").arg(directory.join("zserv"));
-                command.arg("-i").arg(file("pid")).arg("-f").arg(file("conf"));
-                command.args(["-A", "127.0.0.1", "-P", port, "--log", "stdout"]);
-            })?;
-            see::wait_until(&format!("{name} listens"), || Ok(file("vty").exists()))?;
-            Ok(daemon)
-        };
-        let daemons = [start(&binaries[0], "0")?, start(&binaries[1], "0")?];
+        let [zebra, vrrpd] = &binaries;
+        let daemons = [start(machine, &directory, zebra, &[])?, start(machine, &directory, vrrpd, &[])?];
         Ok(Self { machine: machine.clone(), directory, _daemons: daemons })
     }
 
@@ -81,7 +71,25 @@ impl Frr {
     }
 }
 
-fn succeed(command: &mut Command) -> Outcome {
+/// Starts one of FRR's daemons with its files in `directory`, and waits until it can be asked.
+pub(crate) fn start(
+    machine: &Machine,
+    directory: &Path,
+    binary: &Path,
+    more: &[&std::ffi::OsStr],
+) -> Result<Daemon, Stop> {
+    let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = |end: &str| directory.join(format!("{name}.{end}"));
+    let daemon = machine.spawn(binary, |command| {
+        command.arg("--vty_socket").arg(directory).arg("-z").arg(directory.join("zserv"));
+        command.arg("-i").arg(file("pid")).arg("-f").arg(file("conf"));
+        command.args(["-A", "127.0.0.1", "-P", "0", "--log", "stdout"]).args(more);
+    })?;
+    see::wait_until(&format!("{name} listens"), || Ok(file("vty").exists()))?;
+    Ok(daemon)
+}
+
+pub(crate) fn succeed(command: &mut Command) -> Outcome {
     let output = command.output()?;
     if output.status.success() {
         return Ok(());

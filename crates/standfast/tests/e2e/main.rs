@@ -9,6 +9,7 @@
 mod agreement;
 mod bad_files;
 mod bad_packets;
+mod bfd;
 mod closed;
 mod command_line;
 mod conf;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         strict::tests(),
         closed::tests(),
         frr::tests(),
+        bfd::tests(),
         notify::tests(),
         own::tests(),
         scripts::tests(),

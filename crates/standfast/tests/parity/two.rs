@@ -56,7 +56,8 @@ impl Told {
             | Fact::NotJoined { .. }
             | Fact::Filter(_)
             | Fact::File { .. }
-            | Fact::Processes { .. } => true,
+            | Fact::Processes { .. }
+            | Fact::Bfd { .. } => true,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod ah;
 mod announce;
+mod bfd;
 mod checksum;
 mod frame;
 mod ip;
