@@ -134,6 +134,9 @@ ids! {
     Warning AuthIncomplete "auth-incomplete" "authentication without its password or type";
     Warning AuthTypeUnknown "auth-type-unknown" "an authentication that does not exist";
     Warning AuthWithV3 "auth-with-v3" "authentication in version 3";
+    Warning AuthReplaced "auth-replaced" "two kinds of authentication";
+    Error HmacKey "hmac-key" "a key that cannot sign";
+    Note HmacMode "hmac-mode" "signatures that nobody must have";
     // Scripts, trackers, groups and notifications.
     Warning CommandCut "command-cut" "a command without its arguments";
     Warning CommandEmpty "command-empty" "a command of no words";

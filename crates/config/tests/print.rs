@@ -29,6 +29,10 @@ fn without_secrets(mut host: Host) -> Host {
         match &mut instance.authentication {
             Authentication::None => {}
             Authentication::Password(secret) | Authentication::Header(secret) => *secret = stars.clone(),
+            Authentication::Keyed(ring) => {
+                let stars = model::Key::new(&[b'*'; 32]).unwrap();
+                ring.keys.iter_mut().for_each(|(_, key)| *key = stars.clone());
+            }
         }
     }
     host

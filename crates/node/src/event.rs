@@ -315,6 +315,10 @@ pub enum Event {
     SilenceExcused { instance: Arc<str> },
     /// Active, and this process stood still for so long that a backup has probably taken over meanwhile.
     StoodStill { instance: Arc<str>, time: Duration },
+    /// The wall clock was set by so many milliseconds; signed adverts do not follow it yet.
+    ClockSet { millis: i64 },
+    /// Signed adverts go by the wall clock as it is now, because those of this router say another time than before.
+    ClockFollowed { source: IpAddr },
     /// An advert was not believed.
     Discarded {
         instance: Option<Arc<str>>,
@@ -392,6 +396,8 @@ impl Event {
             | Self::Rival { .. }
             | Self::SilenceExcused { .. }
             | Self::StoodStill { .. }
+            | Self::ClockSet { .. }
+            | Self::ClockFollowed { .. }
             | Self::Discarded { .. }
             | Self::AddressListDiffers { .. }
             | Self::IntervalDiffers { .. }

@@ -9,7 +9,7 @@ use crate::verdict::{Place, Share, Verdict};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Instance};
+use model::{Authentication, Instance, Transport};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{Discard, Legacy, Role, Router, Seen};
 use wire::Priority;
@@ -281,7 +281,14 @@ impl Slot {
             Authentication::None => vrrp::Authentication::None,
             Authentication::Password(secret) => vrrp::Authentication::Password(Auth::Pass(secret.reveal())),
             Authentication::Header(secret) => vrrp::Authentication::Header(ah::Key::new(secret.reveal())),
+            Authentication::Keyed(ring) => vrrp::Authentication::Keyed(ring.clone()),
         };
+        if let (Authentication::Keyed(_), transport) = (&instance.authentication, &instance.transport) {
+            self.seen.make_room(match transport {
+                Transport::Unicast { peers, .. } => peers.len(),
+                Transport::Multicast { .. } => 0,
+            });
+        }
         let mut before = core::mem::take(&mut self.spots);
         for address in instance.held_addresses() {
             let device = instance.device_of(address);

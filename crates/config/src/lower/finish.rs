@@ -97,7 +97,8 @@ impl Lower<'_> {
         let (preempt, mut preempt_delay) = self.preemption(&draft, priority);
         let interval = self.chosen_interval(&draft, version);
         let source = draft.unicast_source.or(draft.multicast_source).map(|(_, span)| span);
-        let password = draft.auth_pass.as_ref().map(|(_, span)| *span);
+        let keys = draft.keys.as_ref().map(|keys| keys.first());
+        let password = keys.or(draft.auth_pass.as_ref().map(|(_, span)| *span));
         let mut authentication = self.chosen_authentication(&mut draft, version, family);
         let (transport, peers) = self.transport(&mut draft, family);
         let loose = Loose {
@@ -346,6 +347,9 @@ impl Lower<'_> {
         version: Version,
         family: Family,
     ) -> Authentication {
+        if let Some(keyed) = self.chosen_keys(draft) {
+            return keyed;
+        }
         let Some(block) = draft.auth_block else { return Authentication::None };
         let (kind, pass) = (draft.auth_type, draft.auth_pass.take());
         if version == Version::V3 {

@@ -2,6 +2,7 @@
 
 use super::address::Entry;
 use super::global::Announcing;
+use super::keys::Keys;
 use super::trackers::{Kind, Trackers};
 use super::tracking::Line;
 use super::value::Numbers;
@@ -47,6 +48,8 @@ pub(super) struct Draft {
     pub(super) native_v6: Option<Span>,
     pub(super) nopreempt: Option<Span>,
     pub(super) preempt_delay: Option<(Duration, Span)>,
+    /// `auth_hmac`.
+    pub(super) keys: Option<Keys>,
     pub(super) auth_block: Option<Span>,
     pub(super) auth_type: Option<(AuthType, Span)>,
     pub(super) auth_type_refused: bool,
@@ -102,6 +105,7 @@ impl Draft {
             native_v6: None,
             nopreempt: None,
             preempt_delay: None,
+            keys: None,
             auth_block: None,
             auth_type: None,
             auth_type_refused: false,
@@ -172,6 +176,7 @@ impl Lower<'_> {
             "advert_int" => self.interval(at, draft),
             "version" => self.instance_version(at, draft),
             "authentication" => self.authentication(at, draft),
+            "auth_hmac" => self.keys(at, draft),
             "virtual_ipaddress" => {
                 self.extra(at, 0);
                 draft.list.get_or_insert(at.node.span);

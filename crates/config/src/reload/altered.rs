@@ -49,7 +49,10 @@ impl Pair<'_> {
         }
         if old.authentication != new.authentication {
             let what = match (kind(&old.authentication), kind(&new.authentication)) {
-                (was, is) if was == is => format!("another password ({is})"),
+                (was, is) if was == is => match is {
+                    "auth_hmac" => "other keys or settings (auth_hmac)".to_string(),
+                    _ => format!("another password ({is})"),
+                },
                 (was, is) => format!("authentication {was} → {is}"),
             };
             list.push(self.difference("authentication", what, Interrupts, not_believed(was, is, "have")));
@@ -247,6 +250,7 @@ const fn kind(authentication: &Authentication) -> &'static str {
         Authentication::None => "none",
         Authentication::Password(_) => "PASS",
         Authentication::Header(_) => "AH",
+        Authentication::Keyed(_) => "auth_hmac",
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("owner_ignore_adverts", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global value", "2.3.3", Honoured, "See vrrp_owner_ignore_adverts.").but("only with priority 255; a false still ends an earlier true"),
     k("kernel_rx_buf_size", Shape::Value, "BYTES", bytes("0..4294967295"), "kernel default", "", NoEffect("receive buffers are sized from the number of virtual routers and their intervals"), "Receive buffer of the instance's socket.").lenient(),
     k("authentication", Shape::Block(Block::Authentication), "{ ... }", Value::Block, "none", "", Honoured, "VRRPv2 authentication.").but("VRRPv2 only"),
-    k("auth_hmac", Shape::Block(Block::AuthHmac), "{ ... }", Value::Block, "none", "2.4.0", NotBuilt, "Keyed authentication trailer; replaces the legacy kind."),
+    k("auth_hmac", Shape::Block(Block::AuthHmac), "{ ... }", Value::Block, "none", "2.4.0", Honoured, "Keyed authentication trailer; replaces the legacy kind."),
 ];
 
 /// `vrrp_instance/authentication`.
@@ -89,11 +89,11 @@ pub(super) const AUTHENTICATION: &[Keyword] = &[
 /// `vrrp_instance/auth_hmac`.
 #[rustfmt::skip]
 pub(super) const AUTH_HMAC: &[Keyword] = &[
-    k("key", Shape::Words, "ID VALUE", Value::Secret, ">=1 key required", "2.4.0", NotBuilt, "Shared key.").but("the id is 1 to 255; the key is text, hex:HEX or file:PATH, of 32 to 64 bytes").lenient(),
-    k("active_key", Shape::Value, "ID", int("1..255"), "the only key, else required", "2.4.0", NotBuilt, "Key used for sending.").lenient(),
-    k("time_window", Shape::Value, "SECS", secs("1..300"), "max(3 x advert interval, 5), cap 300", "2.4.0", NotBuilt, "Clock difference tolerated.").lenient(),
-    k("anti_replay", Shape::Value, "time|monotonic", Value::OneOf(&["time", "monotonic"]), "time", "2.4.0", NotBuilt, "Time-window or pure counter replay check.").lenient(),
-    k("mode", Shape::Value, "enforce|permissive|receive-only", Value::OneOf(&["enforce", "permissive", "receive-only"]), "enforce", "2.4.0", NotBuilt, "Whether unsigned adverts are accepted and whether own ones are signed.").but("receive-only since 2.4.2").lenient(),
+    k("key", Shape::Words, "ID VALUE", Value::Secret, ">=1 key required", "2.4.0", Honoured, "Shared key.").but("the id is 1 to 255; the key is text, hex:HEX or file:PATH, of 32 to 64 bytes; in a file one line end is cut off, and only its owner may read it").lenient(),
+    k("active_key", Shape::Value, "ID", int("1..255"), "the only key, else required", "2.4.0", Honoured, "Key used for sending.").lenient(),
+    k("time_window", Shape::Value, "SECS", secs("1..300"), "max(3 x advert interval, 5), cap 300", "2.4.0", Honoured, "Clock difference tolerated.").lenient(),
+    k("anti_replay", Shape::Value, "time|monotonic", Value::OneOf(&["time", "monotonic"]), "time", "2.4.0", Honoured, "Time-window or pure counter replay check.").lenient(),
+    k("mode", Shape::Value, "enforce|permissive|receive-only", Value::OneOf(&["enforce", "permissive", "receive-only"]), "enforce", "2.4.0", Honoured, "Whether unsigned adverts are accepted and whether own ones are signed.").but("receive-only since 2.4.2").lenient(),
 ];
 
 /// `vrrp_sync_group`.

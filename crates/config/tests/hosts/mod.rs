@@ -2,9 +2,10 @@
 
 use model::{
     Account, AnnounceSettings, Authentication, Bfd, ChecksumForm, Command, Daemon, Deleted, Dumps, Fifo,
-    File, Hook, Host, HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer, Notify,
-    ParameterMatch, Peer, Process, ReloadFile, Scheduling, Script, Scripts, Secret, Settings, SyncGroup,
-    TimedHook, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
+    File, Hook, Host, HostNotify, InitialNumber, Instance, Key, KeyMode, Keyring, LinkDelay, Mail,
+    MailServer, Notify, ParameterMatch, Peer, Process, ReloadFile, Replay, Scheduling, Script, Scripts,
+    Secret, Settings, SyncGroup, TimedHook, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress,
+    Weight,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -524,15 +525,33 @@ fn transport(family: Family) -> BoxedStrategy<Transport> {
 
 fn authentication(version: Version) -> BoxedStrategy<Authentication> {
     if version == Version::V3 {
-        return Just(Authentication::None).boxed();
+        return prop_oneof![Just(Authentication::None), keyring()].boxed();
     }
     let secret = || "[ -!#-\\[\\]-~]{0,8}".prop_map(|text| Secret::cut(text.as_bytes()));
     prop_oneof![
         Just(Authentication::None),
         secret().prop_map(Authentication::Password),
         secret().prop_map(Authentication::Header),
+        keyring(),
     ]
     .boxed()
+}
+
+/// Enforcing: of any other mode there is advice.
+fn keyring() -> BoxedStrategy<Authentication> {
+    let key = vec(any::<u8>(), 32..=64).prop_map(|bytes| Key::new(&bytes).expect("32 to 64 bytes"));
+    let keys = vec((1..=255_u8, key), 1..4).prop_map(|keys| {
+        let by_id: BTreeMap<u8, Key> = keys.into_iter().collect();
+        by_id.into_iter().collect::<Vec<_>>()
+    });
+    let window = option::of((1..=300_u64).prop_map(Duration::from_secs));
+    (keys, window, any::<bool>(), any::<prop::sample::Index>())
+        .prop_map(|(keys, window, counts, active)| {
+            let active = active.get(&keys).0;
+            let replay = if counts { Replay::Monotonic } else { Replay::Time };
+            Authentication::Keyed(Keyring { keys, active, window, replay, mode: KeyMode::Enforce })
+        })
+        .boxed()
 }
 
 fn instance() -> BoxedStrategy<Instance> {

@@ -73,6 +73,9 @@ fn events() -> Vec<Event> {
         Event::PreemptHold { instance: some(), wait: Duration::from_millis(1_500) },
         Event::SilenceExcused { instance: some() },
         Event::StoodStill { instance: some(), time: Duration::from_millis(6_049) },
+        Event::ClockSet { millis: 3_600_040 },
+        Event::ClockSet { millis: -1_500 },
+        Event::ClockFollowed { source },
         Event::AddressListDiffers {
             instance: some(),
             source,
@@ -239,6 +242,8 @@ const fn name(event: &Event) -> &'static str {
         Event::PreemptHold { .. } => "PreemptHold",
         Event::SilenceExcused { .. } => "SilenceExcused",
         Event::StoodStill { .. } => "StoodStill",
+        Event::ClockSet { .. } => "ClockSet",
+        Event::ClockFollowed { .. } => "ClockFollowed",
         Event::Discarded { .. } => "Discarded",
         Event::AddressListDiffers { .. } => "AddressListDiffers",
         Event::IntervalDiffers { .. } => "IntervalDiffers",
