@@ -117,6 +117,7 @@ ids! {
     Note PriorityMissing "priority-missing" "an instance without a priority";
     Warning NopreemptIgnored "nopreempt-ignored" "nopreempt that cannot work";
     Warning PreemptDelayIgnored "preempt-delay-ignored" "preempt_delay that cannot work";
+    Warning TimerExpiredIgnored "timer-expired-ignored" "timer_expired_backup that cannot work";
     Warning IntervalAltered "interval-altered" "an interval that the version cannot carry";
     Warning VersionConflict "version-conflict" "a version that cannot be";
     Warning OwnerOnly "owner-only" "a setting for the address owner only";

@@ -20,6 +20,8 @@ pub enum Inconsistent {
     VersionWithoutFamily(Arc<str>),
     #[error("instance {0}: VRRP version 3 knows no auth_type")]
     VersionWithoutAuthentication(Arc<str>),
+    #[error("instance {0}: auth_hmac signs with a key that it does not have")]
+    KeyMissing(Arc<str>),
     #[error("instance {0}: version 2 advertises in whole seconds up to 255 s")]
     IntervalNotInVersion2(Arc<str>),
     #[error("instance {0}: version 3 advertises at most every 40.95 s")]
@@ -206,6 +208,11 @@ impl Instance {
                 return Err(Inconsistent::VersionWithoutAuthentication(name()));
             }
             Version::V2 | Version::V3 => {}
+        }
+        if let Authentication::Keyed(ring) = &self.authentication
+            && ring.key(ring.active).is_none()
+        {
+            return Err(Inconsistent::KeyMissing(name()));
         }
         if settings.priority.0 == 0 {
             return Err(Inconsistent::PriorityZero(name()));

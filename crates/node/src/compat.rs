@@ -225,6 +225,10 @@ pub fn reason(
         Why::Fault => alloc::format!("{}", List(faults)),
         Why::Resumed => "it goes on where the worker before it left off".into(),
         Why::Group => "its group moves as one".into(),
+        Why::TooLate => {
+            "this process stood still for so long that a peer must have taken over (timer_expired_backup)"
+                .into()
+        }
     })
 }
 

@@ -9,7 +9,7 @@
 
 use core::time::Duration;
 use timeline::Instant;
-use vrrp::Clocks;
+use vrrp::{Authentication, Clocks};
 use wire::trailer::Stamp;
 
 /// The wall clock over the driver's line, in nanoseconds.
@@ -45,8 +45,17 @@ impl Dial {
         core::mem::replace(&mut self.kept, told) != told
     }
 
-    /// What the two clocks show at an instant of the line.
-    pub(crate) fn at(&self, now: Instant) -> Clocks {
+    /// What the two clocks show at an instant of the line, to who asks for signatures. Nobody else looks.
+    pub(crate) fn clocks(&self, authentication: &Authentication, now: Instant) -> Clocks {
+        match authentication {
+            Authentication::Keyed(_) => self.at(now),
+            Authentication::None | Authentication::Password(_) | Authentication::Header(_) => {
+                Clocks { wall: Stamp(0), kept: Stamp(0) }
+            }
+        }
+    }
+
+    fn at(&self, now: Instant) -> Clocks {
         let shown = |ahead: i128| {
             let nanos = i128::from(now.as_nanos()).saturating_add(ahead).max(0).unsigned_abs();
             let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);

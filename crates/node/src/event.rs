@@ -86,6 +86,8 @@ pub enum Fault {
     },
     /// It was configured without addresses, so no advert of it could be sent (RX-11).
     NoAddresses,
+    /// It was to speak to peers and has none (`unicast_fault_no_peer`).
+    NoPeers,
     /// The kernel refused the sockets through which adverts of this family go and come.
     NoSocket(Family, Errno),
     /// The kernel refused to join the group of the adverts on the interface, so none would be heard.
@@ -130,6 +132,7 @@ impl fmt::Display for Fault {
                 }
             }
             Self::NoAddresses => f.write_str("no address is configured: an advert must list one"),
+            Self::NoPeers => f.write_str("no unicast peer is configured (unicast_fault_no_peer)"),
             Self::NoSocket(family, errno) => write!(f, "no {family} sockets for adverts: {errno}"),
             Self::NotJoined(name, errno) => write!(f, "adverts on {name} cannot be heard: {errno}"),
             Self::SourceMissing(address) => write!(f, "the source address {address} is not here"),

@@ -305,26 +305,22 @@ fn auth_18_a_step_of_either_wall_clock_or_of_both_ends_no_agreement() {
 #[test]
 fn auth_18_a_clock_that_was_wrong_at_the_start_counts_when_it_is_put_right() {
     // It starts anew with a clock that is wrong by an hour, which is put right 20 s later.
-    let wrong = |machine| {
+    let wrong = |machine, millis: i64| {
         vec![
             (5, Step::Stop(machine)),
-            (8, Step::Wall { machine, millis: 3_600_000 }),
+            (8, Step::Wall { machine, millis }),
             (10, Step::Start(machine)),
-            (30, Step::Wall { machine, millis: -3_600_000 }),
+            (30, Step::Wall { machine, millis: -millis }),
         ]
     };
     for machine in [0, 1] {
-        let record = play(&scene(keyed_pair(), wrong(machine)));
+        let record = play(&scene(keyed_pair(), wrong(machine, 3_600_000)));
         let story = record.trace.story();
         assert_eq!(holders(&record, 25), [0, 1], "neither believes the other: {story}");
         assert_eq!([33, 50].map(|at| holders(&record, at)), [[0], [0]], "{story}");
     }
     // Both are wrong, each in its own way.
-    let mut both = wrong(0);
-    both.extend(wrong(1).into_iter().map(|(at, step)| match step {
-        Step::Wall { machine, millis } => (at, Step::Wall { machine, millis: -millis }),
-        other => (at, other),
-    }));
+    let both = [wrong(0, 3_600_000), wrong(1, -3_600_000)].concat();
     let record = play(&scene(keyed_pair(), both));
     let story = record.trace.story();
     assert_eq!([25, 50].map(|at| holders(&record, at)), [vec![0, 1], vec![0]], "{story}");

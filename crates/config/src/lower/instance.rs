@@ -65,6 +65,9 @@ pub(super) struct Draft {
     pub(super) peers: Vec<(Peer, Span)>,
     pub(super) unicast_source: Option<(IpAddr, Span)>,
     pub(super) unicast_ttl: Option<u8>,
+    pub(super) fault_without_peers: bool,
+    /// `timer_expired_backup`: the highest priority of the peers.
+    pub(super) late_rival: Option<(u8, Span)>,
     pub(super) check_unicast_source: bool,
     pub(super) multicast_source: Option<(IpAddr, Span)>,
     pub(super) multicast_group: Option<(IpAddr, Span)>,
@@ -119,6 +122,8 @@ impl Draft {
             peers: Vec::new(),
             unicast_source: None,
             unicast_ttl: None,
+            fault_without_peers: false,
+            late_rival: None,
             check_unicast_source: false,
             multicast_source: None,
             multicast_group: None,
@@ -175,6 +180,7 @@ impl Lower<'_> {
             "priority" => self.priority(at, draft),
             "advert_int" => self.interval(at, draft),
             "version" => self.instance_version(at, draft),
+            "timer_expired_backup" | "thread_timer_expired" => self.late_rival(at, draft),
             "authentication" => self.authentication(at, draft),
             "auth_hmac" => self.keys(at, draft),
             "virtual_ipaddress" => {
@@ -247,6 +253,7 @@ impl Lower<'_> {
             "no_virtual_ipaddress" => draft.no_address = true,
             "dont_track_primary" => draft.ignore_own_link = true,
             "check_unicast_src" => draft.check_unicast_source = true,
+            "unicast_fault_no_peer" => draft.fault_without_peers = true,
             // What it asks for is what always happens.
             "accept" => draft.accept = Some(at.node.span),
             _ => return false,
@@ -371,6 +378,13 @@ impl Lower<'_> {
         if let Some(delay) = self.number(at, &allowed) {
             draft.preempt_delay = Some((Duration::from_micros(delay), at.node.span));
         }
+    }
+
+    fn late_rival(&mut self, at: At<'_, '_>, draft: &mut Draft) {
+        let allowed = Numbers::count(1..=254).otherwise("254 is used");
+        let number = if at.arguments().is_empty() { None } else { self.number(at, &allowed) };
+        let priority = number.and_then(|n| u8::try_from(n).ok()).unwrap_or(254);
+        draft.late_rival = Some((priority, at.node.span));
     }
 
     fn authentication(&mut self, block: At<'_, '_>, draft: &mut Draft) {

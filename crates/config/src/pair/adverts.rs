@@ -164,8 +164,10 @@ fn disbelief(sender: &Authentication, receiver: &Authentication) -> Option<Strin
                 Some(_) => None,
             },
         },
-        // An unknown trailer is passed over.
-        (Authentication::Keyed(_), Authentication::None) => None,
+        // Standfast passes over a trailer that it does not know; keepalived 2.2.7 does not.
+        (Authentication::Keyed(theirs), Authentication::None) => theirs.signing_key().map(|_| {
+            String::from("they are signed, and keepalived before 2.4 discards what it has no key for")
+        }),
         (Authentication::None, Authentication::Keyed(ours)) => unsigned(ours),
         (sender, receiver) => {
             (sender != receiver).then(|| format!("they have {}, and it has {}", kind(sender), kind(receiver)))

@@ -57,6 +57,9 @@ impl Print<'_> {
         }
         let delay = settings.preempt_delay;
         self.setting("preempt_delay", &seconds(delay), delay.is_zero());
+        if let Some(rival) = settings.late_rival {
+            self.setting("timer_expired_backup", &rival.to_string(), false);
+        }
         self.switch("owner_ignore_adverts", settings.owner_ignores_adverts);
         self.switch("lower_prio_no_advert", settings.lower_priority_no_advert);
         self.switch("higher_prio_send_advert", settings.higher_priority_send_advert);
@@ -80,6 +83,7 @@ impl Print<'_> {
                 self.source("unicast_src_ip", *source);
                 self.setting("unicast_ttl", &ttl.to_string(), *ttl == wire::HOP_LIMIT);
                 self.flag("check_unicast_src", check_source);
+                self.flag("unicast_fault_no_peer", peers.is_empty());
                 self.to.open("unicast_peer");
                 peers.iter().for_each(|one| self.to.line(&peer(one)));
                 self.to.close();

@@ -126,6 +126,11 @@ impl Pair<'_> {
             );
             list.push(self.difference("down_timer_adverts", what, Nobody, why));
         }
+        if was.late_rival != is.late_rival {
+            let show = |rival: Option<Priority>| rival.map_or("off".to_string(), |rival| rival.to_string());
+            let what = format!("timer_expired_backup {} → {}", show(was.late_rival), show(is.late_rival));
+            list.push(self.difference("timer_expired_backup", what, Nobody, LATER));
+        }
         if old.wants_active != new.wants_active {
             let show = |master| if master { "MASTER" } else { "BACKUP" };
             let what = format!("state {} → {}", show(old.wants_active), show(new.wants_active));

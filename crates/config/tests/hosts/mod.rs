@@ -494,6 +494,9 @@ fn settings(family: Family) -> BoxedStrategy<Settings> {
                 interval: interval.unwrap(),
                 preempt,
                 preempt_delay: if preempt { Duration::from_micros(delay) } else { Duration::ZERO },
+                // Any delay may stand for it: it needs `nopreempt`.
+                late_rival: (!preempt && delay % 2 == 1)
+                    .then(|| Priority(u8::try_from(1 + delay % 254).unwrap_or(1))),
                 down_adverts,
                 owner_ignores_adverts: owner_ignores && priority.is_owner(),
                 lower_priority_no_advert: lower,
@@ -515,7 +518,7 @@ fn transport(family: Family) -> BoxedStrategy<Transport> {
     let peer = (of_family(family), option::of(any::<u8>()), option::of(any::<u8>()));
     let peer = peer.prop_map(|(address, min_ttl, max_ttl)| Peer { address, min_ttl, max_ttl });
     let unicast =
-        (option::of(of_family(family)), vec(peer, 1..4), any::<u8>()).prop_map(|(source, mut peers, ttl)| {
+        (option::of(of_family(family)), vec(peer, 0..4), any::<u8>()).prop_map(|(source, mut peers, ttl)| {
             let mut seen = BTreeSet::new();
             peers.retain(|peer| seen.insert(peer.address));
             Transport::Unicast { source, peers, ttl }
@@ -539,7 +542,7 @@ fn authentication(version: Version) -> BoxedStrategy<Authentication> {
 
 /// Enforcing: of any other mode there is advice.
 fn keyring() -> BoxedStrategy<Authentication> {
-    let key = vec(any::<u8>(), 32..=64).prop_map(|bytes| Key::new(&bytes).expect("32 to 64 bytes"));
+    let key = vec(any::<u8>(), 32..=64).prop_filter_map("32 to 64 bytes", |bytes| Key::new(&bytes));
     let keys = vec((1..=255_u8, key), 1..4).prop_map(|keys| {
         let by_id: BTreeMap<u8, Key> = keys.into_iter().collect();
         by_id.into_iter().collect::<Vec<_>>()
@@ -631,7 +634,7 @@ fn built(
     }
     // `state MASTER` neither waits to preempt nor refuses to.
     if wants_active {
-        (settings.preempt, settings.preempt_delay) = (true, Duration::ZERO);
+        (settings.preempt, settings.preempt_delay, settings.late_rival) = (true, Duration::ZERO, None);
     }
     Instance {
         name: name.into(),

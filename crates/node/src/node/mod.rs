@@ -227,7 +227,10 @@ impl Node {
             return self.stray(now, frame.interface, ingress.vrid(), Some(ingress.source), why, effects);
         };
         let at = frame.at.min(now);
-        let verdict = believe(&self.host, slot, at, self.dial.at(at), &ingress);
+        let verdict = {
+            let clocks = self.dial.clocks(&slot.authentication, at);
+            believe(&self.host, slot, at, clocks, &ingress)
+        };
         let is_ours = slot.verdict.place.is_some_and(|place| place.source == ingress.source);
         let is_doubtful = match &verdict {
             Ok(admitted) => admitted.remarks.confirms_wall_clock,
@@ -382,7 +385,8 @@ impl Node {
             match effect {
                 Decision::Advertise(priority) => {
                     let before = effects.len();
-                    advertise(&self.host, slot, priority, self.dial.at(now).kept, effects);
+                    let clock = self.dial.clocks(&slot.authentication, now).kept;
+                    advertise(&self.host, slot, priority, clock, effects);
                     copies += effects.len() - before;
                 }
                 Decision::Announce { rounds } => {

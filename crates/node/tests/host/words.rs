@@ -63,6 +63,7 @@ fn events() -> Vec<Event> {
         moved(active, initialize, Why::Stopped),
         moved(active, fault, Why::Fault),
         moved(backup, active, Why::Group),
+        moved(active, backup, Why::TooLate),
         Event::Faults { instance: some(), faults },
         Event::Faults { instance: some(), faults: Vec::new() },
         Event::PriorityChanged { instance: some(), from: Priority(150), to: Priority(90) },
