@@ -161,7 +161,10 @@ pub fn load(sources: &Sources, surroundings: &Surroundings) -> Loaded {
     if let Some(release) = surroundings.keepalived {
         releases::newer(&tree, release, &mut findings);
     }
-    let host = lower::lower(&tree, sources, surroundings, &mut findings);
+    let (host, missing) = lower::lower(&tree, sources, surroundings, &mut findings);
+    if !missing.is_empty() {
+        return Loaded::Missing(missing.into_iter().collect());
+    }
     let (host, partial) =
         if findings.has_errors() { (None, Some(Box::new(host))) } else { (Some(host), None) };
     let places = places::Places::of(&tree);

@@ -117,6 +117,7 @@ ids! {
     Note PriorityMissing "priority-missing" "an instance without a priority";
     Warning NopreemptIgnored "nopreempt-ignored" "nopreempt that cannot work";
     Warning PreemptDelayIgnored "preempt-delay-ignored" "preempt_delay that cannot work";
+    Warning TimerExpiredIgnored "timer-expired-ignored" "timer_expired_backup that cannot work";
     Warning IntervalAltered "interval-altered" "an interval that the version cannot carry";
     Warning VersionConflict "version-conflict" "a version that cannot be";
     Warning OwnerOnly "owner-only" "a setting for the address owner only";
@@ -134,6 +135,9 @@ ids! {
     Warning AuthIncomplete "auth-incomplete" "authentication without its password or type";
     Warning AuthTypeUnknown "auth-type-unknown" "an authentication that does not exist";
     Warning AuthWithV3 "auth-with-v3" "authentication in version 3";
+    Warning AuthReplaced "auth-replaced" "two kinds of authentication";
+    Error HmacKey "hmac-key" "a key that cannot sign";
+    Note HmacMode "hmac-mode" "signatures that nobody must have";
     // Scripts, trackers, groups and notifications.
     Warning CommandCut "command-cut" "a command without its arguments";
     Warning CommandEmpty "command-empty" "a command of no words";

@@ -95,6 +95,8 @@ pub enum Refusal {
     NotRegular,
     /// It has an execute bit, so it is taken for a program (keepalived's rule for includes).
     Executable,
+    /// A key file that others than its owner may read or write.
+    Exposed,
     /// It is larger than [`FILE_LIMIT`].
     TooLarge,
     /// The operating system refused; its words.
@@ -108,6 +110,7 @@ impl fmt::Display for Refusal {
             Self::Directory => f.write_str("it is a directory"),
             Self::NotRegular => f.write_str("it is not a regular file"),
             Self::Executable => f.write_str("it has an execute bit, so it is taken for a program"),
+            Self::Exposed => f.write_str("others than its owner may read or write it (chmod 600)"),
             Self::TooLarge => write!(f, "it is larger than {} MiB", FILE_LIMIT >> 20),
             Self::Unreadable(why) => f.write_str(why),
         }
@@ -129,6 +132,9 @@ pub enum IncludeKind {
     Braces,
     /// `includea`: everything.
     All,
+    /// Not an include: the file of a `key`, behind `file:`. It is one file, whatever signs its name has, and its
+    /// bytes are secret.
+    KeyFile,
 }
 
 /// What an include complains about.
@@ -184,7 +190,7 @@ impl IncludeKind {
             Self::Match => Checks { read: true, name: true, ..none },
             Self::Wildcard => Checks { read: true, name: true, wildcard: true, ..none },
             Self::Braces => Checks { read: true, braces: true, ..none },
-            Self::All => Checks::ALL,
+            Self::All | Self::KeyFile => Checks::ALL,
         }
     }
 
@@ -206,7 +212,7 @@ impl IncludeKind {
 /// An include that the caller must resolve before [`crate::load`] can finish.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IncludeRequest {
-    /// The file name or glob pattern (`* ? []` and `{a,b}`), as written.
+    /// The file name or glob pattern (`* ? []` and `{a,b}`), as written; of a key file with `file:` before it.
     pub pattern: String,
     /// The file that asks; relative patterns start at its directory.
     pub from: FileId,

@@ -537,6 +537,111 @@ fn places_tell_where_things_stand() {
 }
 
 #[test]
+fn without_a_usable_peer_an_instance_goes_by_multicast_or_waits() {
+    for lines in ["unicast_peer {\n}", "unicast_peer {\n10.0.0.300\n}", "unicast_src_ip 10.0.0.5"] {
+        let (it, found) = odd(&instance(lines));
+        assert!(matches!(it.transport, Transport::Multicast { .. }), "{lines}");
+        assert!(found.contains(&"no-peers"), "{lines}: {found:?}");
+        let (it, found) = odd(&instance(&format!("unicast_fault_no_peer\n{lines}")));
+        assert!(matches!(it.transport, Transport::Unicast { peers, .. } if peers.is_empty()), "{lines}");
+        assert!(found.contains(&"no-peers"), "{lines}: {found:?}");
+    }
+    let (it, found) = odd(&instance("unicast_fault_no_peer"));
+    assert!(
+        matches!(it.transport, Transport::Multicast { .. }) && found.is_empty(),
+        "nobody spoke of unicast"
+    );
+}
+
+#[test]
+fn who_gives_way_when_late_does_not_preempt() {
+    let late = |lines: &str| {
+        let (it, found) = odd(&instance(lines));
+        (it.settings.late_rival.map(|priority| priority.0), found)
+    };
+    assert_eq!(late("nopreempt\ntimer_expired_backup"), (Some(254), vec![]));
+    assert_eq!(late("nopreempt\ntimer_expired_backup 100"), (Some(100), vec![]));
+    assert_eq!(late("nopreempt\ntimer_expired_backup 255"), (Some(254), vec!["out-of-range"]));
+    assert_eq!(late("nopreempt\nthread_timer_expired 100"), (Some(100), vec!["deprecated-keyword"]));
+    assert_eq!(late("timer_expired_backup 100"), (None, vec!["timer-expired-ignored"]));
+}
+
+#[test]
+fn keys_are_text_digits_or_a_file() {
+    let text = "k".repeat(32);
+    let with = |lines: &str| {
+        let (_, outcome) = outcome(instance(&format!("auth_hmac {{\n{lines}\n}}")));
+        let ids: Vec<&str> = outcome.diagnostics.iter().map(|d| d.id.name()).collect();
+        match outcome.host.map(|host| host.instances[0].authentication.clone()) {
+            Some(model::Authentication::Keyed(ring)) => Ok((ring, ids)),
+            Some(other) => panic!("{other:?}"),
+            None => Err(ids),
+        }
+    };
+    let (ring, found) = with(&format!("key 1 {text}")).unwrap();
+    assert_eq!((ring.active, ring.keys[0].1.reveal(), found), (1, text.as_bytes(), vec![]));
+    let (same, _) = with(&format!("key 1 hex:{}", "6b".repeat(32))).unwrap();
+    assert_eq!(same, ring);
+    let (two, found) = with(&format!("key 1 {text}\nkey 9 {text}\nactive_key 9\ntime_window 30")).unwrap();
+    assert_eq!((two.active, two.window, found), (9, Some(Duration::from_secs(30)), vec![]));
+    let (_, found) = with(&format!("key 1 {text}\ntime_window 301\nanti_replay never\nmode lax")).unwrap();
+    assert_eq!(found, ["out-of-range", "unknown-word", "unknown-word"]);
+    for bad in [
+        String::new(),
+        format!("key 1 {}", &text[1..]),
+        format!("key 1 {text}{text}k"),
+        format!("key 0 {text}"),
+        format!("key 256 {text}"),
+        format!("key {text}"),
+        format!("key 1 {text} more"),
+        format!("key 1 hex:{}x", "6b".repeat(32)),
+        format!("key 1 {text}\nkey 1 {text}"),
+        format!("key 1 {text}\nkey 2 {text}"),
+        format!("key 1 {text}\nactive_key 2"),
+    ] {
+        assert_eq!(with(&bad), Err(vec!["hmac-key"]), "{bad}");
+    }
+}
+
+#[test]
+fn a_key_file_is_asked_for_and_loses_one_line_end() {
+    let text = instance("auth_hmac {\nkey 1 file:vrrp.key\n}");
+    let load_with = |answer: Result<&[u8], config::Refusal>| {
+        let mut sources = config::Sources::new();
+        sources.add_root("main.conf", text.clone().into_bytes());
+        let surroundings = config::Surroundings::default();
+        let config::Loaded::Missing(list) = config::load(&sources, &surroundings) else {
+            panic!("not asked")
+        };
+        assert_eq!((list[0].pattern.as_str(), list[0].kind), ("file:vrrp.key", config::IncludeKind::KeyFile));
+        let found = match answer {
+            Ok(bytes) => config::Found::File(sources.add("vrrp.key", bytes.to_vec())),
+            Err(why) => config::Found::Refused { name: "vrrp.key".into(), why },
+        };
+        sources.resolve(&list[0], vec![found]);
+        let config::Loaded::Done(outcome) = config::load(&sources, &surroundings) else {
+            panic!("asked again")
+        };
+        outcome
+    };
+    for bytes in
+        [&[b'k'; 32][..], b"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\n", b"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\r\n"]
+    {
+        let host = load_with(Ok(bytes)).host.unwrap();
+        let model::Authentication::Keyed(ring) = &host.instances[0].authentication else { panic!("no key") };
+        assert_eq!(ring.keys[0].1.reveal(), [b'k'; 32]);
+    }
+    let short = load_with(Ok(b"secret"));
+    assert!(short.host.is_none() && !format!("{:?}", short.diagnostics).contains("secret"));
+    let exposed = load_with(Err(config::Refusal::Exposed));
+    assert!(exposed.host.is_none());
+    assert_eq!(
+        exposed.diagnostics[0].message,
+        "the key file vrrp.key is not read: others than its owner may read or write it (chmod 600)"
+    );
+}
+
+#[test]
 fn a_prefix_length_does_not_cost_a_peer() {
     let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\npriority 9\n\
         unicast_src_ip 10.0.0.5/24\nunicast_peer {\n10.0.0.6/24\n}\nvirtual_ipaddress {\n10.0.0.3\n}\n}\n";

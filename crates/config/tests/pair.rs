@@ -64,6 +64,31 @@ fn every_finding_shows_both_places() {
 }
 
 #[test]
+fn with_auth_hmac_each_must_believe_what_the_others_send() {
+    let a = "a".repeat(32);
+    let b = "b".repeat(32);
+    let signed = |lines: &str| format!("auth_hmac {{\n{lines}\n}}");
+    let told = |one: &str, two: &str| said(&[("a", &node(50, 150, one)), ("b", &node(50, 100, two))]);
+    let plain = signed(&format!("key 1 {a}"));
+    let both = signed(&format!("key 1 {a}\nkey 2 {b}\nactive_key 1"));
+    let changed = signed(&format!("key 1 {a}\nkey 2 {b}\nactive_key 2"));
+    let lax = signed(&format!("key 1 {a}\nmode permissive"));
+    let listening = signed(&format!("key 1 {a}\nmode receive-only"));
+    for (one, two) in [(&plain, &both), (&both, &changed), (&lax, &listening), (&plain, &lax)] {
+        assert_eq!(told(one, two), Vec::<String>::new(), "{one} {two}");
+    }
+    assert_eq!(told("", &listening), Vec::<String>::new());
+    let odd = "b:5 pair-authentication [a:5]";
+    assert_eq!(told(&plain, &changed), [odd]);
+    assert_eq!(told(&changed, &plain), [odd]);
+    assert_eq!(told(&plain, &signed(&format!("key 1 {b}"))), [odd]);
+    assert_eq!(told(&plain, &listening), [odd], "the one requires what the other does not send");
+    assert_eq!(told(&plain, ""), ["b:1 pair-authentication [a:5]"]);
+    let pass = "authentication {\nauth_type PASS\nauth_pass hushhush\n}";
+    assert_eq!(told(&lax, pass), [odd]);
+}
+
+#[test]
 fn the_odd_one_of_three_is_told_once() {
     let (a, b, c) = (node(51, 150, ""), node(50, 100, ""), node(50, 50, ""));
     assert_eq!(said(&[("a", &a), ("b", &b), ("c", &c)]), ["a:3 pair-vrid [b:3 c:3]"]);

@@ -10,8 +10,8 @@ use hosts::host;
 use model::{Authentication, Host};
 use proptest::prelude::*;
 
-// A text may hold a `${NAME}` that nobody defined, or end with `;`: it is said again, and stays.
-const ADVICE: [&str; 4] = ["not-built", "group-small", "undefined-name", "semicolon"];
+// An instance may wait in FAULT for its first peer. A text may hold a `${NAME}` that nobody defined, or end with `;`: it is said again, and stays.
+const ADVICE: [&str; 5] = ["not-built", "no-peers", "group-small", "undefined-name", "semicolon"];
 
 /// What a text means, and what there is to say about it.
 fn read_back(text: &str) -> (Option<Host>, Vec<String>) {
@@ -29,6 +29,10 @@ fn without_secrets(mut host: Host) -> Host {
         match &mut instance.authentication {
             Authentication::None => {}
             Authentication::Password(secret) | Authentication::Header(secret) => *secret = stars.clone(),
+            Authentication::Keyed(ring) => {
+                let stars = model::Key::new(&[b'*'; 32]).unwrap();
+                ring.keys.iter_mut().for_each(|(_, key)| *key = stars.clone());
+            }
         }
     }
     host

@@ -104,6 +104,12 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// How many nanoseconds the wall clock is ahead of the line.
+    #[must_use]
+    pub const fn wall_ahead(&self) -> i128 {
+        self.wall
+    }
+
     /// The instant of a wall-clock time (since 1970), not before the previous turn and not after this one.
     #[must_use]
     pub fn place(&self, wall: Duration) -> Instant {

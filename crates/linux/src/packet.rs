@@ -60,6 +60,9 @@ const UNTAKEN: Duration = Duration::from_millis(5);
 const PULSE: Duration = Duration::from_secs(1);
 /// A turn that begins so much later than it should have may have been overtaken by anything.
 const STALLED: Duration = Duration::from_millis(1);
+/// The wall clock is told again when it has moved by so many nanoseconds: a fraction of the shortest window of signed
+/// stamps, and far more than one turn's adjustment.
+const DRIFT: u128 = 50_000_000;
 
 /// What the desk asks of the reactor.
 #[derive(Debug)]
@@ -307,6 +310,8 @@ struct Turner {
     timer: Timer,
     crowd: Crowd,
     clock: Clock,
+    /// What the node was told of the wall clock.
+    wall: Option<i128>,
     epoll: std::os::fd::OwnedFd,
     commands: Arc<Mailbox<Command>>,
     outcomes: Arc<Mailbox<Outcome>>,
@@ -385,6 +390,7 @@ impl Turner {
             timer,
             crowd: Crowd::new(),
             clock: Clock::new(),
+            wall: None,
             epoll,
             commands,
             outcomes,
@@ -433,7 +439,9 @@ impl Turner {
         ];
         own.into_iter().try_for_each(|(fd, which)| turner.watch(fd, which))?;
         let everything = turner.monitor.everything()?;
-        turner.node.handle(turner.clock.turn().now, Input::Fact(everything), &mut turner.effects);
+        let turn = turner.clock.turn();
+        turner.node.handle(turn.now, Input::Fact(everything), &mut turner.effects);
+        turner.tell_clock(&turn);
         Ok(turner)
     }
 
@@ -496,6 +504,7 @@ impl Turner {
     fn turn(&mut self, ready: Readable) {
         let mut turn = self.clock.turn();
         self.roll.turns(turn.now);
+        self.tell_clock(&turn);
         let is_due = |node: &Node, now| node.deadline().is_some_and(|at| at <= now);
         // Who stood still since the kernel was asked must ask again: the timer is overdue, or something is due that the
         // kernel had not named yet.
@@ -580,6 +589,15 @@ impl Turner {
             (self.haste)();
         }
         self.ended = self.abandoned || self.stopping && self.node.is_at_rest();
+    }
+
+    /// The wall clock, if it is another than it was: signed stamps go by it.
+    fn tell_clock(&mut self, turn: &Turn) {
+        let ahead = turn.wall_ahead();
+        if self.wall.is_none_or(|told| told.abs_diff(ahead) >= DRIFT) {
+            self.wall = Some(ahead);
+            self.node.handle(turn.now, Input::Fact(Fact::WallClock(ahead)), &mut self.effects);
+        }
     }
 
     /// What the kernel tells of interfaces and addresses.

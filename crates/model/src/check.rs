@@ -18,8 +18,10 @@ pub enum Inconsistent {
     IdentityTwice { first: Arc<str>, second: Arc<str>, identity: String },
     #[error("instance {0}: VRRP version 2 knows no IPv6")]
     VersionWithoutFamily(Arc<str>),
-    #[error("instance {0}: VRRP version 3 knows no authentication")]
+    #[error("instance {0}: VRRP version 3 knows no auth_type")]
     VersionWithoutAuthentication(Arc<str>),
+    #[error("instance {0}: auth_hmac signs with a key that it does not have")]
+    KeyMissing(Arc<str>),
     #[error("instance {0}: version 2 advertises in whole seconds up to 255 s")]
     IntervalNotInVersion2(Arc<str>),
     #[error("instance {0}: version 3 advertises at most every 40.95 s")]
@@ -224,10 +226,17 @@ impl Instance {
             Version::V3 if settings.interval > Interval::MAX_V3 => {
                 return Err(Inconsistent::IntervalNotInVersion3(name()));
             }
-            Version::V3 if self.authentication != Authentication::None => {
+            Version::V3
+                if matches!(self.authentication, Authentication::Password(_) | Authentication::Header(_)) =>
+            {
                 return Err(Inconsistent::VersionWithoutAuthentication(name()));
             }
             Version::V2 | Version::V3 => {}
+        }
+        if let Authentication::Keyed(ring) = &self.authentication
+            && ring.key(ring.active).is_none()
+        {
+            return Err(Inconsistent::KeyMissing(name()));
         }
         if settings.priority.0 == 0 {
             return Err(Inconsistent::PriorityZero(name()));

@@ -37,7 +37,8 @@ pub use bfd::Settings as BfdSettings;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
-pub use vrrp::{AnnounceSettings, Peer, Settings};
+pub use vrrp::{AnnounceSettings, Keyring, Mode as KeyMode, Peer, Replay, Settings};
+pub use wire::trailer::Key;
 use wire::{Family, Vrid};
 
 /// The name of a network interface as the kernel knows it, 1..=15 bytes.
@@ -128,7 +129,7 @@ pub struct Instance {
     pub wants_active: bool,
     /// How adverts travel.
     pub transport: Transport,
-    /// VRRP version 2 authentication.
+    /// How adverts are authenticated.
     pub authentication: Authentication,
     /// Which checksum version 3 uses over IPv4 (CK-5).
     pub checksum: ChecksumForm,
@@ -275,7 +276,7 @@ impl Transport {
     }
 }
 
-/// VRRP version 2 authentication (RFC 2338 section 5.3.6).
+/// How adverts are authenticated: RFC 2338 section 5.3.6 in version 2, or keepalived's signed trailer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {
     /// None (the only one of RFC 3768 and of version 3).
@@ -284,6 +285,8 @@ pub enum Authentication {
     Password(Secret),
     /// IPsec Authentication Header, HMAC-MD5-96, as keepalived speaks it.
     Header(Secret),
+    /// A signed trailer behind each advert, in either version (`auth_hmac`).
+    Keyed(Keyring),
 }
 
 /// Eight secret bytes, zero-padded. Never shown: `Debug` prints dots.

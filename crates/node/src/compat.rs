@@ -171,6 +171,8 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::PreemptHold { .. }
         | Event::SilenceExcused { .. }
         | Event::StoodStill { .. }
+        | Event::ClockSet { .. }
+        | Event::ClockFollowed { .. }
         | Event::Discarded { .. }
         | Event::AddressListDiffers { .. }
         | Event::IntervalDiffers { .. }
@@ -232,6 +234,10 @@ pub fn reason(
         Why::Fault => alloc::format!("{}", List(faults)),
         Why::Resumed => "it goes on where the worker before it left off".into(),
         Why::Group => "its group moves as one".into(),
+        Why::TooLate => {
+            "this process stood still for so long that a peer must have taken over (timer_expired_backup)"
+                .into()
+        }
     })
 }
 
@@ -301,6 +307,20 @@ impl fmt::Display for Words<'_> {
                 let tenths = time.as_millis() / 100;
                 write!(f, "({instance}) this process stood still for {}.{} s; ", tenths / 10, tenths % 10)?;
                 f.write_str("another router may have been active meanwhile")
+            }
+            Event::ClockSet { millis } => {
+                let way = if *millis < 0 { "back" } else { "forward" };
+                let tenths = millis.unsigned_abs() / 100;
+                write!(f, "the wall clock was put {way} by {}.{} s; ", tenths / 10, tenths % 10)?;
+                f.write_str(
+                    "signed adverts go on as if it had not, until those of another router show a new time",
+                )
+            }
+            Event::ClockFollowed { source } => {
+                write!(
+                    f,
+                    "signed adverts go by the wall clock as it is now: those of {source} show a new time"
+                )
             }
             Event::Discarded { instance, interface, vrid, source, why, contrast, suppressed } => {
                 match instance {
@@ -606,10 +626,30 @@ fn write_statistics(out: &mut String, instance: &InstanceStatus) -> fmt::Result 
     writeln!(out, "    Address List: {}", c.address_list_differs + n(Discard::AddressList))?;
     writeln!(out, "  Authentication Errors:")?;
     writeln!(out, "    Invalid Type: {}", n(Discard::AuthenticationUnknown))?;
-    writeln!(out, "    Type Mismatch: {}", n(Discard::AuthenticationType))?;
-    writeln!(out, "    Failure: {}", n(Discard::AuthenticationFailed) + n(Discard::Replay))?;
+    let mismatches = n(Discard::AuthenticationType) + n(Discard::SignatureMissing);
+    writeln!(out, "    Type Mismatch: {mismatches}")?;
+    writeln!(out, "    Failure: {}", authentication_failures(c))?;
+    // keepalived 2.2.7 has no such adverts: these lines are there when there is something to count.
+    let signed = [Discard::SignatureMissing, Discard::KeyUnknown, Discard::SignatureWrong, Discard::Stale];
+    for why in signed.into_iter().filter(|why| n(*why) > 0) {
+        writeln!(out, "    {}: {}", why.name(), n(why))?;
+    }
     writeln!(out, "  Priority Zero:")?;
     writeln!(out, "    Received: {}\n    Sent: {}", c.priority_zero_received, c.priority_zero_sent)
+}
+
+/// What 2.2.7 counts as a failure: a wrong password or signature, and a repetition.
+fn authentication_failures(c: &crate::Counters) -> u64 {
+    [
+        Discard::AuthenticationFailed,
+        Discard::Replay,
+        Discard::KeyUnknown,
+        Discard::SignatureWrong,
+        Discard::Stale,
+    ]
+    .iter()
+    .map(|why| c.discarded(*why))
+    .sum()
 }
 
 /// The state of the daemon as text (SIGUSR1, `keepalived.data`). Secrets are not in it.

@@ -11,6 +11,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use model::{Authentication, ChecksumForm, Host, Instance, Transport};
 use wire::checksum::Sum;
 use wire::message::{Auth, Outgoing};
+use wire::trailer::{self, Stamp};
 use wire::{
     Family, HOP_LIMIT, PROTOCOL_AH, PROTOCOL_VRRP, Priority, TRAFFIC_CLASS, Version, ah, arp, ipv4, ndp,
 };
@@ -21,6 +22,8 @@ pub(crate) struct Egress {
     cached: Option<Cached>,
     /// Last Authentication Header sequence number used.
     sequence: u32,
+    /// Last stamp used.
+    stamp: Option<Stamp>,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,26 @@ impl fmt::Debug for Addressed {
     }
 }
 
+/// What a serial number must go beyond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    /// The greatest sequence number of an Authentication Header heard from others (AUTH-10).
+    pub(crate) greatest: u32,
+    /// The time for stamps.
+    pub(crate) clock: Stamp,
+}
+
+/// What makes each copy of a signed advert another one.
+#[derive(Clone, Copy, Debug)]
+enum Serial {
+    /// It is not signed.
+    None,
+    /// In an Authentication Header.
+    Sequence(u32),
+    /// In a trailer.
+    Stamp(Stamp),
+}
+
 impl Egress {
     /// Forgets what was encoded: the configuration changed.
     pub(crate) fn forget(&mut self) {
@@ -93,38 +116,49 @@ impl Egress {
         self.sequence = self.sequence.max(sequence);
     }
 
-    /// The adverts of this priority from this place, one for each destination. `greatest`: they carry an
-    /// Authentication Header, and this is the greatest sequence number heard from others: a restarted sender must go beyond
-    /// it (AUTH-10).
+    /// The adverts of this priority from this place, one for each destination. `heard`: they are signed, and a restarted
+    /// sender of Authentication Headers must go beyond what it heard (AUTH-10). `None`: nothing changes from one to the next.
     pub(crate) fn adverts(
         &mut self,
         host: &Host,
         instance: &Instance,
         place: Place,
         priority: Priority,
-        greatest: Option<u32>,
+        heard: Option<Heard>,
     ) -> &[Addressed] {
         let fresh = self.cached.as_ref().is_some_and(|c| c.priority == priority && c.place == place);
-        let signed = greatest.is_some();
-        if let Some(greatest) = greatest {
-            self.sequence = self.sequence.max(greatest).wrapping_add(1).max(1);
-        }
-        let sequence = self.sequence;
-        let resealed = fresh && signed && {
+        let serial = heard.map_or(Serial::None, |heard| self.serial(instance, heard));
+        let resealed = fresh && {
             let mut adverts = self.cached.iter_mut().flat_map(|cached| cached.adverts.all_mut());
-            adverts.all(|advert| reseal(instance, place.source, advert, sequence).is_some())
+            adverts.all(|advert| reseal(instance, place.source, advert, serial).is_some())
         };
-        if !fresh || (signed && !resealed) {
+        if !resealed {
             let adverts = destinations(host, instance)
                 .into_iter()
                 .filter_map(|destination| {
-                    let datagram = encode(instance, place.source, destination, priority, sequence)?;
+                    let datagram = encode(instance, place.source, destination, priority, serial)?;
                     Some(Addressed { destination, datagram: datagram.into() })
                 })
                 .collect();
             self.cached = Some(Cached { priority, place, adverts });
         }
         self.cached.as_ref().map_or(&[], |cached| cached.adverts.all())
+    }
+
+    /// The serial number of the next adverts.
+    fn serial(&mut self, instance: &Instance, heard: Heard) -> Serial {
+        match &instance.authentication {
+            Authentication::Header(_) => {
+                self.sequence = self.sequence.max(heard.greatest).wrapping_add(1).max(1);
+                Serial::Sequence(self.sequence)
+            }
+            Authentication::Keyed(ring) if ring.signing_key().is_some() => {
+                let stamp = ring.next_stamp(self.stamp, heard.clock, instance.settings.interval);
+                self.stamp = Some(stamp);
+                Serial::Stamp(stamp)
+            }
+            Authentication::None | Authentication::Password(_) | Authentication::Keyed(_) => Serial::None,
+        }
     }
 }
 
@@ -168,12 +202,12 @@ fn encode(
     source: IpAddr,
     destination: IpAddr,
     priority: Priority,
-    sequence: u32,
+    serial: Serial,
 ) -> Option<Vec<u8>> {
     let settings = &instance.settings;
     let addresses = listed(instance);
     let auth = match (&instance.authentication, settings.version) {
-        (Authentication::None, _) | (_, Version::V3) => Auth::None,
+        (Authentication::None | Authentication::Keyed(_), _) | (_, Version::V3) => Auth::None,
         (Authentication::Password(secret), Version::V2) => Auth::Pass(secret.reveal()),
         (Authentication::Header(_), Version::V2) => Auth::Ah,
     };
@@ -191,11 +225,20 @@ fn encode(
     };
     let mut bytes = Vec::new();
     message.emit(sum, &mut bytes).ok()?;
+    if let Serial::Stamp(stamp) = serial {
+        bytes.resize(bytes.len() + trailer::LEN, 0);
+        sign(instance, (source, destination), stamp, &mut bytes)?;
+    }
     match (source, destination, &instance.authentication) {
         (IpAddr::V4(source), IpAddr::V4(destination), Authentication::Header(secret)) => {
+            let Serial::Sequence(sequence) = serial else { return None };
             sealed(instance, (source, destination), &bytes, ah::Key::new(secret.reveal()), sequence)
         }
-        (IpAddr::V4(source), IpAddr::V4(destination), Authentication::None | Authentication::Password(_)) => {
+        (
+            IpAddr::V4(source),
+            IpAddr::V4(destination),
+            Authentication::None | Authentication::Password(_) | Authentication::Keyed(_),
+        ) => {
             let header = ip_header(instance, source, destination, PROTOCOL_VRRP, 0);
             let mut datagram = Vec::new();
             header.emit(bytes.len(), &mut datagram);
@@ -250,9 +293,31 @@ fn sealed(
     Some(datagram)
 }
 
-/// Gives a sealed advert its next sequence number in place: nothing is allocated. `None` if that cannot be done,
+/// AUTH-16: signs a message that has room for the trailer behind it.
+fn sign(
+    instance: &Instance,
+    (source, destination): (IpAddr, IpAddr),
+    stamp: Stamp,
+    payload: &mut [u8],
+) -> Option<()> {
+    let Authentication::Keyed(ring) = &instance.authentication else { return None };
+    // Over IPv6 the checksum covers the trailer too.
+    let whole = (instance.settings.family == Family::V6).then_some(Sum::PseudoHeader { source, destination });
+    trailer::seal(ring.signing_key()?, ring.active, stamp, source, payload, whole)
+}
+
+/// Gives a signed advert its next serial number in place: nothing is allocated. `None` if that cannot be done,
 /// above all while the last one is still on its way.
-fn reseal(instance: &Instance, source: IpAddr, advert: &mut Addressed, sequence: u32) -> Option<()> {
+fn reseal(instance: &Instance, source: IpAddr, advert: &mut Addressed, serial: Serial) -> Option<()> {
+    let sequence = match serial {
+        Serial::None => return Some(()),
+        Serial::Stamp(stamp) => {
+            let bytes = Arc::get_mut(&mut advert.datagram)?;
+            let header = if source.is_ipv4() { ipv4::HEADER_LEN } else { 0 };
+            return sign(instance, (source, advert.destination), stamp, bytes.get_mut(header..)?);
+        }
+        Serial::Sequence(sequence) => sequence,
+    };
     let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, advert.destination) else { return None };
     let Authentication::Header(secret) = &instance.authentication else { return None };
     let bytes = Arc::get_mut(&mut advert.datagram)?;

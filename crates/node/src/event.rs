@@ -87,6 +87,8 @@ pub enum Fault {
     },
     /// It was configured without addresses, so no advert of it could be sent (RX-11).
     NoAddresses,
+    /// It was to speak to peers and has none (`unicast_fault_no_peer`).
+    NoPeers,
     /// The kernel refused the sockets through which adverts of this family go and come.
     NoSocket(Family, Errno),
     /// The kernel refused to join the group of the adverts on the interface, so none would be heard.
@@ -133,6 +135,7 @@ impl fmt::Display for Fault {
                 }
             }
             Self::NoAddresses => f.write_str("no address is configured: an advert must list one"),
+            Self::NoPeers => f.write_str("no unicast peer is configured (unicast_fault_no_peer)"),
             Self::NoSocket(family, errno) => write!(f, "no {family} sockets for adverts: {errno}"),
             Self::NotJoined(name, errno) => write!(f, "adverts on {name} cannot be heard: {errno}"),
             Self::SourceMissing(address) => write!(f, "the source address {address} is not here"),
@@ -324,6 +327,10 @@ pub enum Event {
     SilenceExcused { instance: Arc<str> },
     /// Active, and this process stood still for so long that a backup has probably taken over meanwhile.
     StoodStill { instance: Arc<str>, time: Duration },
+    /// The wall clock was set by so many milliseconds; signed adverts do not follow it yet.
+    ClockSet { millis: i64 },
+    /// Signed adverts go by the wall clock as it is now, because those of this router say another time than before.
+    ClockFollowed { source: IpAddr },
     /// An advert was not believed.
     Discarded {
         instance: Option<Arc<str>>,
@@ -420,6 +427,8 @@ impl Event {
             | Self::Rival { .. }
             | Self::SilenceExcused { .. }
             | Self::StoodStill { .. }
+            | Self::ClockSet { .. }
+            | Self::ClockFollowed { .. }
             | Self::Discarded { .. }
             | Self::AddressListDiffers { .. }
             | Self::IntervalDiffers { .. }

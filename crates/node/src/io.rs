@@ -105,6 +105,9 @@ pub enum Fact {
         /// What the kernel said.
         why: Option<Errno>,
     },
+    /// The wall clock is so many nanoseconds ahead of the driver's line. Told at the start, and when that has changed;
+    /// only signed stamps go by it.
+    WallClock(i128),
     /// What a tracked file says ([`model::Host::files`]). Told of each file of a configuration, and then when it changes.
     File {
         /// The name of its `track_file`.

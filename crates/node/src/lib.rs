@@ -13,6 +13,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod compat;
+mod dial;
 mod egress;
 pub mod estate;
 pub mod event;

@@ -340,7 +340,14 @@ impl Slot {
             Authentication::None => vrrp::Authentication::None,
             Authentication::Password(secret) => vrrp::Authentication::Password(Auth::Pass(secret.reveal())),
             Authentication::Header(secret) => vrrp::Authentication::Header(ah::Key::new(secret.reveal())),
+            Authentication::Keyed(ring) => vrrp::Authentication::Keyed(ring.clone()),
         };
+        if let (Authentication::Keyed(_), transport) = (&instance.authentication, &instance.transport) {
+            self.seen.make_room(match transport {
+                Transport::Unicast { peers, .. } => peers.len(),
+                Transport::Multicast { .. } => 0,
+            });
+        }
         let mut before = core::mem::take(&mut self.spots);
         for address in instance.held_addresses() {
             let device = instance.device_of(address);

@@ -197,6 +197,8 @@ pub(crate) fn own(
     }
     faults.extend(trouble);
     faults.extend(instance.addresses.is_empty().then_some(Fault::NoAddresses));
+    let is_alone = matches!(&instance.transport, Transport::Unicast { peers, .. } if peers.is_empty());
+    faults.extend(is_alone.then_some(Fault::NoPeers));
     let tracked = lines(sight, &instance.tracking, &instance.track_interfaces);
     tracked.for_each(|line| share.add(line.count));
     (share, place)

@@ -10,7 +10,7 @@ pub(crate) struct Clock {
     drift: i64,
     /// So much of the world's time it has missed.
     missed: Duration,
-    /// The wall clock, in nanoseconds before this one.
+    /// The wall clock, in nanoseconds ahead of this one.
     wall: i128,
 }
 
@@ -19,7 +19,9 @@ impl Clock {
     pub(crate) fn new(random: &mut Random) -> Self {
         let drift = i64::try_from(random.below(401)).unwrap_or(0) - 200;
         let offset = Duration::from_secs(1 + random.below(1_000_000));
-        Self { offset, drift, missed: Duration::ZERO, wall: 1_700_000_000_000_000_000 }
+        // The wall clocks of all machines are set to one time, and drift apart.
+        let ahead = i128::try_from(offset.as_nanos()).unwrap_or(0);
+        Self { offset, drift, missed: Duration::ZERO, wall: 1_700_000_000_000_000_000 - ahead }
     }
 
     /// What it shows when the world's time is `now`.
@@ -50,15 +52,22 @@ impl Clock {
         self.missed += time;
     }
 
-    /// The machine was just switched on: its clock begins anew.
+    /// The machine was just switched on: its clock begins anew. The wall clock has a battery.
     pub(crate) fn begin(&mut self, now: Instant) {
+        let shown = self.stamp(now);
         self.missed = now.since(Instant::EPOCH);
         self.offset = Duration::from_secs(5);
+        self.wall = shown - i128::from(self.read(now).as_nanos());
     }
 
     /// Somebody sets the wall clock.
     pub(crate) fn set_wall(&mut self, millis: i64) {
         self.wall += i128::from(millis) * 1_000_000;
+    }
+
+    /// By how many nanoseconds the wall clock is ahead of this one.
+    pub(crate) const fn ahead(self) -> i128 {
+        self.wall
     }
 
     /// What the wall clock shows, in nanoseconds since 1970: what the kernel stamps datagrams with.

@@ -79,7 +79,7 @@ pub(crate) fn forge(
         Transport::Unicast { peers, .. } => (true, peers.first()?.address, instance.check_unicast_source),
         Transport::Multicast { .. } => (false, stranger(ear.source), false),
     };
-    let is_sealed = matches!(instance.authentication, Authentication::Header(_));
+    let is_sealed = matches!(instance.authentication, Authentication::Header(_) | Authentication::Keyed(_));
     let why = match forgery {
         Forgery::Routed if !is_unicast => Discard::HopLimit,
         Forgery::Version => Discard::Version,
@@ -90,7 +90,9 @@ pub(crate) fn forge(
         Forgery::Stranger => Discard::Vrid,
         Forgery::Password if is_v2 => match instance.authentication {
             Authentication::Password(_) => Discard::AuthenticationFailed,
-            Authentication::None | Authentication::Header(_) => Discard::AuthenticationType,
+            Authentication::None | Authentication::Header(_) | Authentication::Keyed(_) => {
+                Discard::AuthenticationType
+            }
         },
         Forgery::Interval if is_v2 && !is_sealed => Discard::Interval,
         Forgery::Ourselves if !is_sealed => Discard::OwnSource,
@@ -123,11 +125,11 @@ pub(crate) fn forge(
     };
     let destination = if is_unicast || forgery == Forgery::Destination { ear.source } else { group };
     let auth = match (&instance.authentication, forgery) {
-        (Authentication::None, Forgery::Password) => Auth::Pass(*b"guess\0\0\0"),
+        (Authentication::None | Authentication::Keyed(_), Forgery::Password) => Auth::Pass(*b"guess\0\0\0"),
         (Authentication::Header(_), Forgery::Password) => Auth::None,
         (Authentication::Password(_), Forgery::Password) => Auth::Pass(*b"guess\0\0\0"),
         (Authentication::Password(secret), _) => Auth::Pass(secret.reveal()),
-        (Authentication::None | Authentication::Header(_), _) => Auth::None,
+        (Authentication::None | Authentication::Header(_) | Authentication::Keyed(_), _) => Auth::None,
     };
     let interval =
         if forgery == Forgery::Interval { wire::Interval::from_secs(77)? } else { settings.interval };

@@ -94,6 +94,8 @@ struct Daemon {
     frames: Vec<(i128, Transmit)>,
     /// Which of the frames nobody may believe, and why.
     forged: Vec<(Arc<[u8]>, Discard)>,
+    /// What it was told of the wall clock.
+    wall: Option<i128>,
     deaf: bool,
     outcomes: Vec<Outcome>,
     runs: Vec<Ended>,
@@ -677,6 +679,9 @@ impl Daemon {
         let mut effects = Vec::new();
         let is_news = !(self.facts.is_empty() && self.orders.is_empty());
         self.changed |= is_news || !self.outcomes.is_empty();
+        if self.wall.replace(clock.ahead()) != Some(clock.ahead()) {
+            self.node.handle(local, Input::Fact(Fact::WallClock(clock.ahead())), &mut effects);
+        }
         for fact in self.facts.drain(..) {
             self.node.handle(local, Input::Fact(fact), &mut effects);
         }

@@ -11,7 +11,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::{
-    Authentication, Command, File, Flaw, Host, ParameterMatch, Process, Script, Secret, Tracked, Transport,
+    Authentication, Command, File, Flaw, Host, Key, KeyMode, Keyring, ParameterMatch, Process, Replay,
+    Script, Secret, Tracked, Transport,
 };
 use model::{VirtualAddress, Weight};
 use node::event::Standing;
@@ -273,6 +274,58 @@ fn steps_of_the_wall_clock_move_nothing() {
     let (calm, record) = (of(pair(), vec![]), of(pair(), steps));
     assert_eq!(record.moves, calm.moves);
     assert_eq!(record.adverts, calm.adverts);
+}
+
+/// Signed adverts, believed by the clock.
+fn keyed_pair() -> Vec<Host> {
+    let keys = vec![(1, Key::new(&[7; 32]).unwrap())];
+    let (window, replay, mode) = (None, Replay::Time, KeyMode::Enforce);
+    let ring = Keyring { keys, active: 1, window, replay, mode };
+    let mut hosts = pair();
+    hosts.iter_mut().for_each(|host| {
+        host.instances[0].authentication = Authentication::Keyed(ring.clone());
+    });
+    hosts
+}
+
+#[test]
+fn auth_18_a_step_of_either_wall_clock_or_of_both_ends_no_agreement() {
+    let calm = of(keyed_pair(), vec![]);
+    assert_eq!(holders(&calm, 50), [0]);
+    for machines in [vec![0], vec![1], vec![0, 1]] {
+        let step = |(at, millis): (u64, i64)| {
+            machines.iter().map(move |machine| (at, Step::Wall { machine: *machine, millis }))
+        };
+        let steps = [3_600_000, -7_200_000, 40_000, -300, 300];
+        let steps: Vec<_> = (10..).zip(steps).flat_map(step).collect();
+        let record = of(keyed_pair(), steps);
+        assert_eq!(record.moves, calm.moves, "{machines:?}");
+        assert_eq!(record.adverts, calm.adverts, "{machines:?}");
+    }
+}
+
+#[test]
+fn auth_18_a_clock_that_was_wrong_at_the_start_counts_when_it_is_put_right() {
+    // It starts anew with a clock that is wrong by an hour, which is put right 20 s later.
+    let wrong = |machine, millis: i64| {
+        vec![
+            (5, Step::Stop(machine)),
+            (8, Step::Wall { machine, millis }),
+            (10, Step::Start(machine)),
+            (30, Step::Wall { machine, millis: -millis }),
+        ]
+    };
+    for machine in [0, 1] {
+        let record = play(&scene(keyed_pair(), wrong(machine, 3_600_000)));
+        let story = record.trace.story();
+        assert_eq!(holders(&record, 25), [0, 1], "neither believes the other: {story}");
+        assert_eq!([33, 50].map(|at| holders(&record, at)), [[0], [0]], "{story}");
+    }
+    // Both are wrong, each in its own way.
+    let both = [wrong(0, 3_600_000), wrong(1, -3_600_000)].concat();
+    let record = play(&scene(keyed_pair(), both));
+    let story = record.trace.story();
+    assert_eq!([25, 50].map(|at| holders(&record, at)), [vec![0, 1], vec![0]], "{story}");
 }
 
 #[test]

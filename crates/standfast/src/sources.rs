@@ -4,8 +4,8 @@
 use crate::check::here;
 use crate::report::{Reporter, Tally, counted};
 use config::{
-    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeRequest, Loaded, Outcome, Places, Refusal, Severity,
-    Sources, Surroundings, load, pair,
+    Diagnostic, FILE_LIMIT, FileId, Found, Id, IncludeKind, IncludeRequest, Loaded, Outcome, Places, Refusal,
+    Severity, Sources, Surroundings, load, pair,
 };
 use node::event::Level;
 use std::collections::BTreeMap;
@@ -229,6 +229,9 @@ impl Files {
     fn find(&mut self, request: &IncludeRequest) -> Vec<Found> {
         let directory = self.paths.get(&request.from).and_then(|path| path.parent()).unwrap_or(Path::new(""));
         let directory = directory.to_path_buf();
+        if let (IncludeKind::KeyFile, Some(name)) = (request.kind, request.pattern.strip_prefix("file:")) {
+            return vec![self.key(&directory.join(name))];
+        }
         let mut found = Vec::new();
         for pattern in alternatives(&request.pattern) {
             for path in matching(&directory, &pattern) {
@@ -236,6 +239,15 @@ impl Files {
             }
         }
         found
+    }
+
+    /// The file of a key. It is no part of the configuration: nothing may include it by the way.
+    fn key(&mut self, path: &Path) -> Found {
+        let name = path.display().to_string();
+        match content(path, Rule::Key) {
+            Ok(bytes) => Found::File(self.sources.add(name, bytes)),
+            Err(why) => Found::Refused { name, why },
+        }
     }
 
     fn one(&mut self, path: &Path) -> Found {
@@ -262,6 +274,8 @@ enum Rule {
     Once,
     /// Must not have an execute bit.
     Include,
+    /// Must be its owner's alone.
+    Key,
 }
 
 /// The bytes of a regular file, or why there are none. (A pipe would be empty at the next reload.)
@@ -270,6 +284,7 @@ fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
         directory if directory.is_dir() => Err(Refusal::Directory),
         other if !other.is_file() && rule != Rule::Once => Err(Refusal::NotRegular),
         file if rule == Rule::Include && file.permissions().mode() & 0o111 != 0 => Err(Refusal::Executable),
+        file if rule == Rule::Key && file.permissions().mode() & 0o077 != 0 => Err(Refusal::Exposed),
         _ => Ok(()),
     };
     // Looked at before it is opened, since opening a device may do something; and afterwards, since it may be

@@ -5,10 +5,12 @@ use arbitrary::{Result, Unstructured};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use timeline::Instant;
 use vrrp::{
-    Admitted, Authentication, Discard, Expected, Ingress, Peer, Policy, Seen, SumForm, admit, admit_stray,
+    Admitted, Authentication, Clocks, Discard, Expected, Ingress, Keyring, Mode, Peer, Policy, Replay, Seen,
+    SumForm, admit, admit_stray,
 };
 use wire::checksum::Sum;
 use wire::message::{Auth, Message, Outgoing};
+use wire::trailer::{self, Key, Stamp};
 use wire::{Family, Interval, Version, Vrid, ah};
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000_000);
@@ -62,7 +64,8 @@ fn choose(mut u: Unstructured<'_>) -> Result<()> {
     let version = if flags & 2 == 0 { Version::V2 } else { Version::V3 };
     let unicast = flags & 4 != 0;
     let authentication = match flags >> 3 & 3 {
-        0 | 3 => Authentication::None,
+        0 => Authentication::None,
+        3 => Authentication::Keyed(ring()),
         1 => Authentication::Password(Auth::Pass(PASSWORD)),
         _ => Authentication::Header(ah::Key::new(PASSWORD)),
     };
@@ -72,6 +75,7 @@ fn choose(mut u: Unstructured<'_>) -> Result<()> {
         version,
         interval: Interval::from_secs(interval.clamp(1, 40)).unwrap_or(Interval::SECOND),
         authentication: &authentication,
+        clocks: Clocks { wall: Stamp(1 << 40), kept: Stamp(1 << 41) },
         owner_ignores: rules & 0xe0 == 0xe0,
         expected: if unicast {
             Expected::Unicast { peers: &PEERS, only_peers: rules & 1 != 0 }
@@ -115,11 +119,34 @@ fn help(datagram: &mut Datagram, helping: u8, own: IpAddr) {
             field.copy_from_slice(&sum.to_be_bytes());
         }
     }
+    if helping & 16 != 0 {
+        let source = datagram.read().map_or(SOURCE, |ingress| ingress.source);
+        let whole = datagram.header.map(|(source, destination, _)| Sum::PseudoHeader {
+            source: source.into(),
+            destination: destination.into(),
+        });
+        let stamp = Stamp(u64::from(helping));
+        if let (Some((1, key)), Some(payload)) = (ring().keys.first(), datagram.bytes.get_mut(start..)) {
+            // What is too short cannot be signed, and is judged as it is.
+            let _ = trailer::seal(key, 1, stamp, source, payload, whole);
+        }
+    }
     if helping & 4 != 0 {
         let form = if helping & 2 != 0 { ah::Form::Rfc2402 } else { ah::Form::Keepalived };
         let key = ah::Key::new(PASSWORD);
         // What has no such header cannot be sealed, and is judged as it is.
         let _ = ah::seal(&key, &mut datagram.bytes, u32::from(helping), form);
+    }
+}
+
+fn ring() -> Keyring {
+    let key = Key::new(&[b'k'; 32]).unwrap_or_else(|| unreachable!("32 bytes are enough"));
+    Keyring {
+        keys: vec![(1, key)],
+        active: 1,
+        window: None,
+        replay: Replay::Monotonic,
+        mode: Mode::Permissive,
     }
 }
 
@@ -183,6 +210,9 @@ fn refused(policy: &Policy<'_>, datagram: &Datagram, ingress: &Ingress<'_>, why:
         Discard::Replay => panic!("nobody was heard before"),
         Discard::Malformed | Discard::TrailingBytes | Discard::Vrid | Discard::AuthenticationUnknown => {}
         Discard::AuthenticationType | Discard::AuthenticationFailed | Discard::Destination => {}
+        Discard::SignatureMissing | Discard::KeyUnknown | Discard::SignatureWrong | Discard::Stale => {
+            assert!(matches!(policy.authentication, Authentication::Keyed(_)));
+        }
         Discard::UnlistedPeer => assert!(PEERS.iter().all(|peer| peer.address != ingress.source)),
     }
 }
@@ -193,7 +223,8 @@ fn means_the_same(policy: &Policy<'_>, ingress: &Ingress<'_>, admitted: &Admitte
     let Some(vrid) = Vrid::new(message.vrid()) else { return };
     let addresses = ingress.addresses();
     let auth = match policy.authentication {
-        Authentication::None => Auth::None,
+        // What it signed says nothing of what is written here, and the unsigned is believed too.
+        Authentication::None | Authentication::Keyed(_) => Auth::None,
         Authentication::Password(auth) => *auth,
         Authentication::Header(_) => Auth::Ah,
     };
@@ -347,7 +378,7 @@ mod naive {
                 assert_eq!(u16::from(message[5]) * 100, policy.interval.centis());
                 let sealed = datagram.header.is_none() && datagram.bytes[9] == 51;
                 match policy.authentication {
-                    Authentication::None => assert!(message[4] == 0 && !sealed),
+                    Authentication::None | Authentication::Keyed(_) => assert!(message[4] == 0 && !sealed),
                     Authentication::Password(_) => {
                         assert!(message[4] == 1 && !sealed);
                         assert_eq!(&message[message.len() - 8..], PASSWORD);

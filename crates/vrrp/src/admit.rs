@@ -4,6 +4,7 @@
 //! A refused advert changes nothing (RX-20): [`admit`] touches only [`Seen`], and only after everything else
 //! passed.
 
+use crate::keyring::{Clocks, Freshness, Keyring, Mode, Replay, Stamps};
 use crate::router::Advertisement;
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,6 +12,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use timeline::Instant;
 use wire::checksum::{self, Sum};
 use wire::message::{Body, Message};
+use wire::trailer::{Stamp, Trailer};
 use wire::{Family, Interval, PROTOCOL_AH, PROTOCOL_VRRP, Version, Vrid, ah, ipv4};
 
 /// A datagram as it came in, its IP header read.
@@ -119,6 +121,8 @@ pub struct Policy<'a> {
     pub interval: Interval,
     /// Its authentication.
     pub authentication: &'a Authentication,
+    /// What time it is for signed stamps.
+    pub clocks: Clocks,
     /// It is the owner and ignores all adverts (RX-9 as published, [`crate::Settings::owner_ignores_adverts`]).
     pub owner_ignores: bool,
     /// Where adverts for it are sent.
@@ -133,7 +137,7 @@ pub struct Policy<'a> {
     pub trusted: Option<IpAddr>,
 }
 
-/// VRRP version 2 authentication as the wire needs it.
+/// Authentication as the wire needs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Authentication {
     /// Auth Type 0.
@@ -142,6 +146,8 @@ pub enum Authentication {
     Password(wire::message::Auth),
     /// Auth Type 2.
     Header(ah::Key),
+    /// A signed trailer, in either version (AUTH-16); Auth Type 0.
+    Keyed(Keyring),
 }
 
 /// Where adverts for a virtual router are sent.
@@ -169,14 +175,32 @@ pub struct Peer {
     pub max_ttl: Option<u8>,
 }
 
-/// What authentication must remember: the last Authentication Header sequence number of each sender (AUTH-9).
+/// What authentication must remember: the last sequence number of each sender (AUTH-9, AUTH-17).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The last few senders, latest first.
+    /// The last few senders of Authentication Headers, latest first.
     senders: [Option<(IpAddr, u32)>; 4],
+    /// The senders of signed trailers.
+    stamps: Stamps,
 }
 
 impl Seen {
+    /// Makes room for the stamps of so many listed peers, and of some others. Without it only the last sender is known.
+    pub fn make_room(&mut self, peers: usize) {
+        self.stamps.make_room(peers);
+    }
+
+    /// Of an advert that was refused with [`Discard::Stale`], and so is genuine: whether it is no recording of what its
+    /// sender had sent before the last one that was believed. Then one of the two clocks is wrong (AUTH-18).
+    #[must_use]
+    pub fn is_news(&self, ingress: &Ingress<'_>) -> bool {
+        let body = Message::new(ingress.payload).and_then(|message| message.body(ingress.family()).ok());
+        let trailer = body.and_then(|body| Trailer::read(body.tail));
+        trailer.is_some_and(|trailer| {
+            self.stamps.last(ingress.source).is_none_or(|last| trailer.stamp.is_after(last))
+        })
+    }
+
     /// The greatest sequence number known; a sender that was restarted must go beyond it (AUTH-10).
     #[must_use]
     pub fn greatest(&self) -> u32 {
@@ -233,8 +257,16 @@ pub enum Discard {
     AuthenticationType,
     /// RX-12: the password or the signature is wrong.
     AuthenticationFailed,
-    /// AUTH-9: a sequence number that was used before.
+    /// AUTH-9, AUTH-17: a sequence number that was used before.
     Replay,
+    /// AUTH-16: it is not signed.
+    SignatureMissing,
+    /// AUTH-16: it is signed with a key that is not configured here.
+    KeyUnknown,
+    /// AUTH-16: its signature is wrong.
+    SignatureWrong,
+    /// AUTH-17: it was signed at another time.
+    Stale,
     /// RX-13: version 2, another interval than ours.
     Interval,
     /// RX-14: another list of addresses than ours, in strict mode.
@@ -249,7 +281,7 @@ pub enum Discard {
 
 impl Discard {
     /// All of them, in the order of the checks.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Malformed,
         Self::HopLimit,
         Self::Version,
@@ -265,6 +297,10 @@ impl Discard {
         Self::AuthenticationType,
         Self::AuthenticationFailed,
         Self::Replay,
+        Self::SignatureMissing,
+        Self::KeyUnknown,
+        Self::SignatureWrong,
+        Self::Stale,
         Self::Interval,
         Self::AddressList,
         Self::OwnSource,
@@ -297,6 +333,10 @@ impl Discard {
             Self::AuthenticationType => "auth-type-mismatch",
             Self::AuthenticationFailed => "auth-failures",
             Self::Replay => "auth-replays",
+            Self::SignatureMissing => "auth-hmac-missing",
+            Self::KeyUnknown => "auth-hmac-unknown-key",
+            Self::SignatureWrong => "auth-hmac-invalid",
+            Self::Stale => "auth-hmac-stale",
             Self::Interval => "interval-errors",
             Self::AddressList => "address-list-errors",
             Self::OwnSource => "own-source-pkts-rcvd",
@@ -324,6 +364,10 @@ impl fmt::Display for Discard {
             Self::AuthenticationType => "its authentication type is not the one configured here",
             Self::AuthenticationFailed => "its password (auth_pass) is not ours",
             Self::Replay => "its sequence number was used before",
+            Self::SignatureMissing => "it is not signed (auth_hmac)",
+            Self::KeyUnknown => "it is signed with a key number that is not configured here (auth_hmac)",
+            Self::SignatureWrong => "its signature is wrong (auth_hmac): another key has the number, or it was altered",
+            Self::Stale => "it was signed at another time (auth_hmac): the clocks of the nodes differ, or it is a repetition",
             Self::Interval => "its interval (advert_int) is not ours; version 2 demands the same",
             Self::AddressList => "its address list is not ours",
             Self::OwnSource => "it comes from our own address: a loop, or a duplicate address",
@@ -351,6 +395,8 @@ pub struct Remarks {
     pub interval_differs: bool,
     /// CK-5: which checksum it carried.
     pub sum: SumForm,
+    /// Its stamp is about now by the wall clock alone: the sender would refuse the stamps of this router (AUTH-18).
+    pub confirms_wall_clock: bool,
 }
 
 /// The checksum that an advert carried.
@@ -388,7 +434,7 @@ pub fn admit(
     if body.addresses.is_empty() {
         return Err(Discard::NoAddresses); // RX-11
     }
-    let sequence = check_authentication(seen, policy, &message, &body, ingress)?; // RX-12
+    let proof = check_authentication(seen, policy, &message, &body, ingress)?; // RX-12
     if policy.version == Version::V2 && Interval::from_secs(message.seconds()) != Some(policy.interval) {
         return Err(Discard::Interval); // RX-13
     }
@@ -402,12 +448,18 @@ pub fn admit(
         return Err(Discard::OwnSource); // RX-17
     }
     check_destination(policy, ingress)?; // RX-18, UNI-1
-    if let Some(sequence) = sequence {
-        seen.remember(ingress.source, sequence);
+    match proof {
+        Proof::None => {}
+        Proof::Sequence(sequence) => seen.remember(ingress.source, sequence),
+        Proof::Stamp(stamp, _) => seen.stamps.remember(ingress.source, stamp),
     }
+    let confirms_wall_clock = matches!(proof, Proof::Stamp(_, Freshness::Wall));
     let advertisement = Advertisement { source: ingress.source, priority: message.priority(), interval, at };
     let interval_differs = policy.version == Version::V3 && interval != policy.interval; // RX-15
-    Ok(Admitted { advertisement, remarks: Remarks { address_list_differs, interval_differs, sum } })
+    Ok(Admitted {
+        advertisement,
+        remarks: Remarks { address_list_differs, interval_differs, sum, confirms_wall_clock },
+    })
 }
 
 /// Names what is wrong with an advert for a VRID that nobody configured: the general checks, then RX-8.
@@ -477,24 +529,39 @@ fn is_known_tail(tail: &[u8]) -> bool {
     padding || trailer
 }
 
-/// RX-12, AUTH-1 to AUTH-12. Gives the sequence number to remember once everything else is right.
+/// What is to be remembered once everything else is right.
+#[derive(Clone, Copy)]
+enum Proof {
+    None,
+    /// Of an Authentication Header.
+    Sequence(u32),
+    /// Of a signed trailer.
+    Stamp(Stamp, Freshness),
+}
+
+/// RX-12, AUTH-1 to AUTH-17.
 fn check_authentication(
     seen: &Seen,
     policy: &Policy<'_>,
     message: &Message<'_>,
     body: &Body<'_>,
     ingress: &Ingress<'_>,
-) -> Result<Option<u32>, Discard> {
+) -> Result<Proof, Discard> {
     if policy.version == Version::V3 {
-        return if ingress.sealed.is_some() { Err(Discard::AuthenticationType) } else { Ok(None) };
+        return match policy.authentication {
+            _ if ingress.sealed.is_some() => Err(Discard::AuthenticationType),
+            Authentication::Keyed(ring) => check_trailer(seen, policy, ring, body, ingress),
+            Authentication::None | Authentication::Password(_) | Authentication::Header(_) => Ok(Proof::None),
+        };
     }
     if message.auth_type() > 2 {
         return Err(Discard::AuthenticationUnknown);
     }
     match (policy.authentication, message.auth_type(), &ingress.sealed) {
-        (Authentication::None, 0, None) => Ok(None),
+        (Authentication::None, 0, None) => Ok(Proof::None),
+        (Authentication::Keyed(ring), 0, None) => check_trailer(seen, policy, ring, body, ingress),
         (Authentication::Password(ours), 1, None) => match body.auth_data {
-            Some(data) if ours.accepts(data) => Ok(None),
+            Some(data) if ours.accepts(data) => Ok(Proof::None),
             Some(_) | None => Err(Discard::AuthenticationFailed),
         },
         (Authentication::Header(key), 2, Some(packet)) => {
@@ -508,11 +575,55 @@ fn check_authentication(
             if seen.is_replay(ingress.source, header.sequence) {
                 return Err(Discard::Replay);
             }
-            Ok(Some(header.sequence))
+            Ok(Proof::Sequence(header.sequence))
         }
-        (Authentication::None | Authentication::Password(_) | Authentication::Header(_), _, _) => {
-            Err(Discard::AuthenticationType) // AUTH-11, AUTH-12
-        }
+        (
+            Authentication::None
+            | Authentication::Password(_)
+            | Authentication::Header(_)
+            | Authentication::Keyed(_),
+            _,
+            _,
+        ) => Err(Discard::AuthenticationType), // AUTH-11, AUTH-12
+    }
+}
+
+/// AUTH-16, AUTH-17: the signature first, so that only what is genuine says anything about clocks.
+fn check_trailer(
+    seen: &Seen,
+    policy: &Policy<'_>,
+    ring: &Keyring,
+    body: &Body<'_>,
+    ingress: &Ingress<'_>,
+) -> Result<Proof, Discard> {
+    let Some(trailer) = Trailer::read(body.tail) else {
+        // Nothing, or padding: anything else was refused.
+        return if ring.mode == Mode::Enforce { Err(Discard::SignatureMissing) } else { Ok(Proof::None) };
+    };
+    let key = ring.key(trailer.key_id).ok_or(Discard::KeyUnknown)?;
+    if !trailer.verifies(key, ingress.source, body.message) {
+        return Err(Discard::SignatureWrong);
+    }
+    let last = seen.stamps.last(ingress.source);
+    let is_new = |last: &Stamp| trailer.stamp.is_after(*last);
+    if ring.replay == Replay::Monotonic {
+        return match last.is_none_or(|last| is_new(&last)) {
+            true => Ok(Proof::Stamp(trailer.stamp, Freshness::Kept)),
+            false => Err(Discard::Replay),
+        };
+    }
+    let window = ring.window_at(policy.interval);
+    let freshness = policy.clocks.freshness(trailer.stamp, window).ok_or(Discard::Stale)?;
+    let now = match freshness {
+        Freshness::Kept => policy.clocks.kept,
+        Freshness::Wall => policy.clocks.wall,
+    };
+    // A last stamp far ahead of that clock is of the time before the sender's clock was put right.
+    let counts = last.filter(|last| !last.is_after(now) || last.distance(now) <= window);
+    if counts.is_none_or(|last| is_new(&last)) {
+        Ok(Proof::Stamp(trailer.stamp, freshness))
+    } else {
+        Err(Discard::Replay)
     }
 }
 

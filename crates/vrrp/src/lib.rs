@@ -16,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 mod admit;
+mod keyring;
 mod legacy;
 mod router;
 mod settings;
@@ -25,6 +26,7 @@ pub use admit::{
     Admitted, Authentication, Discard, Expected, Heard, Ingress, Peer, Policy, Remarks, Seen, SumForm, admit,
     admit_stray,
 };
+pub use keyring::{Clocks, Freshness, Keyring, Mode, Replay};
 pub use legacy::Legacy;
 pub use router::{
     Advertisement, Announcing, Effect, Input, Leader, Manner, Notice, Phase, Role, Router, State, Transition,

@@ -195,6 +195,8 @@ pub enum Why {
     Fault,
     /// The routers that it moves together with changed.
     Group,
+    /// Its timers ran so late that another router must have taken over ([`Settings::late_rival`]).
+    TooLate,
 }
 
 /// Something that an administrator wants to know though no role changes.
@@ -259,6 +261,10 @@ impl Machine for Router {
     fn handle(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         use Input as In;
         use State::{Active, Backup, Initialize};
+        // Before an answer to whoever has taken over makes it yield.
+        if matches!(input, In::Elapsed | In::Advertisement(_)) && self.must_have_lost(now) {
+            self.give_way(now, effects);
+        }
         match (&self.state, input) {
             // SM-INIT-1: the owner starts as Active. SM-INIT-2, SM-INIT-3: all others start as Backup.
             (Initialize, In::Startup { primary }) => self.start(now, primary, effects),
@@ -646,6 +652,26 @@ impl Router {
             preempting: false,
         };
         self.turn(state, why, effects);
+    }
+
+    /// Whether a peer of the priority that [`Settings::late_rival`] names must have taken over by now, because our next
+    /// advert is so late.
+    fn must_have_lost(&self, now: Instant) -> bool {
+        let (State::Active { advertise_at, .. }, Some(rival)) = (&self.state, self.settings.late_rival)
+        else {
+            return false;
+        };
+        let Settings { version, interval, down_adverts, .. } = self.settings;
+        let silent = now.since(*advertise_at) + interval.duration();
+        now > *advertise_at && silent >= timers::down(version, interval, rival, down_adverts)
+    }
+
+    /// To Backup, without priority 0: whoever took over shall keep it.
+    fn give_way(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let interval = self.settings.interval;
+        let down_at = now + self.down(interval);
+        let state = State::Backup { down_at, interval, hold: None, leader: None, preempting: false };
+        self.turn(state, Why::TooLate, effects);
     }
 
     fn stand_back(&mut self, now: Instant, effects: &mut Vec<Effect>) {

@@ -27,6 +27,9 @@ pub struct Settings {
     pub down_adverts: u8,
     /// The owner drops every advert (text of RFC 9568 before erratum 8298) instead of settling the conflict.
     pub owner_ignores_adverts: bool,
+    /// Active, and the timers ran so late that a peer of this priority must have taken over: yield, instead of going on
+    /// (keepalived's `timer_expired_backup`). Of use without `preempt` only.
+    pub late_rival: Option<Priority>,
     /// Active: do not answer a losing advert at once (RFC 5798 behaviour; undoes SM-ACT-7/8).
     pub lower_priority_no_advert: bool,
     /// Active, displaced by a higher priority: send one more advert before yielding.
@@ -80,6 +83,7 @@ impl Settings {
             preempt_delay: Duration::ZERO,
             down_adverts: 3,
             owner_ignores_adverts: false,
+            late_rival: None,
             lower_priority_no_advert: false,
             higher_priority_send_advert: false,
             announce: AnnounceSettings::default(),

@@ -11,6 +11,7 @@ use crate::arp::{self, Arp};
 use crate::checksum::{self, Sum};
 use crate::message::{Body, Message};
 use crate::ndp::{self, Neighbor};
+use crate::trailer::Trailer;
 use crate::{
     Family, HOP_LIMIT, Interval, Mac, PROTOCOL_AH, PROTOCOL_VRRP, Priority, Version, ah, ipv4, ipv6, message,
 };
@@ -104,7 +105,7 @@ pub enum Seen {
         first: Option<IpAddr>,
         /// The advertisement interval in centiseconds, in version 2 too; 0..=25,500.
         centiseconds: u16,
-        /// Whether it comes with a password or in an Authentication Header, right or wrong.
+        /// Whether it comes with a password, in an Authentication Header or with a signed trailer, right or wrong.
         authenticated: bool,
         /// Whether the message is complete and its checksum right: with or without pseudo-header in version 3
         /// over IPv4 (CK-5), over all that the packet carries in IPv6 (RX-6).
@@ -160,6 +161,7 @@ fn read_vrrp(
     let message = Message::new(payload)?;
     let body = message.body(Family::of(source)).ok();
     let sum_ok = body.is_some_and(|body| sum_is_right(message, &body, source, destination));
+    let signed = body.is_some_and(|body| Trailer::read(body.tail).is_some());
     let v2 = message.version() == Version::V2.number();
     Some(Seen::Vrrp {
         source_mac,
@@ -173,7 +175,7 @@ fn read_vrrp(
         count: message.count(),
         first: body.and_then(|body| body.addresses.first()),
         centiseconds: if v2 { u16::from(message.seconds()) * 100 } else { message.centiseconds() },
-        authenticated: sealed || (v2 && message.auth_type() != 0),
+        authenticated: sealed || signed || (v2 && message.auth_type() != 0),
         sum_ok,
     })
 }

@@ -23,6 +23,7 @@ pub mod ipv6;
 pub mod message;
 pub mod ndp;
 mod secret;
+pub mod trailer;
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

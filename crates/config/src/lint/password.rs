@@ -3,7 +3,7 @@
 use super::Advice;
 use crate::diagnostic::Findings;
 use crate::registry::Id;
-use model::{Authentication, Secret};
+use model::{Authentication, Key, Secret};
 
 /// From tutorials, examples of manuals, and lists of the most frequent passwords; the first 8 bytes count.
 const KNOWN: &[&str] = &[
@@ -54,10 +54,22 @@ const KNOWN: &[&str] = &[
 
 /// What a print shows instead of any password.
 const MASKED: &str = "********";
+/// And instead of any key.
+const MASKED_KEY: &[u8] = &[b'*'; Key::MIN_LEN];
 
 impl Advice<'_> {
     pub(super) fn passwords(&self, findings: &mut Findings) {
         for placed in self.instances {
+            if let (Authentication::Keyed(ring), Some(span)) =
+                (&placed.instance.authentication, placed.password)
+                && let Some(stars) = Key::new(MASKED_KEY)
+                && ring.keys.iter().any(|(_, key)| *key == stars)
+            {
+                findings.add(Id::KnownPassword, span, |d| {
+                    d.say("a key is 32 stars, which stand for any key in a print")
+                        .help("write the real one, the same on all nodes")
+                });
+            }
             let (Authentication::Password(secret) | Authentication::Header(secret), Some(span)) =
                 (&placed.instance.authentication, placed.password)
             else {

@@ -97,7 +97,8 @@ impl Lower<'_> {
         let (preempt, mut preempt_delay) = self.preemption(&draft, priority);
         let interval = self.chosen_interval(&draft, version);
         let source = draft.unicast_source.or(draft.multicast_source).map(|(_, span)| span);
-        let password = draft.auth_pass.as_ref().map(|(_, span)| *span);
+        let keys = draft.keys.as_ref().map(|keys| keys.first());
+        let password = keys.or(draft.auth_pass.as_ref().map(|(_, span)| *span));
         let mut authentication = self.chosen_authentication(&mut draft, version, family);
         let (transport, peers) = self.transport(&mut draft, family);
         let loose = Loose {
@@ -136,6 +137,7 @@ impl Lower<'_> {
             preempt_delay,
             down_adverts: draft.down_adverts.map(|(count, _)| count).or(globals.down_adverts).unwrap_or(3),
             owner_ignores_adverts,
+            late_rival: self.chosen_late_rival(&draft, preempt),
             lower_priority_no_advert: draft.lower_no_advert.map_or(globals.lower_no_advert, |(on, _)| on),
             higher_priority_send_advert: draft
                 .higher_send_advert
@@ -351,12 +353,28 @@ impl Lower<'_> {
         interval
     }
 
+    /// Who preempts takes the address back at once: it need not give way first.
+    fn chosen_late_rival(&mut self, draft: &Draft, preempt: bool) -> Option<Priority> {
+        let (priority, span) = draft.late_rival?;
+        if !preempt {
+            return Some(Priority(priority));
+        }
+        self.findings.add(Id::TimerExpiredIgnored, span, |d| {
+            d.say("`timer_expired_backup` needs `nopreempt`: the line is ignored")
+                .help("write `state BACKUP` and `nopreempt`, or remove the line")
+        });
+        None
+    }
+
     fn chosen_authentication(
         &mut self,
         draft: &mut Draft,
         version: Version,
         family: Family,
     ) -> Authentication {
+        if let Some(keyed) = self.chosen_keys(draft) {
+            return keyed;
+        }
         let Some(block) = draft.auth_block else { return Authentication::None };
         let (kind, pass) = (draft.auth_type, draft.auth_pass.take());
         if version == Version::V3 {
@@ -415,10 +433,20 @@ impl Lower<'_> {
             return (Transport::Unicast { source, peers, ttl }, places);
         }
         if let Some(span) = draft.unicast.or(draft.unicast_source.map(|(_, span)| span)) {
+            let fault = draft.fault_without_peers;
             self.findings.add(Id::NoPeers, span, |d| {
-                d.say("there is no usable peer: adverts go by multicast")
-                    .help("list the partners' addresses in `unicast_peer`, one on each line")
+                let d = if fault {
+                    d.say("there is no usable peer: the instance stays in FAULT (unicast_fault_no_peer)")
+                } else {
+                    d.say("there is no usable peer: adverts go by multicast")
+                };
+                d.help("list the partners' addresses in `unicast_peer`, one on each line")
             });
+            if fault {
+                let source = unicast_source.or(multicast_source);
+                let ttl = draft.unicast_ttl.unwrap_or(wire::HOP_LIMIT);
+                return (Transport::Unicast { source, peers: Vec::new(), ttl }, Vec::new());
+            }
         }
         let mut group = self.of_family(draft.multicast_group, family);
         if let (Some(address), Some((_, span))) = (group.filter(|g| !g.is_multicast()), draft.multicast_group)

@@ -2,6 +2,7 @@
 
 use super::address::Entry;
 use super::global::Announcing;
+use super::keys::Keys;
 use super::trackers::{Kind, Trackers};
 use super::tracking::Line;
 use super::value::Numbers;
@@ -47,6 +48,8 @@ pub(super) struct Draft {
     pub(super) native_v6: Option<Span>,
     pub(super) nopreempt: Option<Span>,
     pub(super) preempt_delay: Option<(Duration, Span)>,
+    /// `auth_hmac`.
+    pub(super) keys: Option<Keys>,
     pub(super) auth_block: Option<Span>,
     pub(super) auth_type: Option<(AuthType, Span)>,
     pub(super) auth_type_refused: bool,
@@ -62,6 +65,9 @@ pub(super) struct Draft {
     pub(super) peers: Vec<(Peer, Span)>,
     pub(super) unicast_source: Option<(IpAddr, Span)>,
     pub(super) unicast_ttl: Option<u8>,
+    pub(super) fault_without_peers: bool,
+    /// `timer_expired_backup`: the highest priority of the peers.
+    pub(super) late_rival: Option<(u8, Span)>,
     pub(super) check_unicast_source: bool,
     pub(super) multicast_source: Option<(IpAddr, Span)>,
     pub(super) multicast_group: Option<(IpAddr, Span)>,
@@ -102,6 +108,7 @@ impl Draft {
             native_v6: None,
             nopreempt: None,
             preempt_delay: None,
+            keys: None,
             auth_block: None,
             auth_type: None,
             auth_type_refused: false,
@@ -115,6 +122,8 @@ impl Draft {
             peers: Vec::new(),
             unicast_source: None,
             unicast_ttl: None,
+            fault_without_peers: false,
+            late_rival: None,
             check_unicast_source: false,
             multicast_source: None,
             multicast_group: None,
@@ -171,7 +180,9 @@ impl Lower<'_> {
             "priority" => self.priority(at, draft),
             "advert_int" => self.interval(at, draft),
             "version" => self.instance_version(at, draft),
+            "timer_expired_backup" | "thread_timer_expired" => self.late_rival(at, draft),
             "authentication" => self.authentication(at, draft),
+            "auth_hmac" => self.keys(at, draft),
             "virtual_ipaddress" => {
                 self.extra(at, 0);
                 draft.list.get_or_insert(at.node.span);
@@ -244,6 +255,7 @@ impl Lower<'_> {
             "check_unicast_src" => draft.check_unicast_source = true,
             "accept" => draft.accept = Some((true, at.node.span)),
             "no_accept" => draft.accept = Some((false, at.node.span)),
+            "unicast_fault_no_peer" => draft.fault_without_peers = true,
             _ => return false,
         }
         self.flag(at);
@@ -366,6 +378,13 @@ impl Lower<'_> {
         if let Some(delay) = self.number(at, &allowed) {
             draft.preempt_delay = Some((Duration::from_micros(delay), at.node.span));
         }
+    }
+
+    fn late_rival(&mut self, at: At<'_, '_>, draft: &mut Draft) {
+        let allowed = Numbers::count(1..=254).otherwise("254 is used");
+        let number = if at.arguments().is_empty() { None } else { self.number(at, &allowed) };
+        let priority = number.and_then(|n| u8::try_from(n).ok()).unwrap_or(254);
+        draft.late_rival = Some((priority, at.node.span));
     }
 
     fn authentication(&mut self, block: At<'_, '_>, draft: &mut Draft) {

@@ -11,6 +11,7 @@ mod generic;
 mod global;
 mod group;
 mod instance;
+mod keys;
 mod notify;
 mod routes;
 mod strict;
@@ -22,7 +23,7 @@ use crate::Surroundings;
 use crate::diagnostic::Findings;
 use crate::lint::Advice;
 use crate::registry::Id;
-use crate::source::{Sources, Span};
+use crate::source::{IncludeRequest, Sources, Span};
 use crate::table::{Keyword, Shape, State};
 use crate::text::Word;
 use crate::tree::{At, Tree};
@@ -49,17 +50,20 @@ struct Lower<'f> {
     sources: &'f Sources,
     /// Programs that are told of something, each with its place.
     hooks: Vec<(Hook, Span)>,
+    /// Files with keys that were not read yet.
+    missing: BTreeSet<IncludeRequest>,
     mail: MailPlaces,
 }
 
-/// Lowers a tree. The host is complete only when no error was found.
+/// Lowers a tree. The host is complete only when no error was found and no file is missing.
 pub(crate) fn lower(
     tree: &Tree<'_>,
     sources: &Sources,
     surroundings: &Surroundings,
     findings: &mut Findings,
-) -> Host {
-    let mut lower = Lower { findings, surroundings, sources, hooks: Vec::new(), mail: MailPlaces::default() };
+) -> (Host, BTreeSet<IncludeRequest>) {
+    let (hooks, missing, mail) = (Vec::new(), BTreeSet::new(), MailPlaces::default());
+    let mut lower = Lower { findings, surroundings, sources, hooks, missing, mail };
     // Instances take their defaults from these two blocks, wherever in the file they stand.
     let mut globals = lower.globals(tree);
     let groups = lower.garp_groups(tree);
@@ -137,7 +141,7 @@ pub(crate) fn lower(
             .findings
             .add(Id::NoInstance, start, |d| d.say("there is no `vrrp_instance`: no address is kept"));
     }
-    host
+    (host, lower.missing)
 }
 
 /// Whoever tracked it may have been dropped in the meantime, or the line that did; that was reported.
@@ -318,7 +322,6 @@ fn consequence(keyword: &Keyword) -> &'static str {
         "virtual_routes" | "static_routes" => "no route is set",
         "virtual_rules" | "static_rules" => "no rule is set",
         "static_ipaddress" => "no static address is set",
-        "auth_hmac" => "adverts are not signed, and peers that require it will not accept them",
         name if name.contains("notif") && !name.contains("email") => "no script or FIFO is told",
         name if name.ends_with("_script") => "it is not run",
         name if name.contains("smtp") || name.contains("email") => "no mail is sent",

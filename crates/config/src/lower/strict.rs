@@ -9,7 +9,7 @@ use crate::source::Span;
 use alloc::format;
 use core::net::IpAddr;
 use core::time::Duration;
-use model::{Authentication, Settings, Transport};
+use model::{Authentication, KeyMode, Settings, Transport};
 use wire::{Priority, Version};
 
 /// What strict mode may change.
@@ -51,7 +51,20 @@ impl Lower<'_> {
             return;
         }
         let cause = draft.strict.map(|(_, span)| span).or(globals.strict);
-        if let Some(block) = draft.auth_block.filter(|_| *loose.authentication != Authentication::None) {
+        if let (Authentication::Keyed(ring), Some(keys)) = (&mut *loose.authentication, &draft.keys)
+            && ring.mode != KeyMode::Enforce
+        {
+            ring.mode = KeyMode::Enforce;
+            self.too_loose(
+                keys.place(),
+                cause,
+                "strict mode believes signed adverts only: `mode enforce` is used",
+                "write `mode enforce`, or leave strict mode",
+            );
+        }
+        let is_legacy =
+            matches!(loose.authentication, Authentication::Password(_) | Authentication::Header(_));
+        if let Some(block) = draft.auth_block.filter(|_| is_legacy) {
             *loose.authentication = Authentication::None;
             self.too_loose(
                 block,

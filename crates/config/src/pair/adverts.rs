@@ -5,8 +5,9 @@ use super::node::Member;
 use crate::diagnostic::Findings;
 use crate::registry::Id;
 use alloc::format;
+use alloc::string::String;
 use core::net::IpAddr;
-use model::{Authentication, ChecksumForm, Transport};
+use model::{Authentication, ChecksumForm, KeyMode, Keyring, Transport};
 use wire::{Family, Version};
 
 /// Why different adverts are a disaster.
@@ -96,6 +97,9 @@ fn intervals(group: &Group<'_>, findings: &mut Findings) {
 }
 
 fn authentication(group: &Group<'_>, findings: &mut Findings) {
+    if group.members.iter().any(|m| matches!(m.instance.authentication, Authentication::Keyed(_))) {
+        return signatures(group, findings);
+    }
     let place = |m: &Member<'_>| m.find("auth_type").unwrap_or_else(|| m.line("authentication"));
     let types = group.odd(|m| kind(&m.instance.authentication));
     for odd in &types {
@@ -124,6 +128,50 @@ const fn kind(authentication: &Authentication) -> &'static str {
         Authentication::None => "no authentication",
         Authentication::Password(_) => "authentication with PASS",
         Authentication::Header(_) => "authentication with AH",
+        Authentication::Keyed(_) => "auth_hmac",
+    }
+}
+
+/// With `auth_hmac` the nodes may differ, if each believes what the others send: so a key is changed on a running pair.
+fn signatures(group: &Group<'_>, findings: &mut Findings) {
+    let place = |m: &Member<'_>| m.find("auth_hmac").unwrap_or_else(|| m.line("authentication"));
+    let [first, others @ ..] = group.members.as_slice() else { return };
+    for other in others {
+        let (one, two) = (&first.instance.authentication, &other.instance.authentication);
+        let there = disbelief(one, two).map(|why| (why, first, other));
+        let back = || disbelief(two, one).map(|why| (why, other, first));
+        let Some((why, sender, receiver)) = there.or_else(back) else { continue };
+        findings.add(Id::PairAuthentication, place(other), |d| {
+            let (sender, receiver) = (sender.file_name, receiver.file_name);
+            d.say(format!("{receiver} does not believe the adverts of {sender}: {why}. {BOTH}"))
+                .label(place(first), "the other node")
+                .help("give all nodes the same keys under the same numbers; only then change `active_key` or `mode`")
+        });
+    }
+}
+
+/// Why adverts of this authentication are not believed by that one.
+fn disbelief(sender: &Authentication, receiver: &Authentication) -> Option<String> {
+    let unsigned = |ring: &Keyring| {
+        (ring.mode == KeyMode::Enforce).then(|| String::from("they are not signed, and it requires that"))
+    };
+    match (sender, receiver) {
+        (Authentication::Keyed(theirs), Authentication::Keyed(ours)) => match theirs.signing_key() {
+            None => unsigned(ours),
+            Some(key) => match ours.key(theirs.active) {
+                None => Some(format!("they are signed with key {}, which it does not have", theirs.active)),
+                Some(own) if own != key => Some(format!("its key {} is another one", theirs.active)),
+                Some(_) => None,
+            },
+        },
+        // Standfast passes over a trailer that it does not know; keepalived 2.2.7 does not.
+        (Authentication::Keyed(theirs), Authentication::None) => theirs.signing_key().map(|_| {
+            String::from("they are signed, and keepalived before 2.4 discards what it has no key for")
+        }),
+        (Authentication::None, Authentication::Keyed(ours)) => unsigned(ours),
+        (sender, receiver) => {
+            (sender != receiver).then(|| format!("they have {}, and it has {}", kind(sender), kind(receiver)))
+        }
     }
 }
 

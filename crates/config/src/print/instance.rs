@@ -6,8 +6,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::IpAddr;
 use model::{
-    AnnounceSettings, Authentication, ChecksumForm, Instance, Peer, Secret, TrackedInterface, Transport,
-    VirtualAddress,
+    AnnounceSettings, Authentication, ChecksumForm, Instance, KeyMode, Keyring, Peer, Replay, Secret,
+    TrackedInterface, Transport, VirtualAddress,
 };
 use vrrp::timers;
 use wire::Family;
@@ -57,6 +57,9 @@ impl Print<'_> {
         }
         let delay = settings.preempt_delay;
         self.setting("preempt_delay", &seconds(delay), delay.is_zero());
+        if let Some(rival) = settings.late_rival {
+            self.setting("timer_expired_backup", &rival.to_string(), false);
+        }
         self.switch("owner_ignore_adverts", settings.owner_ignores_adverts);
         self.switch("lower_prio_no_advert", settings.lower_priority_no_advert);
         self.switch("higher_prio_send_advert", settings.higher_priority_send_advert);
@@ -90,6 +93,7 @@ impl Print<'_> {
                 self.source("unicast_src_ip", *source);
                 self.setting("unicast_ttl", &ttl.to_string(), *ttl == wire::HOP_LIMIT);
                 self.flag("check_unicast_src", check_source);
+                self.flag("unicast_fault_no_peer", peers.is_empty());
                 self.to.open("unicast_peer");
                 peers.iter().for_each(|one| self.to.line(&peer(one)));
                 self.to.close();
@@ -106,6 +110,7 @@ impl Print<'_> {
     fn authentication(&mut self, authentication: &Authentication) {
         let (kind, secret) = match authentication {
             Authentication::None => return,
+            Authentication::Keyed(ring) => return self.keys(ring),
             Authentication::Password(secret) => ("PASS", secret),
             Authentication::Header(secret) => ("AH", secret),
         };
@@ -115,6 +120,36 @@ impl Print<'_> {
             Some(text) => self.setting("auth_pass", &text, false),
             None => self.to.line(&format!("auth_pass {MASK} # not shown")),
         }
+        self.to.close();
+    }
+
+    fn keys(&mut self, ring: &Keyring) {
+        self.to.open("auth_hmac");
+        for (id, key) in &ring.keys {
+            match self.secrets {
+                Secrets::Shown => {
+                    let digits: String = key.reveal().iter().map(|b| format!("{b:02x}")).collect();
+                    self.to.line(&format!("key {id} hex:{digits}"));
+                }
+                // As many stars as a key must have at least, whatever its length: the line can be read again.
+                Secrets::Masked => self.to.line(&format!("key {id} {MASK}{MASK}{MASK}{MASK} # not shown")),
+            }
+        }
+        self.setting("active_key", &ring.active.to_string(), ring.keys.len() == 1);
+        if let Some(window) = ring.window {
+            self.setting("time_window", &seconds(window), false);
+        }
+        let replay = match ring.replay {
+            Replay::Time => "time",
+            Replay::Monotonic => "monotonic",
+        };
+        self.setting("anti_replay", replay, ring.replay == Replay::Time);
+        let mode = match ring.mode {
+            KeyMode::Enforce => "enforce",
+            KeyMode::Permissive => "permissive",
+            KeyMode::ReceiveOnly => "receive-only",
+        };
+        self.setting("mode", mode, ring.mode == KeyMode::Enforce);
         self.to.close();
     }
 

@@ -49,7 +49,10 @@ impl Pair<'_> {
         }
         if old.authentication != new.authentication {
             let what = match (kind(&old.authentication), kind(&new.authentication)) {
-                (was, is) if was == is => format!("another password ({is})"),
+                (was, is) if was == is => match is {
+                    "auth_hmac" => "other keys or settings (auth_hmac)".to_string(),
+                    _ => format!("another password ({is})"),
+                },
                 (was, is) => format!("authentication {was} → {is}"),
             };
             list.push(self.difference("authentication", what, Interrupts, not_believed(was, is, "have")));
@@ -122,6 +125,11 @@ impl Pair<'_> {
                 about(own_down(was))
             );
             list.push(self.difference("down_timer_adverts", what, Nobody, why));
+        }
+        if was.late_rival != is.late_rival {
+            let show = |rival: Option<Priority>| rival.map_or("off".to_string(), |rival| rival.to_string());
+            let what = format!("timer_expired_backup {} → {}", show(was.late_rival), show(is.late_rival));
+            list.push(self.difference("timer_expired_backup", what, Nobody, LATER));
         }
         if old.wants_active != new.wants_active {
             let show = |master| if master { "MASTER" } else { "BACKUP" };
@@ -247,6 +255,7 @@ const fn kind(authentication: &Authentication) -> &'static str {
         Authentication::None => "none",
         Authentication::Password(_) => "PASS",
         Authentication::Header(_) => "AH",
+        Authentication::Keyed(_) => "auth_hmac",
     }
 }
 

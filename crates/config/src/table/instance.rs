@@ -12,7 +12,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("vmac_xmit_base", Shape::Flag, "", Value::Nothing, "off (on for unicast)", "", NotBuilt, "Send adverts from the base interface instead of the VMAC."),
     k("use_ipvlan", Shape::Optional, "[[name] IF] [ADDR] [bridge|private|vepa] [group ID]", Value::Words, "off", "", NotBuilt, "Own an ipvlan interface; needs a source address.").but("the words `name` and `group` since 2.3.0"),
     k("unicast_peer", Shape::Lines(Lines::Peers), "{ IP [min_ttl N] [max_ttl N] }", Value::Block, "none (multicast)", "", Honoured, "Send adverts by unicast to these peers; ttl words turn on source checking.").but("ttl 0..255"),
-    k("unicast_fault_no_peer", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Go to FAULT when a unicast instance has no peer left."),
+    k("unicast_fault_no_peer", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Go to FAULT when a unicast instance has no peer left."),
     k("check_unicast_src", Shape::Flag, "", Value::Nothing, "global value", "", Honoured, "Accept unicast adverts only from listed peers."),
     k("old_unicast_checksum", Shape::Optional, "[never]", Value::OneOf(&["never"]), "auto-detect", "", NotBuilt, "Use the pre-1.4 unicast checksum for v3 IPv4; never turns detection off."),
     k("native_ipv6", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Force IPv6 transport although VIPs may be IPv4."),
@@ -37,7 +37,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("virtual_ipaddress", Shape::Lines(Lines::Addresses), "{ ADDRESS-LINE ... }", Value::Block, "required for v3/strict unless no_virtual_ipaddress", "", Honoured, "Addresses moved with mastership and listed in adverts."),
     k("virtual_ipaddress_excluded", Shape::Lines(Lines::Addresses), "{ ADDRESS-LINE ... }", Value::Block, "", "", Honoured, "Addresses moved but not advertised; any family."),
     k("no_virtual_ipaddress", Shape::Flag, "", Value::Nothing, "off", "2.2.8", Honoured, "Allow an instance without VIPs."),
-    k("promote_secondaries", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Set the sysctl of that name on the interface."),
+    k("promote_secondaries", Shape::Flag, "", Value::Nothing, "off", "", NoEffect("it is switched on anyway before the first address with a prefix shorter than /32 is set"), "Set the sysctl of that name on the interface."),
     k("linkbeat_use_polling", Shape::Flag, "", Value::Nothing, "", "", NoEffect("it never worked for a single instance; link state comes from the kernel"), "Obsolete per-instance polling."),
     k("v3_checksum_as_v2", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global value", "2.2.8", Honoured, "V3 IPv4 checksum without pseudo header."),
     k("virtual_routes", Shape::Lines(Lines::Routes), "{ ROUTE-LINE ... }", Value::Block, "", "", NotBuilt, "Routes moved with mastership."),
@@ -67,8 +67,8 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("garp_lower_prio_delay", Shape::Value, "SECS", secs("0..4294"), "global value", "", Honoured, "See vrrp_garp_lower_prio_delay."),
     k("garp_lower_prio_repeat", Shape::Value, "N", int("0..2147483647"), "global value", "", Honoured, "See vrrp_garp_lower_prio_repeat."),
     k("down_timer_adverts", Shape::Value, "N", int("1..100"), "global value", "", Honoured, "See vrrp_down_timer_adverts."),
-    k("timer_expired_backup", Shape::Optional, "[PRIO]", int("1..254"), "off; 254 when no number", "2.2.8", NotBuilt, "Highest priority of the peers; a master whose timers ran so late that they must have taken over steps down to BACKUP."),
-    k("thread_timer_expired", Shape::Optional, "[PRIO]", int("1..254"), "", "2.3.2", NotBuilt, "Alternative spelling of timer_expired_backup."),
+    k("timer_expired_backup", Shape::Optional, "[PRIO]", int("1..254"), "off; 254 when no number", "2.2.8", Honoured, "Highest priority of the peers; a master whose timers ran so late that they must have taken over steps down to BACKUP."),
+    k("thread_timer_expired", Shape::Optional, "[PRIO]", int("1..254"), "", "2.3.2", Honoured, "Alternative spelling of timer_expired_backup."),
     k("garp_extra_if", Shape::Words, "[all] SECS", secs("0..86400"), "global value", "", NotBuilt, "See vrrp_garp_extra_if.").but("`all` before it: on the interface of every address").lenient(),
     k("vmac_garp_intvl", Shape::Words, "[all] SECS", secs("0..86400"), "", "", NotBuilt, "Deprecated spelling of garp_extra_if.").but("`all` before it: on the interface of every address").lenient(),
     k("lower_prio_no_advert", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global value", "", Honoured, "See vrrp_lower_prio_no_advert."),
@@ -76,7 +76,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("owner_ignore_adverts", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "global value", "2.3.3", Honoured, "See vrrp_owner_ignore_adverts.").but("only with priority 255; a false still ends an earlier true"),
     k("kernel_rx_buf_size", Shape::Value, "BYTES", bytes("0..4294967295"), "kernel default", "", NoEffect("receive buffers are sized from the number of virtual routers and their intervals"), "Receive buffer of the instance's socket.").lenient(),
     k("authentication", Shape::Block(Block::Authentication), "{ ... }", Value::Block, "none", "", Honoured, "VRRPv2 authentication.").but("VRRPv2 only"),
-    k("auth_hmac", Shape::Block(Block::AuthHmac), "{ ... }", Value::Block, "none", "2.4.0", NotBuilt, "Keyed authentication trailer; replaces the legacy kind."),
+    k("auth_hmac", Shape::Block(Block::AuthHmac), "{ ... }", Value::Block, "none", "2.4.0", Honoured, "Keyed authentication trailer; replaces the legacy kind."),
 ];
 
 /// `vrrp_instance/authentication`.
@@ -89,11 +89,11 @@ pub(super) const AUTHENTICATION: &[Keyword] = &[
 /// `vrrp_instance/auth_hmac`.
 #[rustfmt::skip]
 pub(super) const AUTH_HMAC: &[Keyword] = &[
-    k("key", Shape::Words, "ID VALUE", Value::Secret, ">=1 key required", "2.4.0", NotBuilt, "Shared key.").but("the id is 1 to 255; the key is text, hex:HEX or file:PATH, of 32 to 64 bytes").lenient(),
-    k("active_key", Shape::Value, "ID", int("1..255"), "the only key, else required", "2.4.0", NotBuilt, "Key used for sending.").lenient(),
-    k("time_window", Shape::Value, "SECS", secs("1..300"), "max(3 x advert interval, 5), cap 300", "2.4.0", NotBuilt, "Clock difference tolerated.").lenient(),
-    k("anti_replay", Shape::Value, "time|monotonic", Value::OneOf(&["time", "monotonic"]), "time", "2.4.0", NotBuilt, "Time-window or pure counter replay check.").lenient(),
-    k("mode", Shape::Value, "enforce|permissive|receive-only", Value::OneOf(&["enforce", "permissive", "receive-only"]), "enforce", "2.4.0", NotBuilt, "Whether unsigned adverts are accepted and whether own ones are signed.").but("receive-only since 2.4.2").lenient(),
+    k("key", Shape::Words, "ID VALUE", Value::Secret, ">=1 key required", "2.4.0", Honoured, "Shared key.").but("the id is 1 to 255; the key is text, hex:HEX or file:PATH, of 32 to 64 bytes; in a file one line end is cut off, and only its owner may read it").lenient(),
+    k("active_key", Shape::Value, "ID", int("1..255"), "the only key, else required", "2.4.0", Honoured, "Key used for sending.").lenient(),
+    k("time_window", Shape::Value, "SECS", secs("1..300"), "max(3 x advert interval, 5), cap 300", "2.4.0", Honoured, "Clock difference tolerated.").lenient(),
+    k("anti_replay", Shape::Value, "time|monotonic", Value::OneOf(&["time", "monotonic"]), "time", "2.4.0", Honoured, "Time-window or pure counter replay check.").lenient(),
+    k("mode", Shape::Value, "enforce|permissive|receive-only", Value::OneOf(&["enforce", "permissive", "receive-only"]), "enforce", "2.4.0", Honoured, "Whether unsigned adverts are accepted and whether own ones are signed.").but("receive-only since 2.4.2").lenient(),
 ];
 
 /// `vrrp_sync_group`.

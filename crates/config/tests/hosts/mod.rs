@@ -2,9 +2,10 @@
 
 use model::{
     Account, AnnounceSettings, Authentication, Bfd, BfdSettings, ChecksumForm, Command, Daemon, Deleted,
-    Dumps, Fifo, File, Filter, Hook, Host, HostNotify, InitialNumber, Instance, LinkDelay, Mail, MailServer,
-    Notify, ParameterMatch, Peer, Process, ReloadFile, Scheduling, Script, Scripts, Secret, Settings,
-    SyncGroup, TimedHook, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
+    Dumps, Fifo, File, Filter, Hook, Host, HostNotify, InitialNumber, Instance, Key, KeyMode, Keyring,
+    LinkDelay, Mail, MailServer, Notify, ParameterMatch, Peer, Process, ReloadFile, Replay, Scheduling,
+    Script, Scripts, Secret, Settings, SyncGroup, TimedHook, Tracked, TrackedInterface, Tracking, Transport,
+    VirtualAddress, Weight,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -518,6 +519,9 @@ fn settings(family: Family) -> BoxedStrategy<Settings> {
                 interval: interval.unwrap(),
                 preempt,
                 preempt_delay: if preempt { Duration::from_micros(delay) } else { Duration::ZERO },
+                // Any delay may stand for it: it needs `nopreempt`.
+                late_rival: (!preempt && delay % 2 == 1)
+                    .then(|| Priority(u8::try_from(1 + delay % 254).unwrap_or(1))),
                 down_adverts,
                 owner_ignores_adverts: owner_ignores && priority.is_owner(),
                 lower_priority_no_advert: lower,
@@ -539,7 +543,7 @@ fn transport(family: Family) -> BoxedStrategy<Transport> {
     let peer = (of_family(family), option::of(any::<u8>()), option::of(any::<u8>()));
     let peer = peer.prop_map(|(address, min_ttl, max_ttl)| Peer { address, min_ttl, max_ttl });
     let unicast =
-        (option::of(of_family(family)), vec(peer, 1..4), any::<u8>()).prop_map(|(source, mut peers, ttl)| {
+        (option::of(of_family(family)), vec(peer, 0..4), any::<u8>()).prop_map(|(source, mut peers, ttl)| {
             let mut seen = BTreeSet::new();
             peers.retain(|peer| seen.insert(peer.address));
             Transport::Unicast { source, peers, ttl }
@@ -549,15 +553,33 @@ fn transport(family: Family) -> BoxedStrategy<Transport> {
 
 fn authentication(version: Version) -> BoxedStrategy<Authentication> {
     if version == Version::V3 {
-        return Just(Authentication::None).boxed();
+        return prop_oneof![Just(Authentication::None), keyring()].boxed();
     }
     let secret = || "[ -!#-\\[\\]-~]{0,8}".prop_map(|text| Secret::cut(text.as_bytes()));
     prop_oneof![
         Just(Authentication::None),
         secret().prop_map(Authentication::Password),
         secret().prop_map(Authentication::Header),
+        keyring(),
     ]
     .boxed()
+}
+
+/// Enforcing: of any other mode there is advice.
+fn keyring() -> BoxedStrategy<Authentication> {
+    let key = vec(any::<u8>(), 32..=64).prop_filter_map("32 to 64 bytes", |bytes| Key::new(&bytes));
+    let keys = vec((1..=255_u8, key), 1..4).prop_map(|keys| {
+        let by_id: BTreeMap<u8, Key> = keys.into_iter().collect();
+        by_id.into_iter().collect::<Vec<_>>()
+    });
+    let window = option::of((1..=300_u64).prop_map(Duration::from_secs));
+    (keys, window, any::<bool>(), any::<prop::sample::Index>())
+        .prop_map(|(keys, window, counts, active)| {
+            let active = active.get(&keys).0;
+            let replay = if counts { Replay::Monotonic } else { Replay::Time };
+            Authentication::Keyed(Keyring { keys, active, window, replay, mode: KeyMode::Enforce })
+        })
+        .boxed()
 }
 
 fn instance() -> BoxedStrategy<Instance> {
@@ -637,7 +659,7 @@ fn built(
     }
     // `state MASTER` neither waits to preempt nor refuses to.
     if wants_active {
-        (settings.preempt, settings.preempt_delay) = (true, Duration::ZERO);
+        (settings.preempt, settings.preempt_delay, settings.late_rival) = (true, Duration::ZERO, None);
     }
     // Strict mode has no `accept` in version 2, and an owner is told that `no_accept` is of no effect.
     let accept = match settings.priority.is_owner() {

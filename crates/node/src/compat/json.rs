@@ -218,7 +218,8 @@ impl Json {
 
     fn authentication(&mut self, of: &Instance) -> &mut Self {
         match of.authentication {
-            Authentication::None => self.raw("auth_type", 0),
+            // Adverts with a signed trailer have the type 0 too; what newer versions write beside it is not known.
+            Authentication::None | Authentication::Keyed(_) => self.raw("auth_type", 0),
             Authentication::Password(_) => self.raw("auth_type", 1).string("auth_data", MASK),
             Authentication::Header(_) => self.raw("auth_type", 2).string("auth_data", MASK),
         }
@@ -237,8 +238,8 @@ impl Json {
             .raw("invalid_type_rcvd", n(Discard::Type))
             .raw("addr_list_err", c.address_list_differs + n(Discard::AddressList))
             .raw("invalid_authtype", n(Discard::AuthenticationUnknown))
-            .raw("authtype_mismatch", n(Discard::AuthenticationType))
-            .raw("auth_failure", n(Discard::AuthenticationFailed) + n(Discard::Replay))
+            .raw("authtype_mismatch", n(Discard::AuthenticationType) + n(Discard::SignatureMissing))
+            .raw("auth_failure", super::authentication_failures(c))
             .raw("pri_zero_rcvd", c.priority_zero_received)
             .raw("pri_zero_sent", c.priority_zero_sent)
     }

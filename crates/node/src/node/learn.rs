@@ -5,8 +5,11 @@ use crate::event::{Event, Fault};
 use crate::facts::News;
 use crate::held::{Held, Spot, Whose};
 use crate::io::{Actor, Address, Effect, Fact, InterfaceIndex, Place, RouterId};
+use crate::slot::Slot;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
+use model::{Authentication, Replay};
 use timeline::{Duration, Instant, Machine};
 use vrrp::Role;
 
@@ -72,6 +75,7 @@ impl Node {
                     self.dirty_devices.insert(self.facts.name_of(interface));
                 }
             }
+            Fact::WallClock(ahead) => self.set_clock(ahead, effects),
             Fact::File { name, value } => self.trackers.set_file(now, &name, value, effects),
             Fact::Filter(filtering) => self.learn_filter(now, filtering, effects),
             Fact::Processes { name, count } => self.trackers.set_processes(now, &name, count, effects),
@@ -238,6 +242,27 @@ impl Node {
             effects.push(report(Event::AddressLost { instance, address, interface, by, wait }));
         }
         self.judge_dirty(now, effects);
+    }
+
+    /// The wall clock was set, or adjusted: see [`crate::dial`].
+    fn set_clock(&mut self, ahead: i128, effects: &mut Vec<Effect>) {
+        let Some(step) = self.dial.tell(ahead) else { return };
+        let is_signed = |slot: &Slot| match &slot.instance.authentication {
+            Authentication::Keyed(ring) => ring.replay == Replay::Time,
+            Authentication::None | Authentication::Password(_) | Authentication::Header(_) => false,
+        };
+        if self.slots.values().any(|slot| is_signed(slot)) {
+            let millis =
+                i64::try_from(step / 1_000_000).unwrap_or(if step < 0 { i64::MIN } else { i64::MAX });
+            effects.push(report(Event::ClockSet { millis }));
+        }
+    }
+
+    /// Another router goes by the wall clock as it is now.
+    pub(super) fn follow_clock(&mut self, source: IpAddr, effects: &mut Vec<Effect>) {
+        if self.dial.follow() {
+            effects.push(report(Event::ClockFollowed { source }));
+        }
     }
 
     /// Once for each silence: a flood that makes us deaf for ever must not keep a backup from taking over.

@@ -19,7 +19,8 @@ pub(crate) use self::group::Group;
 use self::group::{Stir, User};
 use self::learn::Loss;
 use self::wires::{Way, Wires};
-use crate::egress;
+use crate::dial::Dial;
+use crate::egress::{self, Heard};
 use crate::estate::Estate;
 use crate::event::{Contrast, Event, Standing};
 use crate::facts::Facts;
@@ -37,8 +38,10 @@ use core::net::IpAddr;
 use model::{Host, Identity, Transport};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{
-    Admitted, Discard, Effect as Decision, Expected, Ingress, Manner, Notice, Policy, Role, Transition, admit,
+    Admitted, Clocks, Discard, Effect as Decision, Expected, Ingress, Manner, Notice, Policy, Role,
+    Transition, admit,
 };
+use wire::trailer::Stamp;
 use wire::{Family, Priority, Vrid};
 
 /// Everything this host decides.
@@ -92,6 +95,8 @@ pub struct Node {
     /// Routers to be noted again for a successor.
     pub(crate) unnoted: Vec<RouterId>,
     scratch: Vec<Decision>,
+    /// What time it is for signed adverts.
+    dial: Dial,
     pub(crate) herald: Herald,
 }
 
@@ -243,7 +248,21 @@ impl Node {
             return self.stray(now, frame.interface, ingress.vrid(), Some(ingress.source), why, effects);
         };
         let at = frame.at.min(now);
-        match believe(&self.host, slot, at, &ingress) {
+        let verdict = {
+            let clocks = self.dial.clocks(&slot.authentication, at);
+            believe(&self.host, slot, at, clocks, &ingress)
+        };
+        let is_ours = slot.verdict.place.is_some_and(|place| place.source == ingress.source);
+        let is_doubtful = match &verdict {
+            Ok(admitted) => admitted.remarks.confirms_wall_clock,
+            Err(Discard::Stale) => !is_ours && slot.seen.is_news(&ingress),
+            Err(_) => false,
+        };
+        if is_doubtful {
+            self.follow_clock(ingress.source, effects);
+        }
+        let Some(slot) = id.and_then(|id| self.slots.get_mut(&id)) else { return };
+        match verdict {
             Ok(admitted) => {
                 let id = slot.id;
                 slot.excused = false;
@@ -386,7 +405,8 @@ impl Node {
             match effect {
                 Decision::Advertise(priority) => {
                     let before = effects.len();
-                    advertise(&self.host, slot, priority, effects);
+                    let clock = self.dial.clocks(&slot.authentication, now).kept;
+                    advertise(&self.host, slot, priority, clock, effects);
                     copies += effects.len() - before;
                 }
                 Decision::Announce { rounds } => {
@@ -482,7 +502,13 @@ const fn report(event: Event) -> Effect {
 }
 
 /// The receive checks for one instance.
-fn believe(host: &Host, slot: &mut Slot, at: Instant, ingress: &Ingress<'_>) -> Result<Admitted, Discard> {
+fn believe(
+    host: &Host,
+    slot: &mut Slot,
+    at: Instant,
+    clocks: Clocks,
+    ingress: &Ingress<'_>,
+) -> Result<Admitted, Discard> {
     let (settings, instance) = (slot.router.settings(), &slot.instance);
     let expected = match slot.creed.aim {
         Aim::Group => Expected::Group(egress::default_group(host, settings.family)),
@@ -501,6 +527,7 @@ fn believe(host: &Host, slot: &mut Slot, at: Instant, ingress: &Ingress<'_>) -> 
         version: settings.version,
         interval: settings.interval,
         authentication: &slot.authentication,
+        clocks,
         owner_ignores: settings.owner_ignores_adverts && slot.router.priority().is_owner(),
         expected,
         own: slot.verdict.place.map_or(nowhere, |place| place.source),
@@ -521,7 +548,7 @@ fn contrast(slot: &Slot, ingress: &Ingress<'_>, why: Discard) -> Option<Contrast
         return Some(Contrast::Interval { theirs: heard.interval, ours: settings.interval });
     }
     let ours = match slot.authentication {
-        vrrp::Authentication::None => 0,
+        vrrp::Authentication::None | vrrp::Authentication::Keyed(_) => 0,
         vrrp::Authentication::Password(_) => 1,
         vrrp::Authentication::Header(_) => 2,
     };
@@ -562,12 +589,16 @@ fn note_admitted(
 }
 
 /// TX-1 to TX-8: one advert to each destination.
-fn advertise(host: &Host, slot: &mut Slot, priority: Priority, effects: &mut Vec<Effect>) {
+fn advertise(host: &Host, slot: &mut Slot, priority: Priority, clock: Stamp, effects: &mut Vec<Effect>) {
     let Some(place) = slot.verdict.place else { return };
     let hop_limit = slot.creed.hop_limit;
-    let greatest =
-        matches!(slot.authentication, vrrp::Authentication::Header(_)).then(|| slot.seen.greatest());
-    for advert in slot.egress.adverts(host, &slot.instance, place, priority, greatest) {
+    let heard = match slot.authentication {
+        vrrp::Authentication::None | vrrp::Authentication::Password(_) => None,
+        vrrp::Authentication::Header(_) | vrrp::Authentication::Keyed(_) => {
+            Some(Heard { greatest: slot.seen.greatest(), clock })
+        }
+    };
+    for advert in slot.egress.adverts(host, &slot.instance, place, priority, heard) {
         slot.counters.sent += 1;
         slot.counters.priority_zero_sent += u64::from(priority == Priority::LEAVING);
         effects.push(Effect::Send(Transmit {

@@ -280,6 +280,17 @@ fn uni_1_unicast_peers_elect_without_any_group() {
 }
 
 #[test]
+fn uni_1_who_has_no_peer_to_speak_to_stays_in_fault() {
+    let transport = Transport::Unicast { source: None, peers: Vec::new(), ttl: 255 };
+    let mut world = World::new(1);
+    world.boot(0, host(vec![model::Instance { transport, ..scenario(150) }]));
+    world.run(ms(10_000));
+    assert_eq!(world.standing(0), Standing::Fault);
+    assert!(world.story(0).contains("because no unicast peer is configured (unicast_fault_no_peer)"));
+    assert!(world.machines[0].sent().is_empty() && !world.has(0, "10.0.0.3"));
+}
+
+#[test]
 fn auth_9_auth_10_headers_are_believed_and_their_numbers_grow() {
     let sealed = |priority| {
         let authentication = Authentication::Header(Secret::cut(b"1111"));

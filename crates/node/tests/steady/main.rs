@@ -143,6 +143,20 @@ fn an_authentication_header_is_sealed_in_place() {
 }
 
 #[test]
+fn auth_16_a_trailer_is_signed_in_place() {
+    let keyed = |instance: &mut model::Instance| {
+        let keys = vec![(1, model::Key::new(&[7; 32]).unwrap())];
+        let (window, replay, mode) = (None, model::Replay::Time, model::KeyMode::Enforce);
+        let ring = model::Keyring { keys, active: 1, window, replay, mode };
+        instance.authentication = Authentication::Keyed(ring);
+    };
+    let v4 = |priority| host(priority, Version::V3, "10.0.0.N", keyed);
+    steady("auth_hmac, IPv4", v4(150), v4(100));
+    let v6 = |priority| host(priority, Version::V3, "2001:db8::N", keyed);
+    steady("auth_hmac, IPv6", v6(150), v6(100));
+}
+
+#[test]
 fn unicast_to_a_peer() {
     let make = |priority, peer: &'static str| {
         host(priority, Version::V2, "10.0.0.N", move |i| {

@@ -154,6 +154,7 @@ fn is_true(
             demand(in_this_turn(leader.source, leader.priority.0), "no such advert came")
         }
         // What was in force before cannot be asked any more.
+        Why::TooLate => demand(account.after.instance.settings.late_rival.is_some(), "nobody asked for it"),
         Why::Group if account.ordered => Ok(()),
         Why::Group => demand(goes_along(step, account, accounts, world), "nobody of its group went there"),
         Why::Stopped => demand(account.ordered && step.to == Standing::Initialize, "nobody said so"),
@@ -226,6 +227,10 @@ fn is_so(fault: &Fault, account: &Account, accounts: &[Account], world: &World) 
             account.taken.contains(address) || !machine.kernel.has(*address)
         }
         Fault::NoAddresses => account.after.instance.addresses.is_empty(),
+        Fault::NoPeers => matches!(
+            &account.after.instance.transport,
+            model::Transport::Unicast { peers, .. } if peers.is_empty()
+        ),
         // Sockets and groups work in this world.
         Fault::NoSocket(..) | Fault::NotJoined(..) => false,
         Fault::NoSourceAddress(name, family) => {

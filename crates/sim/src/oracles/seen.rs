@@ -84,6 +84,7 @@ const fn name(why: Why) -> &'static str {
         Why::Stopped => "Stopped",
         Why::Fault => "Fault",
         Why::Group => "Group",
+        Why::TooLate => "TooLate",
     }
 }
 

@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn for_keepalived_other_things_count() {
         let text =
-            GOOD.replace("priority 90", "priority 90\npromote_secondaries\ntimer_expired_backup\nfoo {\n}");
+            GOOD.replace("priority 90", "priority 90\nuse_ipvlan\nnopreempt\ntimer_expired_backup\nfoo {\n}");
         let ids = |runner| {
             let args = Args { format: Format::Concise, runner, ..Args::default() };
             let (_, shown) = checked_with(&text, args);

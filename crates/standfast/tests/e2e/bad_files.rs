@@ -99,8 +99,8 @@ fn altered() -> Vec<Altered> {
         ),
         (
             "a_known_keyword_that_is_not_built",
-            changed("advert_int", "strict_mode on\n    promote_secondaries\n    advert_int"),
-            &["promote_secondaries"],
+            changed("advert_int", "strict_mode on\n    old_unicast_checksum\n    advert_int"),
+            &["old_unicast_checksum"],
         ),
         (
             "a_password_in_version_3",

@@ -18,6 +18,11 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("protocol::con_3_con_4_tx_4_to_tx_6_wire_12_na_1_to_na_3_na_6_nd_8_ipv6_is_exact", ipv6),
         Test::new("protocol::uni_1_unicast_adverts_go_to_the_peer_alone", unicast),
+        Test::new("protocol::auth_16_signed_adverts_elect_and_an_unsigned_one_is_refused", signed),
+        Test::new(
+            "protocol::auth_16_who_only_checks_signatures_agrees_with_keepalived_without_keys",
+            signed_beside_theirs,
+        ),
         Test::new("protocol::adverts_every_100_ms", move || quick(ours, 10)),
         Test::new("protocol::adverts_every_10_ms", move || quick(ours, 1)),
         Test::new("protocol::the_measure_adverts_every_10_ms_theirs", move || quick(theirs, 1)),
@@ -94,6 +99,77 @@ fn unicast() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Signed adverts: believed by who has the key, and by nobody who requires signatures when there is none.
+fn signed() -> Outcome {
+    let lab = pair::three()?;
+    let (lb01, lb02) = (lab.machine(LB01)?, lab.machine(LB02)?);
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let key = [b'k'; 40];
+    let digits = "6b".repeat(40);
+    let keyed = |name: &str, mode: &str| {
+        let lines = format!("auth_hmac {{\n        key 7 hex:{digits}\n        mode {mode}\n    }}");
+        Flavour::V3.instance(name).every("0.3").line(lines).file()
+    };
+    let first = Node::ours(lb01, keyed(LB01, "enforce"))?.start_active()?;
+    let second = Node::ours(lb02, keyed(LB02, "enforce"))?.start()?;
+    second.enters("VI_1", "BACKUP", SOON)?;
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), 10, SOON)?;
+    assert_eq!(second.count("Entering MASTER"), 0);
+    let key = wire::trailer::Key::new(&key).ok_or_else(|| fail("no key"))?;
+    let mut last = None;
+    for record in capture.records().iter().filter(|record| record.advert().is_some()) {
+        let see::Opened { ip: packet, .. } = see::open(record)?;
+        let at = packet.payload.len() - wire::trailer::LEN;
+        let trailer =
+            wire::trailer::Trailer::read(&packet.payload[at..]).ok_or_else(|| fail("not signed"))?;
+        assert_eq!(trailer.key_id, 7);
+        assert!(trailer.verifies(&key, packet.source.into(), &packet.payload[..at]));
+        assert!(last.replace(trailer.stamp).is_none_or(|last| trailer.stamp.is_after(last)));
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let age = last.ok_or_else(|| fail("no advert"))?.distance(wire::trailer::Stamp::at(now));
+    assert!(age < Duration::from_secs(5), "stamped with the wall clock: {age:?}");
+    first.stop()?;
+    second.enters("VI_1", "MASTER", SOON)?;
+    // One that does not sign is not heard, whatever its priority.
+    let third = Node::ours(lb01, keyed(LB01, "receive-only"))?.start()?;
+    second.wait_for_line("it is not signed (auth_hmac)", SOON)?;
+    assert_eq!(second.count("Entering BACKUP"), 1, "it stays");
+    let log = second.log();
+    assert!(!log.contains("6b6b") && !log.contains("kkkk"), "{log}");
+    third.stop()?;
+    second.stop()
+}
+
+/// Debian's keepalived knows no `auth_hmac`, and discards what is signed ("vrrp packet too long"). A node that does not
+/// sign yet agrees with it.
+fn signed_beside_theirs() -> Outcome {
+    let lab = pair::three()?;
+    let (lb01, lb02) = (lab.machine(LB01)?, lab.machine(LB02)?);
+    let capture = Capture::start(lab.machine("client")?, "eth0")?;
+    let lines = format!("auth_hmac {{\n        key 1 {}\n        mode receive-only\n    }}", "k".repeat(32));
+    let ours = Node::ours(lb01, Flavour::V3.instance(LB01).every("0.3").line(lines).file())?;
+    let first = ours.start_active()?;
+    let theirs =
+        Node::new(lb02, Kind::Keepalived, Flavour::V3.instance(LB02).every("0.3").file())?.start()?;
+    theirs.enters("VI_1", "BACKUP", SOON)?;
+    let mark = capture.tape().mark();
+    // Three times as long as it waits for the next advert.
+    let heard = adverts(&capture.records()).len();
+    see::wait_for_adverts(&capture, ip("10.0.0.5"), heard + 12, SOON)?;
+    assert_eq!(theirs.count("Entering MASTER"), 0);
+    assert!(capture.tape().from_mark(mark).iter().all(|record| match record.seen {
+        Some(Seen::Vrrp { source, authenticated, .. }) => source == ip("10.0.0.5") && !authenticated,
+        _ => true,
+    }));
+    first.stop()?;
+    theirs.enters("VI_1", "MASTER", SOON)?;
+    let back = ours.start_active()?;
+    theirs.enters("VI_1", "BACKUP", SOON)?;
+    assert!(back.log().contains("follows 10.0.0.6"), "it believed what was not signed");
+    back.stop()
 }
 
 /// Adverts every `centis` hundredths of a second: all are sent, and the peer takes over as quickly.

@@ -52,6 +52,7 @@ impl Told {
                 true
             }
             Fact::Deaf
+            | Fact::WallClock(_)
             | Fact::NoSocket { .. }
             | Fact::NotJoined { .. }
             | Fact::Filter(_)

@@ -158,8 +158,9 @@ impl World {
         let family = if u.arbitrary()? { Family::V4 } else { Family::V6 };
         let group = if family == Family::V4 { wire::GROUP_V4.into() } else { wire::GROUP_V6.into() };
         let interface = u.int_in_range(0..=4)?;
-        let fact = match u.int_in_range(0..=2)? {
+        let fact = match u.int_in_range(0..=3)? {
             0 => Fact::Deaf,
+            3 => Fact::WallClock(u.arbitrary::<i64>()?.into()),
             1 => Fact::NoSocket { family, sealed: u.arbitrary()?, why },
             _ => Fact::NotJoined { interface, group, why },
         };

@@ -7,12 +7,14 @@
 
 mod authentication;
 mod checks;
+mod signatures;
 mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use timeline::Instant;
-use vrrp::{Admitted, Authentication, Discard, Expected, Ingress, Policy, Seen, admit};
+use vrrp::{Admitted, Authentication, Clocks, Discard, Expected, Ingress, Policy, Seen, admit};
+use wire::trailer::Stamp;
 use wire::{GROUP_V4, GROUP_V6, Interval, PROTOCOL_VRRP, Version, ipv4};
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000_000);
@@ -32,6 +34,7 @@ const V2: Policy<'static> = Policy {
     version: Version::V2,
     interval: Interval::SECOND,
     authentication: &Authentication::None,
+    clocks: Clocks { wall: Stamp(0), kept: Stamp(0) },
     owner_ignores: false,
     expected: GROUP,
     own: v4(10, 0, 0, 6),

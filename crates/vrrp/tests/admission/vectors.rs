@@ -72,7 +72,12 @@ fn rx_19_what_is_believed_is_told_as_it_was_said() {
             interval: Interval::SECOND,
             at: NOW,
         },
-        remarks: Remarks { address_list_differs: false, interval_differs: false, sum: SumForm::Message },
+        remarks: Remarks {
+            address_list_differs: false,
+            interval_differs: false,
+            sum: SumForm::Message,
+            confirms_wall_clock: false,
+        },
     };
     assert_eq!(judge(&V2, &hex(VEC_V2_NONE_IP)), Ok(expected));
 }

@@ -190,7 +190,8 @@ fn show_effect(effect: &Effect) -> String {
                 | Why::NoResponse
                 | Why::Stopped
                 | Why::Fault
-                | Why::Group => {
+                | Why::Group
+                | Why::TooLate => {
                     format!("{why:?}")
                 }
             };

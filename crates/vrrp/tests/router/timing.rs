@@ -64,6 +64,46 @@ fn tm_10_trap_17_silence_is_excused_when_adverts_may_have_been_lost() {
     }
 }
 
+/// An Active router that is to give way when a peer of priority 100 must have taken over: after 3.609 s of silence.
+fn giving_way() -> Bench {
+    Bench::active(Settings { preempt: false, late_rival: Some(Priority(100)), ..settings(V3) })
+}
+
+#[test]
+fn who_is_too_late_gives_way_to_who_has_taken_over() {
+    let mut bench = giving_way();
+    // The last advert left one interval before the next one was due.
+    bench.wait(ADI);
+    let effects = bench.give(Input::Elapsed);
+    assert_eq!(bench.role(), Role::Backup);
+    assert!(effects.iter().all(|effect| !matches!(effect, Effect::Advertise(_))), "{effects:?}");
+    assert_eq!(bench.left(), bench.router.down_interval());
+}
+
+#[test]
+fn who_is_less_late_goes_on() {
+    let mut bench = giving_way();
+    bench.wait(ADI - nanos(1));
+    let effects = bench.give(Input::Elapsed);
+    assert_eq!(bench.role(), Role::Active);
+    assert!(effects.contains(&Effect::Advertise(Priority(100))), "{effects:?}");
+    let mut usual = Bench::active(settings(V3));
+    usual.wait(Duration::from_secs(60));
+    usual.give(Input::Elapsed);
+    assert_eq!(usual.role(), Role::Active, "unless it was asked to give way");
+}
+
+#[test]
+fn who_is_too_late_does_not_answer_the_one_that_has_taken_over() {
+    let mut bench = giving_way();
+    bench.wait(Duration::from_secs(10));
+    let effects = bench.hear(LOWER, 50);
+    assert_eq!(bench.role(), Role::Backup);
+    assert!(effects.iter().all(|effect| !matches!(effect, Effect::Advertise(_))), "{effects:?}");
+    bench.hear(LOWER, 50);
+    assert_eq!(bench.router.leader().map(|leader| leader.priority), Some(Priority(50)), "it follows it");
+}
+
 #[test]
 fn tm_10_an_excuse_never_shortens_the_wait() {
     let mut bench = Bench::started(settings(V3));
