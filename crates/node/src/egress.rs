@@ -116,6 +116,12 @@ impl Egress {
         self.sequence = self.sequence.max(sequence);
     }
 
+    /// See [`Slot::glance`](crate::slot::Slot::glance).
+    pub(crate) fn glance(&self) -> usize {
+        let first = self.cached.as_ref().and_then(|cached| cached.adverts.all().first());
+        first.map_or(0, |advert| usize::from(advert.datagram.first().is_some_and(|byte| *byte > 0)))
+    }
+
     /// The adverts of this priority from this place, one for each destination. `heard`: they are signed, and a restarted
     /// sender of Authentication Headers must go beyond what it heard (AUTH-10). `None`: nothing changes from one to the next.
     pub(crate) fn adverts(

@@ -73,6 +73,15 @@ impl Schedule {
         Some((at, id))
     }
 
+    /// A run of several that is due and of which none was taken: those in it.
+    pub(crate) fn untouched(&self, now: Instant) -> &[RouterId] {
+        let Some(Reverse((at, _, place))) = self.heap.peek() else { return &[] };
+        match self.runs.get(*place) {
+            Some(run) if *at <= now && run.taken == 0 && run.ids.len() > 1 => &run.ids,
+            Some(_) | None => &[],
+        }
+    }
+
     /// The earliest entry, to see whether it is still true.
     pub(crate) fn peek(&self) -> Option<(Instant, RouterId)> {
         let Reverse((at, _, place)) = self.heap.peek()?;
@@ -118,6 +127,7 @@ mod tests {
             schedule.push(at(millis), RouterId(id));
         }
         assert_eq!((schedule.heap.len(), schedule.next()), (4, Some(at(3))));
+        assert!(schedule.untouched(at(8)).is_empty(), "one alone");
         assert_eq!(schedule.pop_due(at(2)), None);
         let mut order = Vec::new();
         while let Some((_, id)) = schedule.pop_due(at(8)) {
@@ -131,7 +141,10 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.push(at(5), RouterId(1));
         schedule.push(at(5), RouterId(2));
+        assert!(schedule.untouched(at(4)).is_empty(), "not yet");
+        assert_eq!(schedule.untouched(at(5)), [RouterId(1), RouterId(2)]);
         assert_eq!(schedule.pop_due(at(5)), Some((at(5), RouterId(1))));
+        assert!(schedule.untouched(at(5)).is_empty(), "begun");
         schedule.push(at(5), RouterId(3));
         assert_eq!(schedule.pop_due(at(5)), Some((at(5), RouterId(2))));
         assert_eq!(schedule.pop_due(at(5)), Some((at(5), RouterId(3))));

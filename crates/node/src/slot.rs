@@ -361,6 +361,14 @@ impl Slot {
         before
     }
 
+    /// Looks at the places that an advert, sent or heard, will need, and nothing else; what it returns means nothing.
+    /// Who looks at many before the first is dealt with waits for memory once, and not once for each.
+    pub(crate) fn glance(&self) -> usize {
+        let listed = self.listed.first().is_some_and(IpAddr::is_ipv4);
+        let state = self.router.role() as usize + self.copies + self.egress.glance();
+        state + usize::from(self.excused) + usize::from(self.counters.received > 0) + usize::from(listed)
+    }
+
     /// An advert was not believed.
     pub(crate) fn note_discard(&mut self, source: IpAddr, why: Discard) {
         self.counters.count_discard(why);

@@ -111,8 +111,8 @@ pub(crate) struct RecvBatch {
 #[derive(Clone, Copy, Default)]
 struct Len {
     data: usize,
-    control: usize,
     truncated: bool,
+    said: Said,
 }
 
 // SAFETY: the pointers in `_parts` and `headers` lead to boxes of the same value and are read by the kernel only,
@@ -178,10 +178,12 @@ impl RecvBatch {
             }
         };
         self.used = arrived;
-        for (len, header) in self.lens.iter_mut().zip(&self.headers).take(arrived) {
+        let arrivals = self.lens.iter_mut().zip(&self.headers).zip(&self.control).take(arrived);
+        for ((len, header), control) in arrivals {
+            let said = control.0.get(..control_len(&header.msg_hdr)).unwrap_or_default();
             *len = Len {
                 data: usize::try_from(header.msg_len).unwrap_or(0).min(BYTES),
-                control: control_len(&header.msg_hdr),
+                said: Said::read(said),
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             };
         }
@@ -202,7 +204,7 @@ impl RecvBatch {
             bytes: &self.data[at][..len.data],
             truncated: len.truncated,
             source_v6: if self.named { self.names[at].source_v6() } else { None },
-            said: Said::read(&self.control[at].0[..len.control]),
+            said: len.said,
         }
     }
 }
