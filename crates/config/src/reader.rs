@@ -144,7 +144,11 @@ impl<'a> Reader<'a, '_> {
                         d.help("name the file; a main file can take in a directory: include conf.d/*.conf")
                     }
                     Refusal::Unreadable(_) => d.help(format!("who may read it? `ls -l {name}`")),
-                    Refusal::NotRegular | Refusal::Executable | Refusal::Exposed | Refusal::TooLarge => d,
+                    Refusal::NotRegular
+                    | Refusal::Executable
+                    | Refusal::Exposed
+                    | Refusal::Foreign(_)
+                    | Refusal::TooLarge => d,
                 }
             });
             return;
@@ -666,6 +670,7 @@ impl<'a> Reader<'a, '_> {
             | Refusal::NotRegular
             | Refusal::Executable
             | Refusal::Exposed
+            | Refusal::Foreign(_)
             | Refusal::TooLarge
             | Refusal::Unreadable(_) => {
                 let id = if self.checks_of(kind).read { Id::IncludeNotFound } else { Id::IncludeRefused };

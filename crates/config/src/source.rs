@@ -97,6 +97,8 @@ pub enum Refusal {
     Executable,
     /// A key file that others than its owner may read or write.
     Exposed,
+    /// It belongs to another user (with this number) than root and the daemon's, who may replace it.
+    Foreign(u32),
     /// It is larger than [`FILE_LIMIT`].
     TooLarge,
     /// The operating system refused; its words.
@@ -110,6 +112,7 @@ impl fmt::Display for Refusal {
             Self::Directory => f.write_str("it is a directory"),
             Self::NotRegular => f.write_str("it is not a regular file"),
             Self::Executable => f.write_str("it has an execute bit, so it is taken for a program"),
+            Self::Foreign(user) => write!(f, "it belongs to user {user}, who may replace it (chown root)"),
             Self::Exposed => f.write_str("others than its owner may read or write it (chmod 600)"),
             Self::TooLarge => write!(f, "it is larger than {} MiB", FILE_LIMIT >> 20),
             Self::Unreadable(why) => f.write_str(why),

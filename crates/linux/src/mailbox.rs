@@ -51,8 +51,10 @@ impl<T> Mailbox<T> {
         let mut queue = self.lock();
         let count = queue.len();
         into.append(&mut queue);
-        slim(&mut queue, count);
+        let crowded = is_crowded(&queue, count).then(|| std::mem::take(&mut *queue));
         drop(queue);
+        // Freed without the lock, which may take a system call.
+        drop(crowded);
         let all = into.len();
         slim(into, all);
         count
@@ -72,10 +74,16 @@ impl<T> Mailbox<T> {
 
 /// Gives room back that only a rare crowd has needed: `needed` places are much less than there are.
 pub(crate) fn slim<T>(buffer: &mut Vec<T>, needed: usize) {
-    const ROOM: usize = 64;
-    if buffer.capacity() > ROOM && needed < buffer.capacity() / 8 {
+    if is_crowded(buffer, needed) {
         buffer.shrink_to((needed * 2).max(ROOM));
     }
+}
+
+/// So little room is not worth giving back.
+const ROOM: usize = 64;
+
+const fn is_crowded<T>(buffer: &Vec<T>, needed: usize) -> bool {
+    buffer.capacity() > ROOM && needed < buffer.capacity() / 8
 }
 
 /// Readable while letters wait.

@@ -24,7 +24,7 @@ use crate::pipes::{Pipes, Readers, Ready};
 use crate::privileges;
 use crate::script::Runner;
 use crate::script::message::{Answer, Request};
-use crate::sockets::{Missing, Need, Pass, Speaker, Unjoined, Unsent};
+use crate::sockets::{Missing, Need, Speaker, Unjoined, Unsent};
 use crate::timer::Timer;
 use crate::watch::{News, Watchers};
 use model::{Filter, Host};
@@ -630,10 +630,8 @@ impl Turner {
         let (mut lost, mut unreadable, mut ours) = (0, 0, 0);
         for _ in 0..ROUNDS {
             let Self { node, speaker, effects, clock, .. } = self;
-            let drained = speaker.receive(clock, turn, strays, |pass, frame| match pass {
-                Pass::Ahead => node.look_ahead(&frame),
-                Pass::Real(now) => node.handle(now, Input::Frame(frame), effects),
-            });
+            let drained = speaker
+                .receive(clock, turn, strays, |now, frame| node.handle(now, Input::Frame(frame), effects));
             lost += drained.lost;
             unreadable += drained.unreadable;
             ours += drained.ours;

@@ -51,15 +51,6 @@ pub struct Need {
     pub backlog: usize,
 }
 
-/// A frame is handed over twice if others came with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// Before all of them are: a look at who it is for, so that the memory of many is fetched at once.
-    Ahead,
-    /// To be heard, at this time.
-    Real(Instant),
-}
-
 /// A receiving socket and what it has dropped so far.
 #[derive(Debug)]
 struct Ear {
@@ -254,7 +245,7 @@ impl Speaker {
         clock: &mut Clock,
         turn: &mut Turn,
         strays: bool,
-        mut each: impl FnMut(Pass, Frame<'_>),
+        mut each: impl FnMut(Instant, Frame<'_>),
     ) -> Drained {
         let mut drained = Drained::default();
         for ear in self.ears.iter_mut().filter(|ear| strays || !ear.is_stray()) {
@@ -501,7 +492,7 @@ impl Ear {
         clock: &mut Clock,
         turn: &mut Turn,
         drained: &mut Drained,
-        each: &mut impl FnMut(Pass, Frame<'_>),
+        each: &mut impl FnMut(Instant, Frame<'_>),
     ) {
         let stray = self.is_stray();
         let mut budget = if stray { STRAY_BUDGET } else { FAST_BUDGET };
@@ -514,11 +505,6 @@ impl Ear {
             let newest = stamps.map(|stamp| turn.convert(stamp)).max();
             if newest.is_some_and(|newest| newest > turn.now + HELD_UP) {
                 *turn = clock.again(turn);
-            }
-            // Alone it gains nothing, and strays have nobody.
-            if count > 1 && !stray {
-                let frames = (0..count).filter_map(|at| frame(self.family, &inbox.datagram(at), turn));
-                frames.for_each(|frame| each(Pass::Ahead, frame));
             }
             let mut later = false;
             for at in 0..count {
@@ -533,7 +519,7 @@ impl Ear {
                     Some(frame) => {
                         drained.frames += 1;
                         drained.ours += usize::from(!stray);
-                        each(Pass::Real(turn.now), frame);
+                        each(turn.now, frame);
                     }
                     None => drained.unreadable += 1,
                 }

@@ -8,6 +8,7 @@
 //! otherwise.
 
 use core::time::Duration;
+use model::Host;
 use timeline::Instant;
 use vrrp::{Authentication, Clocks};
 use wire::trailer::Stamp;
@@ -19,6 +20,8 @@ pub(crate) struct Dial {
     told: Option<i128>,
     /// Without the steps that nobody has confirmed.
     kept: i128,
+    /// A difference of so many nanoseconds makes no advert unbelievable.
+    slack: u128,
 }
 
 /// Less than this is no step: clocks are adjusted all the time, and the shortest window is a second.
@@ -32,11 +35,25 @@ impl Dial {
             return None;
         };
         let step = ahead.saturating_sub(before);
-        if step.unsigned_abs() >= SLEW {
-            return Some(step);
+        let is_slow = step.unsigned_abs() < SLEW;
+        if is_slow {
+            self.kept = self.kept.saturating_add(step);
         }
-        self.kept = self.kept.saturating_add(step);
-        None
+        // Small steps count at once, right or wrong: left out, they would add up to a large one.
+        if ahead.saturating_sub(self.kept).unsigned_abs() <= self.slack {
+            self.kept = ahead;
+            return None;
+        }
+        (!is_slow).then_some(step)
+    }
+
+    /// Half of the shortest window of those that sign: who is off by so much is believed by others as he believes them.
+    pub(crate) fn configure(&mut self, host: &Host) {
+        let windows = host.instances.iter().filter_map(|instance| match &instance.authentication {
+            model::Authentication::Keyed(ring) => Some(ring.window_at(instance.settings.interval)),
+            _ => None,
+        });
+        self.slack = windows.min().unwrap_or_default().as_nanos() / 2;
     }
 
     /// Others go by the wall clock as it is now. Whether that changes anything.
@@ -88,6 +105,20 @@ mod tests {
         assert_eq!(dial.tell(-1_000 * SECOND), Some(-1_100 * SECOND));
         assert!(dial.follow());
         assert_eq!(dial.at(now), Clocks { wall: seconds(0), kept: seconds(0) }, "before 1970 is 1970");
+    }
+
+    #[test]
+    fn auth_18_steps_that_harm_nobody_do_not_add_up() {
+        let mut dial = Dial { slack: 2_500_000_000, ..Dial::default() };
+        dial.tell(0);
+        for day in 1..=20 {
+            assert_eq!(dial.tell(day * SECOND * 3 / 5), None, "day {day}");
+        }
+        assert_eq!(dial.at(Instant::EPOCH).kept, Stamp::at(Duration::from_secs(12)));
+        assert_eq!(dial.tell(15 * SECOND), Some(3 * SECOND));
+        assert_eq!(dial.at(Instant::EPOCH).kept, Stamp::at(Duration::from_secs(12)));
+        assert_eq!(dial.tell(14 * SECOND), None, "near enough again");
+        assert_eq!(dial.at(Instant::EPOCH).kept, Stamp::at(Duration::from_secs(14)));
     }
 
     #[test]

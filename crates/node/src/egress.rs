@@ -111,6 +111,18 @@ impl Egress {
         self.sequence
     }
 
+    /// Last stamp used.
+    pub(crate) const fn stamp(&self) -> Option<Stamp> {
+        self.stamp
+    }
+
+    /// The stamps up to this one are used.
+    pub(crate) fn go_on_after_stamp(&mut self, stamp: Stamp) {
+        if self.stamp.is_none_or(|before| stamp.is_after(before)) {
+            self.stamp = Some(stamp);
+        }
+    }
+
     /// The sequence numbers up to this one are used.
     pub(crate) fn go_on_after(&mut self, sequence: u32) {
         self.sequence = self.sequence.max(sequence);

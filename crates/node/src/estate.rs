@@ -7,10 +7,12 @@
 use crate::Node;
 use crate::io::RouterId;
 use crate::slot::Slot;
+use crate::verdict::Bequest;
 use alloc::vec::Vec;
 use model::Identity;
-use timeline::Instant;
+use timeline::{Duration, Instant};
 use vrrp::{Leader, Legacy, Role, State};
+use wire::trailer::Stamp;
 use wire::{Interval, Priority};
 
 /// How one router stands.
@@ -25,6 +27,8 @@ pub struct Estate {
     pub priority: Priority,
     /// The last sequence number of its Authentication Header; 0 without one.
     pub sequence: u32,
+    /// The stamp of its last signed advert.
+    pub stamp: Option<Stamp>,
     /// What it counted.
     pub tally: Tally,
 }
@@ -49,6 +53,8 @@ pub struct Progress {
     pub advertise_at: Instant,
     /// See [`Estate::sequence`].
     pub sequence: u32,
+    /// See [`Estate::stamp`].
+    pub stamp: Option<Stamp>,
     /// See [`Tally::sent`].
     pub sent: u64,
 }
@@ -60,6 +66,7 @@ impl Estate {
             (*until, *advertise_at) = (progress.until, progress.advertise_at);
         }
         self.sequence = progress.sequence;
+        self.stamp = progress.stamp;
         self.tally.sent = progress.sent;
     }
 }
@@ -89,6 +96,9 @@ pub struct Tally {
 /// What is compared to know whether a router that did not advertise has to be noted again.
 pub(crate) type Outline = (Role, Interval, Option<Leader>, Priority);
 
+/// So long a successor goes by the priority of its predecessor at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A successor goes on so far behind the last sequence number that was noted: its predecessor may have died between
 /// sending and noting, and sends no more than a few adverts of one router in a turn.
 const SKIPPED: u32 = 64;
@@ -96,7 +106,9 @@ const SKIPPED: u32 = 64;
 impl Node {
     /// Tells `note` of each router that has advertised, changed its role, its leader, its interval or its priority, or is
     /// gone since the last call.
-    pub fn note_estates(&mut self, mut note: impl FnMut(RouterId, Note<'_>)) {
+    ///
+    /// `note` says whether it has taken it. A router that it has no room for is told of whole again when it advertises.
+    pub fn note_estates(&mut self, mut note: impl FnMut(RouterId, Note<'_>) -> bool) {
         for id in self.unnoted.drain(..) {
             let Some(slot) = self.slots.get_mut(&id) else {
                 note(id, Note::Gone);
@@ -110,7 +122,7 @@ impl Node {
                 continue;
             }
             let estate = slot.estate();
-            note(id, estate.as_ref().map_or(Note::Gone, Note::Stands));
+            slot.noted = note(id, estate.as_ref().map_or(Note::Gone, Note::Stands));
         }
     }
 
@@ -127,7 +139,7 @@ impl Slot {
     pub(crate) fn inherit(&mut self, estate: &Estate) {
         let Tally { sent, received, became_active, released_active } = estate.tally;
         self.legacy = Some(estate.legacy);
-        self.bequest = Some(estate.priority);
+        self.bequest = Some(Bequest { priority: estate.priority, until: self.since + PATIENCE });
         self.told_priority = estate.priority;
         // What the others have heard last.
         if let Legacy::Active { interval, until, .. } = estate.legacy {
@@ -140,6 +152,10 @@ impl Slot {
         if estate.sequence > 0 {
             self.egress.go_on_after(estate.sequence.saturating_add(SKIPPED));
         }
+        if let Some(Stamp(last)) = estate.stamp {
+            self.egress.go_on_after_stamp(Stamp(last.saturating_add(SKIPPED.into())));
+        }
+        self.note_aside();
     }
 
     /// It did not go on where the router before it left off: it starts as any other.
@@ -162,8 +178,8 @@ impl Slot {
     /// What its last advert changed, if it is Active.
     fn progress(&self) -> Option<Progress> {
         let State::Active { advertise_at, .. } = *self.router.state() else { return None };
-        let (until, sequence, sent) = (self.until(), self.egress.sequence(), self.counters.sent);
-        Some(Progress { until, advertise_at, sequence, sent })
+        let (sequence, stamp) = (self.egress.sequence(), self.egress.stamp());
+        Some(Progress { until: self.until(), advertise_at, sequence, stamp, sent: self.counters.sent })
     }
 
     fn estate(&self) -> Option<Estate> {
@@ -181,6 +197,7 @@ impl Slot {
             legacy,
             priority: self.router.priority(),
             sequence: self.egress.sequence(),
+            stamp: self.egress.stamp(),
             tally: Tally {
                 sent: counters.sent,
                 received: counters.received,
@@ -222,7 +239,7 @@ impl Slot {
         }
         let outline = self.outline();
         let changed = core::mem::replace(&mut self.outline, outline) != outline;
-        self.owe(match (changed, advertised) {
+        self.owe(match (changed || advertised && !self.noted, advertised) {
             (true, _) => Unnoted::Everything,
             (false, true) => Unnoted::Advert,
             (false, false) => Unnoted::Nothing,

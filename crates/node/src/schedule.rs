@@ -14,6 +14,9 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use timeline::Instant;
 
+/// See [`Schedule::arm_again`].
+const GRAIN: u64 = 1_000_000;
+
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     /// The moment of each run, a number that grows with each, and its place in `runs`.
@@ -41,6 +44,17 @@ impl Schedule {
             slot.queued = Some(deadline);
             self.push(deadline, slot.id);
         }
+    }
+
+    /// The same for one whose entry of the moment `before` has come to the front and is no longer true: the deadline has
+    /// moved, and most likely will move on. So an early look in a millisecond that many share is enough, unless this was it.
+    pub(crate) fn arm_again(&mut self, slot: &mut Slot, before: Instant) {
+        let Some(deadline) = slot.deadline() else { return };
+        let nanos = deadline.as_nanos();
+        let early = Instant::from_nanos(nanos - nanos % GRAIN);
+        let at = if early > before { early } else { deadline };
+        slot.queued = Some(at);
+        self.push(at, slot.id);
     }
 
     fn push(&mut self, at: Instant, id: RouterId) {

@@ -5,7 +5,7 @@ use crate::estate::{Outline, Unnoted};
 use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
 use crate::io::{self, Errno, RouterId};
-use crate::verdict::{Place, Share, Verdict};
+use crate::verdict::{Bequest, Place, Share, Verdict};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -25,6 +25,8 @@ pub(crate) struct Slot {
     pub(crate) id: RouterId,
     /// What is to be noted of it.
     pub(crate) unnoted: Unnoted,
+    /// It is noted for a successor how it stands.
+    pub(crate) noted: bool,
     /// Silence was excused since the last advert; not twice.
     pub(crate) excused: bool,
     pub(crate) creed: Creed,
@@ -65,7 +67,7 @@ pub(crate) struct Slot {
     /// Where a router before it left off; of use once, when it starts with the first configuration.
     pub(crate) legacy: Option<Legacy>,
     /// The priority of the router before it: in force until everything that is tracked has been heard of.
-    pub(crate) bequest: Option<Priority>,
+    pub(crate) bequest: Option<Bequest>,
     /// Rounds of announcements owed once the addresses are in place.
     pub(crate) rounds: u32,
     /// All addresses in place was reported for this activation.
@@ -284,6 +286,7 @@ impl Slot {
         let mut slot = Self {
             id,
             unnoted: Unnoted::Nothing,
+            noted: false,
             excused: false,
             creed,
             authentication: vrrp::Authentication::None,
@@ -394,7 +397,8 @@ impl Slot {
     fn note_aside_of(&mut self, retry_at: Option<Instant>) {
         self.retry_at = retry_at;
         let refusal = self.refusal.until.as_ref().map(|(at, _)| *at);
-        self.aside_at = refusal.into_iter().chain(retry_at).min();
+        let bequest = self.bequest.map(|bequest| bequest.until);
+        self.aside_at = [refusal, retry_at, bequest].into_iter().flatten().min();
     }
 
     /// What it waited for, beside its router's timers, has come: whether it has to be judged again, and derived.
@@ -402,10 +406,15 @@ impl Slot {
         if self.aside_at.is_none_or(|at| at > now) {
             return (false, false);
         }
-        let again = self.refusal.until.as_ref().is_some_and(|(until, _)| now >= *until);
-        if again {
+        let tries = self.refusal.until.as_ref().is_some_and(|(until, _)| now >= *until);
+        if tries {
             self.refusal.until = None;
         }
+        let is_over = self.bequest.is_some_and(|bequest| now >= bequest.until);
+        if is_over {
+            self.bequest = None;
+        }
+        let again = tries || is_over;
         let retry = self.retry_at.is_some_and(|at| now >= at);
         self.note_aside_of(self.retry_at.filter(|_| !retry));
         (again, retry)

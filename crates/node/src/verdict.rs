@@ -15,6 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use model::{Authentication, Host, Instance, TrackedInterface, Tracking, Transport, Weight};
+use timeline::Instant;
 use wire::{Family, Mac, Priority};
 
 /// What the facts say about one instance.
@@ -26,10 +27,19 @@ pub(crate) struct Verdict {
     pub(crate) faults: Vec<Fault>,
     /// Something that it tracks has not been heard of yet: it does not start before.
     pub(crate) waits: bool,
-    /// Something that it tracks, by weight or not, has not been heard of yet: its priority may be another.
+    /// Something that it tracks by weight has not been heard of yet, and its priority may be another.
     pub(crate) is_early: bool,
     /// Where it speaks, if the interface exists and has a source address.
     pub(crate) place: Option<Place>,
+}
+
+/// What the router before this one leaves to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bequest {
+    /// Its effective priority.
+    pub(crate) priority: Priority,
+    /// Not longer than until then: what hangs must not hide what has failed since.
+    pub(crate) until: Instant,
 }
 
 /// Where an instance speaks.
@@ -101,15 +111,15 @@ impl Verdict {
         let base = instance.settings.priority;
         // A healthy peer shall have it; where there is none, it goes on.
         let priority = if is_unknown && !base.is_owner() { Priority(1) } else { effective(base, weight) };
-        Self { priority, faults, waits, is_early, place }
+        Self { priority, faults, waits, is_early: is_early && !is_unknown, place }
     }
 
-    /// The priority of the router before it holds until what this one tracks is known. No owner is moved, and none made.
-    pub(crate) fn inherit(&mut self, bequest: &mut Option<Priority>) {
-        if !self.is_early {
-            *bequest = None;
-        }
-        if let Some(priority) = bequest.filter(|priority| !priority.is_owner() && !self.priority.is_owner()) {
+    /// The priority of the router before it holds until what this one tracks is known, or it has been waited for long
+    /// enough, or something is known to be unknowable. No owner is moved, and none made.
+    pub(crate) fn inherit(&mut self, now: Instant, bequest: &mut Option<Bequest>) {
+        *bequest = bequest.filter(|bequest| self.is_early && now < bequest.until);
+        let both = bequest.filter(|bequest| !bequest.priority.is_owner() && !self.priority.is_owner());
+        if let Some(Bequest { priority, .. }) = both {
             self.priority = priority;
         }
     }
@@ -122,7 +132,7 @@ impl Share {
             Count::Weight(weight) => self.weight += weight,
             Count::Fault(fault) => self.faults.push(fault),
             Count::Unknown => self.is_unknown = true,
-            Count::Waits => (self.waits, self.is_early) = (true, true),
+            Count::Waits => self.waits = true,
             Count::Early => self.is_early = true,
         }
     }

@@ -568,14 +568,17 @@ impl Machine {
         }
         turn.effects = effects;
         let estates = &mut self.estates;
-        daemon.node.note_estates(|id, note| match note {
-            Note::Stands(estate) => _ = estates.insert(id, estate.clone()),
-            Note::Advertised(progress) => {
-                if let Some(estate) = estates.get_mut(&id) {
-                    estate.go_on(progress);
+        daemon.node.note_estates(|id, note| {
+            match note {
+                Note::Stands(estate) => _ = estates.insert(id, estate.clone()),
+                Note::Advertised(progress) => {
+                    if let Some(estate) = estates.get_mut(&id) {
+                        estate.go_on(progress);
+                    }
                 }
+                Note::Gone => _ = estates.remove(&id),
             }
-            Note::Gone => _ = estates.remove(&id),
+            true
         });
         turn.ended = daemon.stopping && daemon.node.is_at_rest() && daemon.desk.is_empty();
         if turn.ended {

@@ -193,8 +193,14 @@ mod tests {
             until: now + second * 3,
             advertise_at: now + second,
         };
-        let estate =
-            Estate { identity, legacy, priority: wire::Priority(100), sequence: 0, tally: Tally::default() };
+        let estate = Estate {
+            identity,
+            legacy,
+            priority: wire::Priority(100),
+            sequence: 0,
+            stamp: None,
+            tally: Tally::default(),
+        };
         ledger.roll().note(RouterId(0), node::estate::Note::Stands(&estate));
         Guard { marks, ..Guard::new(&ledger).unwrap() }
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// How many names a pattern with `{a,b}` may stand for.
@@ -285,6 +285,9 @@ fn content(path: &Path, rule: Rule) -> Result<Vec<u8>, Refusal> {
         other if !other.is_file() && rule != Rule::Once => Err(Refusal::NotRegular),
         file if rule == Rule::Include && file.permissions().mode() & 0o111 != 0 => Err(Refusal::Executable),
         file if rule == Rule::Key && file.permissions().mode() & 0o077 != 0 => Err(Refusal::Exposed),
+        file if rule == Rule::Key && file.uid() != 0 && file.uid() != rustix::process::geteuid().as_raw() => {
+            Err(Refusal::Foreign(file.uid()))
+        }
         _ => Ok(()),
     };
     // Looked at before it is opened, since opening a device may do something; and afterwards, since it may be

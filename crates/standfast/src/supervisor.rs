@@ -391,7 +391,6 @@ impl<'a> Supervisor<'a> {
                     self.log.alarm(&format!("cannot start the worker: {why}"));
                     if self.guard.withdraw() {
                         self.take_back();
-                        self.sweep();
                     }
                     if !self.was_ready || self.invocation.no_respawn {
                         return exit::FATAL;
@@ -623,6 +622,10 @@ impl<'a> Supervisor<'a> {
         let noted = self.guard.reader().noted();
         if self.ledger.revoke() {
             let released = Netlink::open().and_then(|mut netlink| ledger::release(&noted, &mut netlink));
+            // Only when nothing is left that it is for.
+            if released.as_ref().is_ok_and(|released| released.refused.is_empty() && released.damaged == 0) {
+                self.sweep();
+            }
             self.log.alarm("no new worker was ready in time: what was held is removed");
             self.tell_removed(released);
         }

@@ -148,7 +148,7 @@ fn estates() -> Vec<Estate> {
         let vrid = wire::Vrid::new(50).unwrap();
         let identity = Identity { interface: interface.into(), vrid, family, unicast };
         let tally = Tally { sent: 1, received: 2, became_active: 3, released_active: 4 };
-        Estate { identity, legacy, priority: wire::Priority(150), sequence: 7, tally }
+        Estate { identity, legacy, priority: wire::Priority(150), sequence: 7, stamp: None, tally }
     };
     let interval = wire::Interval::SECOND;
     let leader =

@@ -618,8 +618,11 @@ fn check_trailer(
         Freshness::Kept => policy.clocks.kept,
         Freshness::Wall => policy.clocks.wall,
     };
-    // A last stamp far ahead of that clock is of the time before the sender's clock was put right.
-    let counts = last.filter(|last| !last.is_after(now) || last.distance(now) <= window);
+    // A last stamp far ahead of that clock is of the time before the sender's clock was put right. As long as it is fresh by
+    // the clock that this router goes by, it counts all the same: else whoever sets this machine's wall clock back could
+    // have recordings believed. A sender whose clock went back in truth is heard when the window has passed.
+    let is_recent = |last: &Stamp| last.distance(policy.clocks.kept) <= window;
+    let counts = last.filter(|last| !last.is_after(now) || last.distance(now) <= window || is_recent(last));
     if counts.is_none_or(|last| is_new(&last)) {
         Ok(Proof::Stamp(trailer.stamp, freshness))
     } else {

@@ -171,7 +171,10 @@ impl Lower<'_> {
             Some([Found::File(file), ..]) => {
                 let bytes = self.sources.bytes(*file);
                 let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-                Ok(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                // The last byte of random ones may look like the end of a line.
+                let is_text = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
+                Ok(if is_text { line } else { bytes }.to_vec())
             }
             Some([Found::Refused { name, why }, ..]) => {
                 Err(Unread::Why(format!("the key file {name} is not read: {why}")))

@@ -43,6 +43,10 @@ pub(super) struct Closer {
     patience: Duration,
     repaired_at: Option<Instant>,
     repairs: u64,
+    /// Somebody has changed the table, and it is not yet put back.
+    is_repair: bool,
+    /// There is something to close that was not tried yet.
+    is_urgent: bool,
     by: Option<String>,
     /// What the node was told last.
     filtering: Filtering,
@@ -68,6 +72,8 @@ impl Closer {
             patience: RETRY,
             repaired_at: None,
             repairs: 0,
+            is_repair: false,
+            is_urgent: false,
             by: None,
             filtering: Filtering::default(),
         }
@@ -75,8 +81,10 @@ impl Closer {
 
     /// Takes what a configuration asks for.
     pub(super) fn configure(&mut self, filter: Option<Filter>) {
-        if filter.is_some() && self.filter != filter {
-            self.in_force = false;
+        if self.filter != filter {
+            if filter.is_some() {
+                self.doubt();
+            }
             (self.again_at, self.patience) = (None, RETRY);
         }
         self.filter = filter;
@@ -89,6 +97,7 @@ impl Closer {
             *count += 1;
             if *count == 1 && !self.to_open.remove(&key) && !self.closed.contains(&key) {
                 self.to_close.insert(key);
+                self.is_urgent = true;
             }
         }
         let before =
@@ -105,27 +114,31 @@ impl Closer {
         }
     }
 
+    /// What the table says is not known any more; it may still be there.
+    fn doubt(&mut self) {
+        (self.in_force, self.swept) = (false, false);
+    }
+
     /// Somebody has changed the table, or may have: it is written anew.
     pub(super) fn disturbed(&mut self, noticed: Noticed) {
+        let now = clock::now();
         if !self.in_force {
+            // Perhaps what was in the way has gone.
+            self.again_at = self.again_at.map(|at| at.min(now + PEACE));
             return;
         }
-        self.in_force = false;
+        self.doubt();
         if let Noticed::Change(by) = noticed {
-            self.repairs += 1;
+            self.is_repair = true;
             self.by = by;
         }
-        let now = clock::now();
         let earliest = self.repaired_at.map_or(now, |at| at + PEACE);
         self.again_at = Some(earliest.max(now));
     }
 
     /// When there is something to do though no order comes.
     pub(super) const fn due(&self) -> Option<Instant> {
-        match self.filter {
-            Some(_) => self.again_at,
-            None => None,
-        }
+        self.again_at
     }
 
     /// Closes what is to be closed: before any address is set.
@@ -142,11 +155,12 @@ impl Closer {
                 return self.tell(FilterState::InForce);
             }
             // Perhaps the table has just been removed.
-            self.in_force = false;
+            self.doubt();
             self.again_at = None;
         }
-        let is_fight = self.filtering.state == FilterState::InForce;
-        if self.again_at.is_none_or(|at| clock::now() >= at) || is_fight && !self.to_close.is_empty() {
+        // An address that is about to be set does not wait for the next try.
+        let is_urgent = std::mem::take(&mut self.is_urgent);
+        if self.again_at.is_none_or(|at| clock::now() >= at) || is_urgent {
             self.write(ledger);
         }
     }
@@ -154,7 +168,8 @@ impl Closer {
     /// Opens what is to be opened: no address is left on its way out.
     pub(super) fn open(&mut self, ledger: &Ledger) {
         if self.filter.is_none() {
-            if self.in_force || !self.swept {
+            let is_time = self.again_at.is_none_or(|at| clock::now() >= at);
+            if self.in_force || !self.swept && is_time {
                 self.sweep(ledger);
             }
             return;
@@ -167,14 +182,14 @@ impl Closer {
             self.closed.retain(|key| !opened.contains(key));
             self.tell(FilterState::InForce);
         } else {
-            self.in_force = false;
+            self.doubt();
             self.write(ledger);
         }
     }
 
     /// This is the end: the table goes, unless an address stays that it is for.
     pub(super) fn end(&mut self, ledger: &Ledger) {
-        if self.counts.is_empty() && (self.in_force || self.filter.is_some()) {
+        if self.counts.is_empty() && (self.in_force || self.filter.is_some() || ledger.has_filter()) {
             self.sweep(ledger);
         }
     }
@@ -199,14 +214,15 @@ impl Closer {
                 (self.in_force, self.swept) = (true, true);
                 (self.again_at, self.patience) = (None, RETRY);
                 self.repaired_at = Some(clock::now());
+                self.repairs += u64::from(std::mem::take(&mut self.is_repair));
+                self.is_urgent = false;
                 self.tell(FilterState::InForce);
             }
             Err(why) => {
                 if matches!(why, Unfiltered::Absent(_)) {
                     ledger.note_filter(false);
                 }
-                self.again_at = Some(clock::now() + self.patience);
-                self.patience = (self.patience * 2).min(LONGEST);
+                self.wait();
                 self.tell(FilterState::Lacking(why));
             }
         }
@@ -231,18 +247,28 @@ impl Closer {
         kernel.replace(filter, keys)
     }
 
+    /// The next try comes later than the last one did.
+    fn wait(&mut self) {
+        self.again_at = Some(clock::now() + self.patience);
+        self.patience = (self.patience * 2).min(LONGEST);
+    }
+
     /// Removes the table, and what earlier runs left.
     fn sweep(&mut self, ledger: &Ledger) {
-        self.swept = true;
-        self.in_force = false;
+        self.doubt();
         // Where nobody has loaded nftables there is no table, and asking would load it.
         if self.kernel.is_none() && (ledger.has_filter() || is_loaded()) {
             self.kernel = Nftables::open().ok();
         }
         match self.kernel.as_mut().map_or(Ok(()), Nftables::sweep) {
             Ok(()) => ledger.note_filter(false),
-            Err(why) => return self.tell(FilterState::Stays(why.errno)),
+            Err(why) => {
+                self.wait();
+                return self.tell(FilterState::Stays(why.errno));
+            }
         }
+        self.swept = true;
+        (self.again_at, self.patience) = (None, RETRY);
         self.closed.clear();
         self.to_open.clear();
         self.to_close = self.counts.keys().copied().collect();

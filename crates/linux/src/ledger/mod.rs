@@ -11,7 +11,8 @@
 //! Header (16 words): magic, version, room for addresses, sequence (grows with every change of an address), inode of the
 //! network namespace, room for routers, whether what is held is up for adoption (0 no, 1 yes, 2 taken), records of
 //! routers ever used, when the packet thread turned, by when it must turn, shortest interval of an Active router, number
-//! of the packet thread, since when the hand is busy, number of its thread, records of addresses ever used, 1 reserved.
+//! of the packet thread, since when the hand is busy, number of its thread, records of addresses ever used, whether there is
+//! a table of addresses that do not accept.
 //! Then the records of routers (16 words each, see [`roll`]), then those of addresses: `head`, address (high half, low
 //! half), reserved. `head` packs interface (32 bits), generation (8), state (8), prefix (8), family (8); it is stored last when a record
 //! comes to life and first when it dies, so a record is either whole or free. A reader that finds `head` unchanged

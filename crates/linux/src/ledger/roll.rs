@@ -4,9 +4,9 @@
 //! is never ahead of what the other routers heard. A sequence lock (the first word, odd while the record changes) keeps
 //! a reader from seeing half of it; one that stays odd was being written when its writer died, and counts as damaged.
 //!
-//! Record, in words: lock (0: free); until; advertise at (nanoseconds of `CLOCK_BOOTTIME`); sequence number; sent; bytes `kind,
+//! Record, in words: lock (0: free); until; advertise at (nanoseconds of `CLOCK_BOOTTIME`); sequence number; stamp (0: none); sent; bytes `kind,
 //! family, unicast, VRID, leader's family, leader's priority, interval` (2, in centiseconds); interface name (2 words, ended by
-//! 0); leader's address (2 words); received; became Active; released Active; priority; 2 words reserved. What an advert changes
+//! 0); leader's address (2 words); received; became Active; released Active; priority; 1 word reserved. What an advert changes
 //! comes first, and so all of it lies in one line of the processor's cache.
 
 use super::book::{Book, Free, ROUTER, at};
@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 use timeline::Instant;
 use vrrp::{Leader, Legacy};
+use wire::trailer::Stamp;
 use wire::{Family, Interval, Priority, Vrid};
 
 const BACKUP: u8 = 1;
@@ -102,15 +103,15 @@ impl Roll {
         Some(left.estates)
     }
 
-    /// Notes what is new about a router.
-    pub fn note(&mut self, id: RouterId, note: Note<'_>) {
+    /// Notes what is new about a router. `false`: there is no room for it, and nobody goes on with it.
+    pub fn note(&mut self, id: RouterId, note: Note<'_>) -> bool {
         match note {
             Note::Advertised(progress) => {
-                if let Some(Place { slot, .. }) = self.place(id) {
-                    self.write(slot, &progressed(progress));
-                }
+                let Some(Place { slot, .. }) = self.place(id) else { return false };
+                self.write(slot, &progressed(progress));
+                true
             }
-            Note::Stands(estate) => self.note_whole(id, estate),
+            Note::Stands(estate) => self.note_whole(id, estate).is_some(),
             Note::Gone => {
                 let at = usize::try_from(id.0).ok().and_then(|at| self.places.get_mut(at));
                 if let Some(Place { slot, pace }) = at.and_then(Option::take) {
@@ -118,6 +119,7 @@ impl Roll {
                     self.write(slot, &[0; ROUTER - 1]);
                     usize::try_from(slot).into_iter().for_each(|slot| self.free.put(slot));
                 }
+                true
             }
         }
     }
@@ -126,27 +128,28 @@ impl Roll {
         usize::try_from(id.0).ok().and_then(|at| self.places.get(at).copied().flatten())
     }
 
-    fn note_whole(&mut self, id: RouterId, estate: &Estate) {
+    fn note_whole(&mut self, id: RouterId, estate: &Estate) -> Option<()> {
+        let at = usize::try_from(id.0).ok()?;
         let known = self.place(id);
         let pace = match estate.legacy {
             Legacy::Active { interval, .. } => Some(interval),
             Legacy::Backup { .. } => None,
         };
-        let slot = known.map(|place| place.slot).or_else(|| {
-            let slot = self.free.take()?;
-            self.book.use_up_to(at::ROUTERS_USED, slot);
-            u32::try_from(slot).ok()
-        });
-        // When all are taken, this router is one that nobody goes on with.
-        let (Some(slot), Ok(at)) = (slot, usize::try_from(id.0)) else { return };
+        let slot = match known {
+            Some(place) => place.slot,
+            None => {
+                let slot = self.free.take()?;
+                self.book.use_up_to(at::ROUTERS_USED, slot);
+                u32::try_from(slot).ok()?
+            }
+        };
         self.change_pace(known.and_then(|place| place.pace), pace);
         if self.places.len() <= at {
             self.places.resize(at + 1, None);
         }
-        if let Some(place) = self.places.get_mut(at) {
-            *place = Some(Place { slot, pace });
-        }
+        *self.places.get_mut(at)? = Some(Place { slot, pace });
         self.write(slot, &encode(estate));
+        Some(())
     }
 
     fn change_pace(&mut self, before: Option<Interval>, after: Option<Interval>) {
@@ -214,7 +217,7 @@ impl Estates {
 
 /// Whether a record was written and not struck out since; one that is not whole may say something.
 fn stands(record: &[AtomicU64; ROUTER]) -> bool {
-    let [lock, _, _, _, _, head, ..] = record;
+    let [lock, _, _, _, _, _, head, ..] = record;
     let lock = lock.load(Ordering::Acquire);
     lock & 1 == 1 || (lock != 0 && head.load(Ordering::Relaxed) != 0)
 }
@@ -262,7 +265,7 @@ fn read(record: &[AtomicU64; ROUTER]) -> Result<Option<Estate>, Damaged> {
 }
 
 fn encode(estate: &Estate) -> [u64; ROUTER - 1] {
-    let Estate { identity, legacy, priority, sequence, tally } = estate;
+    let Estate { identity, legacy, priority, sequence, stamp, tally } = estate;
     let (kind, interval, leader, times) = match *legacy {
         Legacy::Backup { interval, leader } => (BACKUP, interval, leader, [Instant::EPOCH; 2]),
         Legacy::Active { interval, until, advertise_at } => (ACTIVE, interval, None, [until, advertise_at]),
@@ -293,6 +296,7 @@ fn encode(estate: &Estate) -> [u64; ROUTER - 1] {
         until,
         advertise_at,
         sequence,
+        stamp.map_or(0, |Stamp(stamp)| stamp),
         sent,
         head,
         first,
@@ -304,19 +308,19 @@ fn encode(estate: &Estate) -> [u64; ROUTER - 1] {
         released_active,
         u64::from(priority.0),
         0,
-        0,
     ]
 }
 
 /// The words that an advert changes: the first of those that [`encode`] gives.
-fn progressed(progress: Progress) -> [u64; 4] {
-    let Progress { until, advertise_at, sequence, sent } = progress;
-    [until.as_nanos(), advertise_at.as_nanos(), u64::from(sequence), sent]
+fn progressed(progress: Progress) -> [u64; 5] {
+    let Progress { until, advertise_at, sequence, stamp, sent } = progress;
+    let stamp = stamp.map_or(0, |Stamp(stamp)| stamp);
+    [until.as_nanos(), advertise_at.as_nanos(), u64::from(sequence), stamp, sent]
 }
 
 fn decode(words: &[u64; ROUTER - 1]) -> Result<Option<Estate>, Damaged> {
-    let [until, advertise_at, sequence, sent, head, first, second, high, low, rest @ ..] = *words;
-    let [received, became_active, released_active, priority, _, _] = rest;
+    let [until, advertise_at, sequence, stamp, sent, head, first, second, high, low, rest @ ..] = *words;
+    let [received, became_active, released_active, priority, _] = rest;
     let [kind, family, unicast, vrid, leader_family, leader_priority, centis, more] = head.to_be_bytes();
     if kind == 0 {
         return Ok(None);
@@ -357,11 +361,12 @@ fn decode(words: &[u64; ROUTER - 1]) -> Result<Option<Estate>, Damaged> {
         u8::try_from(priority).ok().filter(|priority| *priority > 0).map(Priority).ok_or(Damaged)?;
     let sequence = u32::try_from(sequence).map_err(|_| Damaged)?;
     let tally = Tally { sent, received, became_active, released_active };
-    Ok(Some(Estate { identity, legacy, priority, sequence, tally }))
+    let stamp = Some(Stamp(stamp)).filter(|stamp| *stamp != Stamp(0));
+    Ok(Some(Estate { identity, legacy, priority, sequence, stamp, tally }))
 }
 
 /// So that a change of the layout is noticed: a record is as long as its parts.
-const _: () = assert!(ROUTER == 16 && at::HAND_THREAD < super::book::HEADER);
+const _: () = assert!(ROUTER == 16 && at::FILTER < super::book::HEADER);
 
 #[cfg(test)]
 mod tests {
@@ -372,7 +377,7 @@ mod tests {
         let vrid = Vrid::new(vrid).unwrap();
         let identity = Identity { interface: "eth0".into(), vrid, family: Family::V4, unicast: false };
         let tally = Tally { sent: 5, received: 6, became_active: 7, released_active: 8 };
-        Estate { identity, legacy, priority: Priority(120), sequence: 9, tally }
+        Estate { identity, legacy, priority: Priority(120), sequence: 9, stamp: Some(Stamp(10)), tally }
     }
 
     fn active(vrid: u8, centis: u16, until: u64) -> Estate {
@@ -417,7 +422,7 @@ mod tests {
         let ledger = Ledger::create(8).unwrap();
         let (mut roll, reader) = (ledger.roll(), Reader::open(&ledger).unwrap());
         let [until, advertise_at] = [90, 80].map(Instant::from_nanos);
-        let progress = Progress { until, advertise_at, sequence: 17, sent: 18 };
+        let progress = Progress { until, advertise_at, sequence: 17, stamp: None, sent: 18 };
         roll.note(RouterId(4), Note::Advertised(progress));
         assert_eq!(reader.estates(), Estates::default(), "nothing is known of it");
         let mut expected = active(50, 100, 77);
@@ -520,7 +525,7 @@ mod tests {
         let ledger = Ledger::create(8).unwrap();
         let (mut roll, reader) = (ledger.roll(), Reader::open(&ledger).unwrap());
         roll.note(RouterId(0), Note::Stands(&active(50, 100, 77)));
-        let [lock, _, _, _, _, head, ..] = ledger.book.router(0).unwrap();
+        let [lock, _, _, _, _, _, head, ..] = ledger.book.router(0).unwrap();
         lock.fetch_add(1, Ordering::Relaxed);
         assert_eq!(reader.estates(), Estates { estates: vec![], damaged: 1 });
         lock.fetch_add(1, Ordering::Relaxed);

@@ -304,7 +304,7 @@ pub(crate) fn verdict(raw: &Raw<'_>) -> Option<(i32, Option<String>)> {
 }
 
 /// The kernel's words for a line of a log.
-fn said_in_words(value: &[u8]) -> String {
+pub(crate) fn said_in_words(value: &[u8]) -> String {
     const LONGEST: usize = 200;
     text(value).chars().filter(|letter| !letter.is_control()).take(LONGEST).collect()
 }

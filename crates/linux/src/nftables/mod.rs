@@ -73,7 +73,7 @@ impl Nftables {
         let doing = "prepare a netfilter socket";
         // An answer for each message of a batch that is refused must fit.
         option::set_receive_buffer(&fd, 1 << 20).map_err(|why| Error::refused(doing, why))?;
-        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(Duration::from_secs(10)))
+        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(Duration::from_secs(2)))
             .map_err(|why| Error::refused(doing, why))?;
         let port = port_of(&fd)?;
         Ok(Self { fd, port, sequence: 1, inbox: vec![0; INBOX], batches: 0 })
@@ -141,7 +141,14 @@ impl Nftables {
         self.again_if(
             |why: &Refusal| why.is(libc::ENOENT),
             |kernel| {
-                let ours = kernel.tables()?.into_iter().filter(|table| table.ours);
+                let tables = match kernel.tables() {
+                    // Nobody in the kernel knows what a table is: there is none.
+                    Err(why) if why.is(libc::EINVAL) || matches!(lacking(&why), Unfiltered::Absent(_)) => {
+                        Vec::new()
+                    }
+                    tables => tables?,
+                };
+                let ours = tables.into_iter().filter(|table| table.ours);
                 let ours: Vec<String> = ours.map(|table| table.name).collect();
                 if ours.is_empty() {
                     return Ok(());
@@ -250,9 +257,16 @@ pub(crate) fn lacking(why: &Refusal) -> Unfiltered {
     }
 }
 
-/// Whether the kernel has netfilter's socket loaded: without it there are no tables, and opening one would load it.
+/// Whether the kernel has nftables loaded: without them there are no tables, and asking would load them. Where netfilter's
+/// socket is no module, nftables are taken for built in as well.
 #[must_use]
 pub fn is_loaded() -> bool {
+    let modules = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+    let has = |name| modules.lines().any(|line| line.split(' ').next() == Some(name));
+    has("nf_tables") || !has("nfnetlink") && has_socket()
+}
+
+fn has_socket() -> bool {
     // Columns: sk, protocol, port id. The kernel's own socket has port id 0.
     let listed = std::fs::read_to_string("/proc/thread-self/net/netlink").unwrap_or_default();
     listed.lines().any(|line| {

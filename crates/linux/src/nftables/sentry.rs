@@ -109,7 +109,8 @@ fn who(raw: &Raw<'_>) -> Option<String> {
     for (kind, value) in read::attributes(raw.body, GENERIC) {
         match kind {
             2 => found.0 = value.try_into().ok().map(u32::from_be_bytes),
-            3 => found.1 = Some(read::text(value)),
+            // A program names itself as it likes.
+            3 => found.1 = Some(read::said_in_words(value)),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use linux::clock::Clock;
 use linux::filter::VridSet;
 use linux::links::Netns;
 use linux::netlink::Netlink;
-use linux::sockets::{Drained, Need, Pass, Speaker};
+use linux::sockets::{Drained, Need, Speaker};
 use node::io::{Datagram, Frame, InterfaceIndex, RouterId, Transmit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeSet;
@@ -96,8 +96,7 @@ fn keep(frame: Frame<'_>) -> Kept {
 fn drain(speaker: &mut Speaker, clock: &mut Clock) -> (Vec<Kept>, Drained) {
     let mut turn = clock.turn();
     let (previous, mut frames) = (turn.previous, Vec::new());
-    let drained = speaker.receive(clock, &mut turn, true, |pass, frame| {
-        let Pass::Real(now) = pass else { return };
+    let drained = speaker.receive(clock, &mut turn, true, |now, frame| {
         assert!(frame.at >= previous && frame.at <= now, "{frame:?} {now:?}");
         frames.push(keep(frame));
     });
@@ -308,11 +307,7 @@ fn held_up() {
     say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &[0x31, 51, 100, 1])]);
     until("an advert", || heard(&listener).contains(&true).then_some(()));
     let mut at = Vec::new();
-    listener.receive(&mut clock, &mut turn, true, |pass, frame| {
-        if let Pass::Real(now) = pass {
-            at.push((now, frame.at));
-        }
-    });
+    listener.receive(&mut clock, &mut turn, true, |now, frame| at.push((now, frame.at)));
     let [(now, at)] = at[..] else { panic!("{at:?}") };
     assert!(turn.now == now && now >= stop, "the turn has moved on");
     assert!(

@@ -10,7 +10,8 @@ use crate::io::{Address, Effect, RouterId};
 use crate::slot::Slot;
 use crate::verdict::{Sight, Verdict, own};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use model::{Change, Host, Instance, Transport};
 use timeline::Instant;
@@ -27,7 +28,8 @@ impl Node {
         let old = self.host();
         self.host = groups;
         let first = !core::mem::replace(&mut self.configured, true);
-        self.trackers.configure(now, &host, !self.estates.is_empty(), effects);
+        let inherited = self.inherited_scripts(&host);
+        self.trackers.configure(now, &host, &inherited, effects);
         let mut estates = core::mem::take(&mut self.estates);
         // The clock began with the machine. Who goes on does not start.
         let ready_at = (now + host.startup_delay).max(Instant::EPOCH + host.boot_delay);
@@ -83,6 +85,7 @@ impl Node {
         }
         let instances = host.instances.len();
         self.herald.configure(&host);
+        self.dial.configure(&host);
         self.adopt(host);
         self.index();
         self.form_groups(now);
@@ -98,6 +101,21 @@ impl Node {
         if !first && self.host.notify.states_on_reload {
             self.repeat_states(effects);
         }
+    }
+
+    /// The scripts that somebody tracks who goes on in the place of another, alone or in a group.
+    fn inherited_scripts(&self, host: &Host) -> BTreeSet<Arc<str>> {
+        let heirs: BTreeMap<&Arc<str>, &Instance> = host
+            .instances
+            .iter()
+            .filter(|instance| self.estates.contains_key(&instance.identity()))
+            .map(|instance| (&instance.name, instance))
+            .collect();
+        let groups =
+            host.groups.iter().filter(|group| group.members.iter().any(|name| heirs.contains_key(name)));
+        let tracking =
+            heirs.values().map(|instance| &instance.tracking).chain(groups.map(|group| &group.tracking));
+        tracking.flat_map(|tracking| &tracking.scripts).map(|tracked| tracked.name.clone()).collect()
     }
 
     /// All instances have their slots.
@@ -135,7 +153,8 @@ impl Node {
         let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
         let (own, place) = own(sight, new, None, |address| by_address.contains_key(&address));
         let group = slot.group.and_then(|at| self.groups.get(at)).map(|group| &group.share);
-        let verdict = Verdict::of(new, &own, place, group);
+        let mut verdict = Verdict::of(new, &own, place, group);
+        verdict.inherit(now, &mut slot.bequest);
         let settings = new.settings.clone();
         let input = vrrp::Input::Reconfigure { settings, priority: verdict.priority };
         // Keep the old place for the advert if the new one has none; the verdict follows at once.

@@ -230,21 +230,6 @@ impl Node {
 
     // ---- adverts in ----
 
-    /// A frame that will be handed over as [`Input::Frame`] in a moment, among others: fetches what is known of the router
-    /// that it names from memory, and changes nothing.
-    pub fn look_ahead(&self, frame: &Frame<'_>) {
-        let (family, vrid) = match frame.datagram {
-            Datagram::V4(bytes) => {
-                let header = bytes.first().map_or(0, |first| usize::from(first & 15) * 4);
-                (Family::V4, bytes.get(header + 1))
-            }
-            Datagram::V6 { payload, .. } => (Family::V6, payload.get(1)),
-        };
-        let way = Way { interface: frame.interface, family, unicast: false };
-        let id = vrid.and_then(|vrid| Vrid::new(*vrid)).and_then(|vrid| self.by_wire.find(way, vrid));
-        core::hint::black_box(id.and_then(|id| self.slots.get(&id)).map(Slot::glance));
-    }
-
     fn hear(&mut self, now: Instant, frame: &Frame<'_>, effects: &mut Vec<Effect>) {
         let ingress = match frame.datagram {
             Datagram::V4(bytes) => match Ingress::v4(bytes) {
@@ -389,7 +374,7 @@ impl Node {
             }
             slot.queued = None;
             self.schedule.drop_first();
-            self.schedule.arm(slot, Instant::EPOCH);
+            self.schedule.arm_again(slot, at);
         }
     }
 

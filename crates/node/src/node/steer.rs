@@ -7,6 +7,7 @@ use crate::held::{Held, Whose};
 use crate::io::{Effect, RouterId};
 use crate::track::{Key, Neighbor};
 use crate::verdict::{Sight, Verdict, own};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use timeline::{Duration, Instant};
@@ -60,13 +61,18 @@ impl Node {
             Some(Health::Failed) => false,
             Some(Health::Waiting | Health::Unknown) | None => return,
         };
+        let mut ids = BTreeSet::new();
         for user in self.by_tracker.get(key).into_iter().flatten() {
-            if let User::Router(id) = user
-                && let Some(slot) = self.slots.get(id)
-            {
-                let (instance, session) = (slot.instance.name.clone(), session.clone());
-                effects.push(report(Event::TrackedBfd { instance, session, is_up }));
+            match user {
+                User::Router(id) => _ = ids.insert(*id),
+                User::Group(at) => {
+                    ids.extend(self.groups.get(*at).into_iter().flat_map(|group| &group.members))
+                }
             }
+        }
+        for slot in ids.iter().filter_map(|id| self.slots.get(id)) {
+            let (instance, session) = (slot.instance.name.clone(), session.clone());
+            effects.push(report(Event::TrackedBfd { instance, session, is_up }));
         }
     }
 
@@ -130,7 +136,7 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let group = slot.group.and_then(|at| self.groups.get(at)).map(|group| &group.share);
         let mut verdict = Verdict::of(&slot.instance, &slot.own, slot.place, group);
-        verdict.inherit(&mut slot.bequest);
+        verdict.inherit(now, &mut slot.bequest);
         let before = core::mem::replace(&mut slot.verdict, verdict);
         self.touched.insert(id);
         self.note_priority(id);

@@ -79,11 +79,17 @@ impl Trackers {
     // ---- a configuration ----
 
     /// Takes a configuration: what is defined as before keeps what is known about it, and its run.
-    pub(crate) fn configure(&mut self, now: Instant, host: &Host, succeeds: bool, effects: &mut Vec<Effect>) {
+    pub(crate) fn configure(
+        &mut self,
+        now: Instant,
+        host: &Host,
+        inherited: &BTreeSet<Arc<str>>,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.stopping {
             return;
         }
-        self.configure_scripts(now, host, succeeds, effects);
+        self.configure_scripts(now, host, inherited, effects);
         let mut before = core::mem::take(&mut self.processes);
         for process in &host.processes {
             let name = process.name.clone();
@@ -104,7 +110,10 @@ impl Trackers {
         for bfd in &host.bfd {
             let name = bfd.name.clone();
             let old = before.remove(&name);
-            self.news.insert(Key::Bfd(name.clone()));
+            // What stays has nothing new to say.
+            if old.is_none() {
+                self.news.insert(Key::Bfd(name.clone()));
+            }
             self.neighbors.insert(name, old.unwrap_or_else(|| Neighbor::new(now)));
         }
         let mut before = core::mem::take(&mut self.links);
@@ -120,7 +129,13 @@ impl Trackers {
         }
     }
 
-    fn configure_scripts(&mut self, now: Instant, host: &Host, succeeds: bool, effects: &mut Vec<Effect>) {
+    fn configure_scripts(
+        &mut self,
+        now: Instant,
+        host: &Host,
+        inherited: &BTreeSet<Arc<str>>,
+        effects: &mut Vec<Effect>,
+    ) {
         let mut before = core::mem::take(&mut self.scripts);
         let security = host.script_settings.security;
         let mut fresh = 0;
@@ -139,7 +154,7 @@ impl Trackers {
                 let due_at = now + spread(fresh, host.scripts.len(), script);
                 fresh += 1;
                 self.news.insert(Key::Script(name.clone()));
-                Probe::new(script.clone(), program, now, due_at, succeeds)
+                Probe::new(script.clone(), program, now, due_at, inherited.contains(&name))
             };
             self.due.insert((probe.due_at, Due::Start(name.clone())));
             self.scripts.insert(name, probe);

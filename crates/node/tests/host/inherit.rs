@@ -3,12 +3,12 @@
 use crate::config::{host, instance, interval, lb01, lb02, with};
 use crate::election::settled;
 use crate::groups::{self, grouped};
-use crate::tracking::{checked, script};
+use crate::tracking::{checked, script, tracked};
 use crate::world::{ETH0, Programs, World, adverts, ms};
-use model::{Host, Script, VirtualAddress};
+use model::{File, Host, Script, VirtualAddress, Weight};
 use node::estate::{Estate, Note};
 use node::event::Standing;
-use node::io::{Ending, Errno, Input};
+use node::io::{Ending, Errno, Fact, Input};
 use std::collections::BTreeMap;
 use timeline::{Duration, Machine as _};
 use vrrp::Legacy;
@@ -98,6 +98,7 @@ fn an_advert_that_nobody_could_hear_counts_for_nothing() {
                 }
             };
             all.extend(found.clone());
+            true
         });
         found.map(|(id, estate)| (id, estate.legacy))
     };
@@ -157,6 +158,50 @@ fn the_first_words_of_what_is_tracked_end_the_inherited_priority() {
         (all.first().map(|advert| advert.1), all.last().map(|advert| advert.1)),
         (Some(150), Some(100))
     );
+}
+
+#[test]
+fn what_never_speaks_hides_no_failure_for_long() {
+    let host = || {
+        let mut host = checked(100, script("chk", 1_000), -60);
+        host.instances[0].tracking.files = vec![tracked("mute", 1)];
+        let (name, path) = ("mute".into(), "/mnt/mute".into());
+        host.files = vec![File { name, path, weight: Weight::default(), initial: None }];
+        host
+    };
+    let mut world = World::new(1);
+    world.boot(0, host());
+    world.run(ms(10));
+    world.machines[0].tell(Fact::File { name: "mute".into(), value: Ok(50) });
+    world.run(ms(12_000));
+    assert_eq!(adverts(&world, 0).last().map(|advert| advert.1), Some(150));
+    world.machines[0].programs = Programs::ending(Ending::Exited(1));
+    world.machines[0].log.clear();
+    world.replace(0, host(), ms(100));
+    world.run(ms(9_000));
+    assert!(adverts(&world, 0).iter().all(|advert| advert.1 == 150), "what the file says is waited for");
+    world.run(ms(3_000));
+    assert_eq!(adverts(&world, 0).last().map(|advert| advert.1), Some(40), "and then what is known counts");
+}
+
+#[test]
+fn a_reload_in_between_changes_nothing_about_it() {
+    let host = |repeat| {
+        let mut host = checked(100, script("chk", 5_000), 50);
+        host.instances[0].settings.announce.repeat = repeat;
+        host
+    };
+    let mut world = World::new(1);
+    world.boot(0, host(1));
+    world.run(ms(12_000));
+    world.machines[0].programs_wait = true;
+    world.machines[0].log.clear();
+    world.replace(0, host(1), ms(100));
+    world.run(ms(500));
+    world.configure(0, host(2));
+    world.run(ms(2_000));
+    let all = adverts(&world, 0);
+    assert!(all.len() > 2 && all.iter().all(|advert| advert.1 == 150), "{all:?}");
 }
 
 #[test]

@@ -186,10 +186,13 @@ impl World {
     /// The daemon of machine `n` ends without a word, and another one goes on after `time`.
     pub(crate) fn replace(&mut self, n: usize, host: Host, time: Duration) {
         let mut estates = Vec::new();
-        self.machines[n].node.note_estates(|_, note| match note {
-            Note::Stands(estate) => estates.push(estate.clone()),
-            Note::Gone => {}
-            Note::Advertised(_) => panic!("how it stands was not told before"),
+        self.machines[n].node.note_estates(|_, note| {
+            match note {
+                Note::Stands(estate) => estates.push(estate.clone()),
+                Note::Gone => {}
+                Note::Advertised(_) => panic!("how it stands was not told before"),
+            }
+            true
         });
         self.crash(n, false);
         self.run(time);

@@ -22,7 +22,7 @@ const MISSING: u32 = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     routers: BTreeMap<Arc<str>, Instant>,
-    /// The same of addresses, and whether one of the machines has no worker: a new time begins when that changes.
+    /// The same of addresses, and whether one of the machines had no worker meanwhile.
     addresses: BTreeMap<IpAddr, (Instant, bool)>,
 }
 
@@ -68,11 +68,9 @@ pub(crate) fn look(memory: &mut Memory, world: &World, watch: &Watch) -> Result<
         // Where no worker runs nobody hears the other. Another begins, or the addresses go, while a peer still waits.
         let is_deaf = machines.iter().any(|n| world.machines.get(*n).is_some_and(|m| !m.is_running()));
         let seen = memory.addresses.entry(address).or_insert((world.now, is_deaf));
-        if seen.1 != is_deaf {
-            *seen = (world.now, is_deaf);
-        }
+        seen.1 |= is_deaf;
         let since = seen.0;
-        let bound = longest(watch, &machines, None) * if is_deaf { MISSING } else { 1 };
+        let bound = longest(watch, &machines, None) * if seen.1 { MISSING + 1 } else { 1 };
         if world.now.since(since) > bound + SLACK {
             let names: Vec<_> = machines.into_iter().map(|n| world.name(n)).collect();
             return fault(format!("{address} has been on {names:?} since {since:?}"));
