@@ -42,9 +42,8 @@ impl Dial {
         // Small steps count at once, right or wrong: left out, they would add up to a large one.
         if ahead.saturating_sub(self.kept).unsigned_abs() <= self.slack {
             self.kept = ahead;
-            return None;
         }
-        (!is_slow).then_some(step)
+        (!is_slow && step.unsigned_abs() > self.slack).then_some(step)
     }
 
     /// Half of the shortest window of those that sign: who is off by so much is believed by others as he believes them.
