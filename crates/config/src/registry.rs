@@ -199,6 +199,7 @@ ids! {
     Warning PairGroup "pair-group" "nodes in different multicast groups";
     Warning PairPeer "pair-peer" "a partner that is no unicast peer";
     Warning PairSameSource "pair-same-source" "two nodes that send from one address";
+    Note PairStatic "pair-static" "a static address on two nodes";
     Warning PairAddresses "pair-addresses" "nodes with different addresses";
     Note PairPrefix "pair-prefix" "one address with two prefix lengths";
     Note PairPriority "pair-priority" "nodes of the same priority";

@@ -236,13 +236,6 @@ fn routes_and_rules() {
 }
 
 #[test]
-fn static_addresses() {
-    assert_eq!(about("static_ipaddress", "10.0.0.9/24 dev eth0 track_group A"), [""; 0]);
-    assert!(one("static_ipaddress", "somewhere dev eth0").starts_with("bad-address: `somewhere`"));
-    assert!(one("static_ipaddress", "10.0.0.9 use_vmac").starts_with("entry-option: `use_vmac`"));
-}
-
-#[test]
 fn old_words_name_their_successor() {
     assert!(one("global_defs", "lvs_flush_onstop").starts_with("deprecated-keyword: `lvs_flush_onstop`"));
     assert!(one("virtual_server/real_server/TCP_CHECK", "nb_get_retry 3").starts_with("obsolete-keyword"));

@@ -62,6 +62,16 @@ pub enum Inconsistent {
     GroupWeight { group: Arc<str>, member: Arc<str> },
     #[error("the address owner {0} tracks with a weight")]
     OwnerWeight(Arc<str>),
+    #[error("the static address {0} names no interface")]
+    StaticNowhere(IpAddr),
+    #[error("the static address {address} stands twice on {device}, or is a virtual one too")]
+    StaticTwice { address: IpAddr, device: Arc<str> },
+    #[error("the static address {address} names the track_group {group}, which does not exist")]
+    StaticGroup { address: IpAddr, group: Arc<str> },
+    #[error("track_group {0} has no member")]
+    TrackGroupEmpty(Arc<str>),
+    #[error("track_group {group} has the member {member}, which does not exist or stands there twice")]
+    TrackGroupMember { group: Arc<str>, member: Arc<str> },
 }
 
 impl Host {
@@ -87,7 +97,9 @@ impl Host {
             check_tracking(&known, &instance.name, &instance.tracking)?;
         }
         self.check_trackers()?;
-        self.check_groups(&known)
+        self.check_groups(&known)?;
+        self.check_track_groups(&names)?;
+        self.check_static()
     }
 
     /// The names that can be tracked, in the order of [`Tracking::lists`].
@@ -130,6 +142,43 @@ impl Host {
             }
             if !neighbors.insert(neighbor) {
                 return Err(Inconsistent::BfdNeighborTwice(*neighbor));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_track_groups(&self, names: &BTreeSet<&Arc<str>>) -> Result<(), Inconsistent> {
+        once("track_groups", self.track_groups.iter().map(|g| &g.name))?;
+        for group in &self.track_groups {
+            if group.members.is_empty() {
+                return Err(Inconsistent::TrackGroupEmpty(group.name.clone()));
+            }
+            let mut seen = BTreeSet::new();
+            let odd = group.members.iter().find(|member| !names.contains(member) || !seen.insert(*member));
+            if let Some(member) = odd {
+                let (group, member) = (group.name.clone(), member.clone());
+                return Err(Inconsistent::TrackGroupMember { group, member });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_static(&self) -> Result<(), Inconsistent> {
+        if self.static_addresses.is_empty() {
+            return Ok(());
+        }
+        let groups: BTreeSet<&Arc<str>> = self.track_groups.iter().map(|group| &group.name).collect();
+        let held =
+            self.instances.iter().flat_map(|i| i.held_addresses().map(|a| (i.device_of(a), a.address)));
+        let mut seen: BTreeSet<(&Arc<str>, IpAddr)> = held.collect();
+        for one in &self.static_addresses {
+            let address = one.address.address;
+            let Some(device) = one.interface() else { return Err(Inconsistent::StaticNowhere(address)) };
+            if !seen.insert((device, address)) {
+                return Err(Inconsistent::StaticTwice { address, device: device.clone() });
+            }
+            if let Some(group) = one.track_group.as_ref().filter(|group| !groups.contains(group)) {
+                return Err(Inconsistent::StaticGroup { address, group: group.clone() });
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ mod change;
 mod check;
 mod daemon;
 mod filter;
+mod fixed;
 mod notify;
 mod script;
 mod track;
@@ -23,6 +24,7 @@ pub use change::{Change, changes};
 pub use check::Inconsistent;
 pub use daemon::{Daemon, Dumps, LONGEST_PROCESS_NAME, ReloadFile, Scheduling};
 pub use filter::Filter;
+pub use fixed::{StaticAddress, TrackGroup};
 pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
 pub use script::{Account, Command, Flaw, Hook, Scripts, TimedHook};
 pub use track::{
@@ -63,6 +65,10 @@ pub struct Host {
     pub instances: Vec<Instance>,
     /// Groups of instances that change state together, in the order of the file.
     pub groups: Vec<SyncGroup>,
+    /// Addresses that are kept up all the time, in the order of the file.
+    pub static_addresses: Vec<StaticAddress>,
+    /// Groups of instances that go by the interfaces of those, in the order of the file.
+    pub track_groups: Vec<TrackGroup>,
     /// Scripts, in the order of the file; each is tracked by something.
     pub scripts: Vec<Script>,
     /// Processes, in the order of the file; each is tracked by something.
@@ -102,6 +108,8 @@ impl Default for Host {
             daemon: Daemon::default(),
             instances: Vec::new(),
             groups: Vec::new(),
+            static_addresses: Vec::new(),
+            track_groups: Vec::new(),
             scripts: Vec::new(),
             processes: Vec::new(),
             files: Vec::new(),

@@ -1,6 +1,7 @@
 //! keepalived's words, in one place: the lines that scripts grep for, the state names that scripts are given,
 //! the statistics and JSON that monitoring reads. Nothing outside of it says MASTER.
 
+mod fixed;
 mod json;
 
 pub use json::json;
@@ -10,7 +11,7 @@ use crate::io::{Ending, Errno, FilterState, Unfiltered, Unread};
 use crate::mail::clean;
 use crate::notify::Subject;
 use crate::sessions::Reach;
-use crate::status::{AddressState, FilterStatus, InstanceStatus, MailStatus, SessionStatus, Status};
+use crate::status::{FilterStatus, InstanceStatus, MailStatus, SessionStatus, Status};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -182,6 +183,7 @@ pub fn log_lines(event: &Event) -> Vec<String> {
         | Event::AddressRefused { .. }
         | Event::AddressStays { .. }
         | Event::AddressWhileBackup { .. }
+        | Event::Static { .. }
         | Event::FilterInForce { .. }
         | Event::FilterLacking { .. }
         | Event::FilterStays { .. }
@@ -389,6 +391,7 @@ impl fmt::Display for Words<'_> {
                     "two machines may answer; remove it: ip addr del {address}/{prefix} dev {interface}"
                 )
             }
+            Event::Static { address, interface, news } => fixed::write_news(f, *address, interface, news),
             Event::FilterInForce { table } => {
                 write!(f, "table inet {table} drops what hosts send to addresses that do not accept")
             }
@@ -659,6 +662,7 @@ pub fn data(status: &Status) -> String {
     for instance in &status.instances {
         let _ = write_data(&mut out, instance);
     }
+    let _ = fixed::write_addresses(&mut out, &status.static_addresses);
     let _ = write_tracked(&mut out, status);
     if let Some(filter) = &status.filter {
         let _ = write_filter(&mut out, filter);
@@ -804,16 +808,5 @@ fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
         Some(_) | None => {}
     }
     writeln!(out, "   Virtual IP ({}):", i.addresses.len())?;
-    for address in &i.addresses {
-        let state = match address.state {
-            AddressState::Absent => "",
-            AddressState::Adding => " (being set)",
-            AddressState::Held => " set",
-            AddressState::Foreign => " set, not by us",
-            AddressState::Removing => " (being removed)",
-            AddressState::Refused(_) => " refused",
-        };
-        writeln!(out, "     {}/{} dev {}{state}", address.address, address.prefix, address.device)?;
-    }
-    Ok(())
+    i.addresses.iter().try_for_each(|address| fixed::write_address(out, address))
 }

@@ -297,6 +297,27 @@ pub enum Unmailed {
     },
 }
 
+/// What became of a static address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StaticNews {
+    /// Somebody removed it. It is set again now or after `wait`; `None`: it is not watched (`no_track`).
+    Lost {
+        /// The process, if it could be found.
+        by: Option<String>,
+        /// How long until it is set again.
+        wait: Option<Duration>,
+    },
+    /// It was there before us; it will be left there.
+    Adopted,
+    /// The kernel refused it; it is tried again each time that so long has passed.
+    Refused {
+        /// Why.
+        errno: Errno,
+        /// Until the next try.
+        wait: Duration,
+    },
+}
+
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // Fields are named for what they are; the variants say the rest.
@@ -363,6 +384,8 @@ pub enum Event {
     AddressStays { address: IpAddr, interface: Arc<str>, errno: Errno },
     /// A virtual address that we did not set is here though the instance is Backup: two hosts may answer for it.
     AddressWhileBackup { instance: Arc<str>, address: IpAddr, prefix: u8, interface: Arc<str> },
+    /// What became of a static address.
+    Static { address: IpAddr, interface: Arc<str>, news: StaticNews },
     /// Addresses that do not accept are filtered now, by this table.
     FilterInForce { table: Arc<str> },
     /// They are not: they accept meanwhile.
@@ -413,6 +436,7 @@ impl Event {
             | Self::Unsent { .. }
             | Self::AddressWhileBackup { .. }
             | Self::AddressRefused { .. }
+            | Self::Static { news: StaticNews::Refused { .. }, .. }
             | Self::AddressStays { .. }
             | Self::FilterLacking { .. }
             | Self::FilterStays { .. }
@@ -433,6 +457,7 @@ impl Event {
             | Self::AddressListDiffers { .. }
             | Self::IntervalDiffers { .. }
             | Self::AddressLost { .. }
+            | Self::Static { news: StaticNews::Lost { .. }, .. }
             | Self::FilterRepaired { .. }
             | Self::LeftoverRemoved { .. }
             | Self::Script { health: Health::Failed, .. }
@@ -451,6 +476,7 @@ impl Event {
             | Self::NewLeader { .. }
             | Self::PreemptHold { .. }
             | Self::AddressAdopted { .. }
+            | Self::Static { news: StaticNews::Adopted, .. }
             | Self::FilterInForce { .. }
             | Self::Holding { .. }
             | Self::Script { .. }

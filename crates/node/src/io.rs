@@ -27,6 +27,11 @@ pub type InterfaceIndex = u32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouterId(pub u32);
 
+impl RouterId {
+    /// No router: static addresses ([`Host::static_addresses`]) are set and removed under this name.
+    pub const STATIC: Self = Self(u32::MAX - 1);
+}
+
 /// What can happen to a node.
 #[derive(Debug)]
 pub enum Input<'a> {

@@ -2,7 +2,7 @@
 //! metrics are only formatted.
 
 use crate::event::{Fault, Finish, Health, Standing};
-use crate::held::{Held, Whose};
+use crate::held::{Held, Spot, Whose};
 use crate::io::{Errno, FilterState, Order, Unread};
 use crate::node::{Group, Node};
 use crate::slot::{Counters, Slot};
@@ -30,6 +30,8 @@ pub struct Status {
     pub instances: Vec<InstanceStatus>,
     /// The groups, in the order of the file.
     pub groups: Vec<GroupStatus>,
+    /// The static addresses, in the order of the file.
+    pub static_addresses: Vec<AddressStatus>,
     /// The scripts, by name.
     pub scripts: Vec<ScriptStatus>,
     /// The tracked processes, by name.
@@ -320,6 +322,7 @@ impl Node {
             stopping: self.stopping == Some(Order::Stop),
             instances: self.slots.values().map(|slot| self.instance(slot, now)).collect(),
             groups: self.groups.iter().map(|group| group_status(group, now)).collect(),
+            static_addresses: self.fixtures.spots.iter().map(address).collect(),
             scripts: self.trackers.scripts.iter().map(|(name, probe)| script(name, probe, now)).collect(),
             processes: self
                 .trackers
@@ -376,19 +379,7 @@ impl Node {
 
     fn instance(&self, slot: &Slot, now: Instant) -> InstanceStatus {
         let (configured, settings) = (&slot.instance, &slot.instance.settings);
-        let addresses = slot.spots.iter().map(|spot| AddressStatus {
-            address: spot.address.address,
-            prefix: spot.address.prefix,
-            device: spot.device.clone(),
-            state: match spot.held {
-                Held::Absent | Held::Lost { .. } => AddressState::Absent,
-                Held::Adding { .. } => AddressState::Adding,
-                Held::Present(Whose::Ours | Whose::Leftover) => AddressState::Held,
-                Held::Present(Whose::Foreign) => AddressState::Foreign,
-                Held::Removing { .. } | Held::Stays { .. } => AddressState::Removing,
-                Held::Refused { errno, .. } => AddressState::Refused(errno),
-            },
-        });
+        let addresses = slot.spots.iter().map(address);
         InstanceStatus {
             name: configured.name.clone(),
             interface: configured.interface.clone(),
@@ -415,6 +406,22 @@ impl Node {
             down_interval: slot.router.down_interval(),
             counters: slot.counters.clone(),
         }
+    }
+}
+
+fn address(spot: &Spot) -> AddressStatus {
+    AddressStatus {
+        address: spot.address.address,
+        prefix: spot.address.prefix,
+        device: spot.device.clone(),
+        state: match spot.held {
+            Held::Absent | Held::Lost { .. } => AddressState::Absent,
+            Held::Adding { .. } => AddressState::Adding,
+            Held::Present(Whose::Ours | Whose::Leftover) => AddressState::Held,
+            Held::Present(Whose::Foreign) => AddressState::Foreign,
+            Held::Removing { .. } | Held::Stays { .. } => AddressState::Removing,
+            Held::Refused { errno, .. } => AddressState::Refused(errno),
+        },
     }
 }
 

@@ -205,6 +205,9 @@ pub(crate) fn own(
             faults.extend(link_fault(sight, device));
         }
     }
+    for device in sight.trackers.static_links.get(&instance.name).into_iter().flatten() {
+        faults.extend(link_fault(sight, device));
+    }
     faults.extend(trouble);
     faults.extend(instance.addresses.is_empty().then_some(Fault::NoAddresses));
     let is_alone = matches!(&instance.transport, Transport::Unicast { peers, .. } if peers.is_empty());

@@ -80,6 +80,7 @@ fn interfaces(host: &Host) -> Vec<Arc<str>> {
     for group in &host.groups {
         group.track_interfaces.iter().for_each(|tracked| add(&tracked.interface));
     }
+    host.static_addresses.iter().filter_map(model::StaticAddress::interface).for_each(add);
     names
 }
 

@@ -120,6 +120,11 @@ impl Advice<'_> {
             .iter()
             .map(|(name, it)| (name.as_str(), it.addresses.iter().copied().filter_map(subnet).collect()))
             .collect();
+        for one in &self.host.static_addresses {
+            if let Some(known) = one.interface().and_then(|name| subnets.get_mut(&**name)) {
+                known.extend(subnet((one.address.address, one.address.prefix)));
+            }
+        }
         for instance in self.instances.iter().map(|placed| &placed.instance) {
             for address in instance.held_addresses() {
                 if let Some(known) = subnets.get_mut(&**instance.device_of(address)) {

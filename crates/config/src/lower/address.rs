@@ -41,10 +41,9 @@ impl Lower<'_> {
         }
     }
 
-    /// Reports what is wrong with an address that is not used.
-    pub(super) fn check_address_line(&mut self, first: &Word<'_>, rest: &[Word<'_>]) {
-        // A dropped line was reported; one that is not says nothing.
-        let _ = self.address_line(first, rest);
+    /// One line; `None`: it is dropped, and that was reported.
+    pub(super) fn one_address(&mut self, first: &Word<'_>, rest: &[Word<'_>]) -> Option<VirtualAddress> {
+        self.address_line(first, rest).ok()
     }
 
     fn address_line(&mut self, first: &Word<'_>, rest: &[Word<'_>]) -> Result<VirtualAddress, Dropped> {

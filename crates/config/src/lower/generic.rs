@@ -97,11 +97,10 @@ impl Lower<'_> {
     fn unread_lines(&mut self, block: At<'_, '_>, kind: Lines, complaints: &Complaints) {
         for at in block.children().filter(|at| !complaints.about(at.node.span)) {
             match kind {
-                Lines::Addresses => self.static_address(at),
                 Lines::Routes => self.route(at),
                 Lines::Rules => self.rule(at),
                 Lines::ServerGroup => self.group_entry(at),
-                Lines::Trackers | Lines::Peers | Lines::Names => {}
+                Lines::Addresses | Lines::Trackers | Lines::Peers | Lines::Names => {}
             }
         }
     }
@@ -246,28 +245,6 @@ impl Lower<'_> {
     pub(super) fn entry(&mut self, span: Span, message: impl Into<String>) {
         let message = message.into();
         self.findings.add(Id::EntryOption, span, |d| d.say(message));
-    }
-
-    /// A line of `static_ipaddress`. Its one option of its own is taken out before.
-    fn static_address(&mut self, at: At<'_, '_>) {
-        let words = at.words();
-        let Some(first) = words.first() else { return };
-        let mut rest: Vec<Word<'_>> = Vec::with_capacity(words.len());
-        let mut options = words.iter().skip(1);
-        while let Some(word) = options.next() {
-            match &*word.text {
-                b"track_group" => {
-                    if options.next().is_none() {
-                        self.entry(word.span, "`track_group` needs a value: the address is dropped");
-                    }
-                }
-                b"use_vmac" => {
-                    self.entry(word.span, "`use_vmac` is no option of a static address: it is ignored")
-                }
-                _ => rest.push(word.clone()),
-            }
-        }
-        self.check_address_line(first, &rest);
     }
 
     /// The value of a keyword, as its type in the table wants it.

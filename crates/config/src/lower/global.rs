@@ -50,6 +50,8 @@ pub(super) struct Globals {
     pub(super) message_checksum: bool,
     /// `vrrp_strict`.
     pub(super) strict: Option<Span>,
+    /// `default_interface`.
+    pub(super) default_interface: Option<InterfaceName>,
     filter: Filter,
     telling: Telling,
     /// About the daemon itself; further lines of it stand outside of `global_defs`.
@@ -114,6 +116,7 @@ impl Lower<'_> {
                     globals.group_v6 = Some(group);
                 }
             }
+            "default_interface" => self.default_interface(at, globals),
             "vrrp_garp_interval" => self.gap(at, &mut globals.arp_gap),
             "vrrp_gna_interval" => self.gap(at, &mut globals.na_gap),
             // The reader took it, for the lines behind it.
@@ -176,6 +179,20 @@ impl Lower<'_> {
                 d.say(format!("`{}` is no option of `dynamic_interfaces`: it is ignored", word.shown()))
                     .help("the only one is `allow_if_changes`")
             });
+        }
+    }
+
+    fn default_interface(&mut self, at: At<'_, '_>, globals: &mut Globals) {
+        self.extra(at, 1);
+        let Some(word) = at.arguments().first() else { return self.missing_value(at) };
+        match Self::interface_name(word) {
+            Some(name) => {
+                self.must_exist(&name, word.span);
+                globals.default_interface = Some(name);
+            }
+            None => self.findings.add(Id::EntryOption, word.span, |d| {
+                d.say(format!("`{}` cannot be the name of an interface: it is ignored", word.shown()))
+            }),
         }
     }
 

@@ -7,6 +7,7 @@ mod daemon;
 mod entries;
 mod filter;
 mod finish;
+mod fixed;
 mod generic;
 mod global;
 mod group;
@@ -78,6 +79,7 @@ pub(crate) fn lower(
     let mut seen = false;
     let mut serving = core::mem::take(&mut globals.serving);
     let mut given = Given::default();
+    let mut fixed = fixed::Fixed::default();
     for (index, at) in tree.roots().enumerate() {
         let Some(keyword) = at.node.keyword else { continue };
         match keyword.name {
@@ -98,6 +100,10 @@ pub(crate) fn lower(
                         sync_groups.extend(lower.sync_group(at, index, &mut trackers, &mut group_names));
                     }
                     "interface_up_down_delays" => lower.link_delays(at, &mut delays),
+                    "track_group" => lower.track_group(at, &mut fixed),
+                    "static_ipaddress" => {
+                        lower.static_addresses(at, globals.default_interface.as_ref(), &mut fixed);
+                    }
                     _ => {
                         lower.given(&mut given, at);
                         lower.serving_root(at, name, &mut serving);
@@ -110,6 +116,7 @@ pub(crate) fn lower(
     host.daemon = serving.finish();
     lower.unread(tree);
     host.groups = lower.finish_groups(sync_groups, &mut instances, &names);
+    lower.finish_fixed(fixed, &instances, &names, &mut host);
     host.link_delays = delays.iter().map(|(delay, _)| delay.clone()).collect();
     // What is missed may stand in a block that was skipped.
     let skipped = lower.findings.any(Id::UnknownBlock);
@@ -132,6 +139,7 @@ pub(crate) fn lower(
     host.instances = instances.into_iter().map(|placed| placed.instance).collect();
     drop_untracked(&mut host);
     if !seen
+        && host.static_addresses.is_empty()
         && !skipped
         && !lower.findings.has_errors()
         && let Some(file) = sources.roots().first()
@@ -321,7 +329,6 @@ fn consequence(keyword: &Keyword) -> &'static str {
         "use_vmac" | "use_ipvlan" | "use_vmac_addr" => "the addresses answer with the interface's own MAC",
         "virtual_routes" | "static_routes" => "no route is set",
         "virtual_rules" | "static_rules" => "no rule is set",
-        "static_ipaddress" => "no static address is set",
         name if name.contains("notif") && !name.contains("email") => "no script or FIFO is told",
         name if name.ends_with("_script") => "it is not run",
         name if name.contains("smtp") || name.contains("email") => "no mail is sent",

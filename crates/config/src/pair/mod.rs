@@ -7,6 +7,7 @@
 mod addresses;
 mod adverts;
 mod election;
+mod fixed;
 mod group;
 mod groups;
 mod node;
@@ -71,6 +72,7 @@ pub fn compare(nodes: &[Node<'_>]) -> Comparison {
         tracking::compare(group, &mut findings);
     }
     together::compare(&groups, &mut findings);
+    fixed::compare(&files, &mut findings);
     for (member, missing) in &alone {
         groups::say_alone(member, missing, &mut findings);
     }

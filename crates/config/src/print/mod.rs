@@ -63,6 +63,7 @@ pub fn print(host: &Host, secrets: Secrets, detail: Detail) -> String {
     }
     print.trackers(host);
     print.all_groups(host);
+    print.fixed(host);
     for instance in &host.instances {
         print.to.gap();
         print.instance(instance);
@@ -76,6 +77,7 @@ pub(crate) fn definitions(host: &Host, secrets: Secrets) -> String {
     print.serving_root(&host.daemon);
     print.trackers(host);
     print.all_groups(host);
+    print.fixed(host);
     print.to.finish()
 }
 

@@ -1,14 +1,14 @@
 //! What can be tracked, and the groups.
 
 use super::command::{account, command};
-use super::instance::tracked_interface;
+use super::instance::{tracked_interface, virtual_address};
 use super::writer::word;
 use super::{Print, seconds};
 use alloc::format;
 use alloc::string::{String, ToString};
 use model::{
-    Bfd, BfdSettings, File, Host, InitialNumber, ParameterMatch, Process, Script, SyncGroup, Tracked,
-    TrackedInterface, Tracking, Weight,
+    Bfd, BfdSettings, File, Host, InitialNumber, ParameterMatch, Process, Script, StaticAddress, SyncGroup,
+    TrackGroup, Tracked, TrackedInterface, Tracking, Weight,
 };
 
 impl Print<'_> {
@@ -186,6 +186,30 @@ impl Print<'_> {
 
     pub(super) fn all_groups(&mut self, host: &Host) {
         host.groups.iter().for_each(|group| self.group(group));
+    }
+
+    /// Static addresses; what they name stands in front of them.
+    pub(super) fn fixed(&mut self, host: &Host) {
+        for TrackGroup { name, members } in &host.track_groups {
+            self.block("track_group", name);
+            self.to.open("group");
+            members.iter().for_each(|member| self.to.line(&word(member)));
+            self.to.close();
+            self.to.close();
+        }
+        if host.static_addresses.is_empty() {
+            return;
+        }
+        self.to.gap();
+        self.to.open("static_ipaddress");
+        for StaticAddress { address, track_group } in &host.static_addresses {
+            let mut line = virtual_address(address);
+            if let Some(group) = track_group {
+                line = format!("{line} track_group {}", word(group));
+            }
+            self.to.line(&line);
+        }
+        self.to.close();
     }
 
     fn group(&mut self, group: &SyncGroup) {

@@ -121,7 +121,11 @@ impl Pair<'_> {
             };
             let place = |places: &crate::Places| {
                 let block = places.block(keyword, name.trim_matches('"'))?;
-                Some(inner.map_or(block.header, |inner| block.line(inner)))
+                Some(match inner {
+                    Some(entry) if keyword == "static_ipaddress" => block.entry(keyword, entry),
+                    Some(inner) => block.line(inner),
+                    None => block.header,
+                })
             };
             let (old, new) = (place(self.old), place(self.new));
             list.push(Difference { what: change.what, notice, consequence: why.into(), old, new });
@@ -174,6 +178,10 @@ fn consequence(block: Block, keyword: &str) -> (Notice, &'static str) {
         "data_use_instance" | "state_dump_file" | "json_version" | "reload_file" | "log_unknown_vrids" => {
             (Notice::Nobody, "only what is written for people has to do with it")
         }
+        "static_ipaddress" => (
+            Notice::Interrupts,
+            "what is new is set at once, what is gone or another goes; no router notices",
+        ),
         "no_accept" => (
             Notice::Interrupts,
             "if it is Active, packets for its addresses are dropped from now on, or accepted again; the addresses stay",

@@ -33,7 +33,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     k("checker_log_all_failures", Shape::Optional, "[true|on|yes|false|off|no]", Value::Switch, "false", "", NotBuilt, "Log each failed check, not only state changes."),
     k("dynamic_interfaces", Shape::Optional, "[allow_if_changes]", Value::OneOf(&["allow_if_changes"]), "off", "", Honoured, "Accept interfaces that do not exist yet (Standfast always does)."),
     k("no_email_faults", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Send no mail for FAULT."),
-    k("default_interface", Shape::Value, "IFNAME", Value::Interface, "eth0", "", NotBuilt, "Interface of static addresses that name none.").lenient(),
+    k("default_interface", Shape::Value, "IFNAME", Value::Interface, "eth0", "", Honoured, "Interface of static addresses that name none.").lenient(),
     k("disable_local_igmp", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Switch off IGMP reports for link-local groups via sysctl."),
     k("v3_checksum_as_v2", Shape::Flag, "", Value::Nothing, "off", "2.2.8", Honoured, "IPv4 VRRPv3 checksum without pseudo header (any argument ignored).").but("any word behind it is ignored"),
     k("lvs_timeouts", Shape::Words, "[tcp N] [tcpfin N] [udp N]", Value::Words, "kernel", "", NotBuilt, "IPVS connection timeouts.").but("each 0 to 2678400 s").lenient(),

@@ -22,7 +22,7 @@ pub(super) const ADDRESS_LINE: &[Keyword] = &[
     k("no_track", Shape::Flag, "", Value::Nothing, "tracked", "", Honoured, "Do not watch this address/interface."),
     k("preferred_lft", Shape::Value, "SECS|forever", named("0..4294967295"), "IPv6 /128: 0, other: forever", "", Honoured, "Preferred lifetime.").but("seconds, or forever"),
     k("use_vmac", Shape::Flag, "", Value::Nothing, "off", "", NotBuilt, "Create a VMAC on the address's interface.").but("VIPs only"),
-    k("track_group", Shape::Value, "GROUP", Value::Name, "none", "", NotBuilt, "Group whose member state removes the address.").but("static entries only"),
+    k("track_group", Shape::Value, "GROUP", Value::Name, "none", "", Honoured, "Group whose instances go to FAULT while the interface of the address is down.").but("static entries only"),
 ];
 
 /// `ROUTE-LINE`.

@@ -15,8 +15,8 @@ pub(super) const ROOT: &[Keyword] = &[
     k("use_pid_dir", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Put pid files in a keepalived sub-directory of the run directory."),
     k("instance", Shape::Value, "NAME", Value::Text, "none", "", Honoured, "Name this daemon instance (pid file names, log idents, D-Bus path).").lenient(),
     k("child_wait_time", Shape::Value, "SECS", secs(U32), "5", "", Honoured, "Time the parent waits for children at shutdown before killing them."),
-    k("track_group", Shape::Block(Block::TrackGroup), "NAME { ... }", Value::Block, "", "", NotBuilt, "Named list of instances that own static entries.").but("unique name"),
-    k("static_ipaddress", Shape::Lines(Lines::Addresses), "{ ADDRESS-LINE ... }", Value::Block, "", "", NotBuilt, "Addresses kept up all the time."),
+    k("track_group", Shape::Block(Block::TrackGroup), "NAME { ... }", Value::Block, "", "", Honoured, "Named list of instances that own static entries.").but("unique name"),
+    k("static_ipaddress", Shape::Lines(Lines::Addresses), "{ ADDRESS-LINE ... }", Value::Block, "", "", Honoured, "Addresses kept up all the time."),
     k("static_routes", Shape::Lines(Lines::Routes), "{ ROUTE-LINE ... }", Value::Block, "", "", NotBuilt, "Routes kept up all the time."),
     k("static_rules", Shape::Lines(Lines::Rules), "{ RULE-LINE ... }", Value::Block, "", "", NotBuilt, "Policy rules kept up all the time."),
     k("vrrp_sync_group", Shape::Block(Block::VrrpSyncGroup), "NAME { ... }", Value::Block, "", "", Honoured, "Instances that change state together.").but("unique name"),
@@ -37,7 +37,7 @@ pub(super) const ROOT: &[Keyword] = &[
 /// `track_group`.
 #[rustfmt::skip]
 pub(super) const TRACK_GROUP: &[Keyword] = &[
-    k("group", Shape::Lines(Lines::Names), "{ INSTANCE ... }", Value::Block, "none", "", NotBuilt, "Instances of the group."),
+    k("group", Shape::Lines(Lines::Names), "{ INSTANCE ... }", Value::Block, "none", "", Honoured, "Instances of the group."),
 ];
 
 /// `garp_group`.

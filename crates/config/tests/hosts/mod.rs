@@ -4,8 +4,8 @@ use model::{
     Account, AnnounceSettings, Authentication, Bfd, BfdSettings, ChecksumForm, Command, Daemon, Deleted,
     Dumps, Fifo, File, Filter, Hook, Host, HostNotify, InitialNumber, Instance, Key, KeyMode, Keyring,
     LinkDelay, Mail, MailServer, Notify, ParameterMatch, Peer, Process, ReloadFile, Replay, Scheduling,
-    Script, Scripts, Secret, Settings, SyncGroup, TimedHook, Tracked, TrackedInterface, Tracking, Transport,
-    VirtualAddress, Weight,
+    Script, Scripts, Secret, Settings, StaticAddress, SyncGroup, TimedHook, TrackGroup, Tracked,
+    TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -20,8 +20,8 @@ use wire::{Family, Interval, Priority, Version, Vrid};
 pub(crate) fn host() -> BoxedStrategy<Host> {
     let global = (option::of(word()), group_v4(), group_v6(), startup_delay(), startup_delay(), daemon());
     let told = (programs(), host_notify(), mail(), link_delays(), filter());
-    (global, told, vec(instance(), 0..4), gaps(), definitions())
-        .prop_map(|(global, told, list, gaps, definitions)| {
+    (global, told, vec(instance(), 0..4), gaps(), (definitions(), fixed()))
+        .prop_map(|(global, told, list, gaps, (definitions, fixed))| {
             let (router_id, group_v4, group_v6, startup_delay, boot_delay, daemon) = global;
             let (script_settings, notify, mail, link_delays, filter) = told;
             let mut names = BTreeSet::new();
@@ -55,7 +55,7 @@ pub(crate) fn host() -> BoxedStrategy<Host> {
                 filter,
                 ..Host::default()
             };
-            with_trackers(host, definitions)
+            with_fixed(with_trackers(host, definitions), fixed)
         })
         .boxed()
 }
@@ -138,6 +138,40 @@ fn with_trackers(mut host: Host, (scripts, processes, files, bfd, groups, picks)
     let processes = host.processes.iter().filter(|p| tracked(|t| &t.processes, &p.name)).cloned().collect();
     let files = host.files.iter().filter(|f| tracked(|t| &t.files, &f.name)).cloned().collect();
     (host.scripts, host.processes, host.files) = (scripts, processes, files);
+    host
+}
+
+/// Static addresses, each with the number of its group; groups, each with the numbers of its members.
+type Fixed = (Vec<(VirtualAddress, Option<usize>)>, Vec<(String, BTreeSet<usize>)>);
+
+fn fixed() -> impl Strategy<Value = Fixed> {
+    let address = any_family().prop_flat_map(|family| address(family, Arc::from("")));
+    let one = (address, interface(), option::of(0..3_usize)).prop_map(|(mut address, device, group)| {
+        address.device.get_or_insert(device);
+        (address, group)
+    });
+    let members = proptest::collection::btree_set(0..4_usize, 0..4);
+    (vec(one, 0..4), vec((word(), members), 0..3))
+}
+
+fn with_fixed(mut host: Host, (addresses, groups): Fixed) -> Host {
+    let groups = groups.into_iter().map(|(name, members)| {
+        let members = members.iter().filter_map(|at| Some(host.instances.get(*at)?.name.clone())).collect();
+        TrackGroup { name: name.into(), members }
+    });
+    let groups: Vec<TrackGroup> = groups.filter(|group| !group.members.is_empty()).collect();
+    host.track_groups = once(groups, |group| group.name.clone());
+    let held = host.instances.iter().flat_map(|i| i.held_addresses().map(|a| (i.device_of(a), a.address)));
+    let mut seen: BTreeSet<(Arc<str>, IpAddr)> =
+        held.map(|(device, address)| (device.clone(), address)).collect();
+    for (address, group) in addresses {
+        let device = address.device.clone().unwrap_or_default();
+        if seen.insert((device, address.address)) {
+            let group = group.filter(|_| !address.no_track).and_then(|at| host.track_groups.get(at));
+            let track_group = group.map(|group| group.name.clone());
+            host.static_addresses.push(StaticAddress { address, track_group });
+        }
+    }
     host
 }
 

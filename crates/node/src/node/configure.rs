@@ -1,6 +1,7 @@
 //! A configuration comes in: old and new instances compared, and only what changed is touched.
 
 use super::departing::{Gone, fence};
+use super::fixtures::FIXTURES;
 use super::group::{User, keys};
 use super::wires::Way;
 use super::{Node, report};
@@ -28,6 +29,7 @@ impl Node {
         let old = self.host();
         self.host = groups;
         let first = !core::mem::replace(&mut self.configured, true);
+        let fixed_no_more = self.adopt_fixtures(&host.static_addresses);
         let inherited = self.inherited_scripts(&host);
         self.trackers.configure(now, &host, &inherited, effects);
         let mut estates = core::mem::take(&mut self.estates);
@@ -83,12 +85,17 @@ impl Node {
                 }
             }
         }
+        // Members of track_groups go by other interfaces now.
+        if (&old.static_addresses, &old.track_groups) != (&host.static_addresses, &host.track_groups) {
+            self.dirty.extend(self.slots.ids());
+        }
         let instances = host.instances.len();
         self.herald.configure(&host);
         self.dial.configure(&host);
         self.adopt(host);
         self.index();
         self.form_groups(now);
+        self.drop_spots(FIXTURES, fixed_no_more, false, effects);
         self.dirty_devices.extend(self.trackers.links.keys().cloned());
         // Addresses that an earlier run left belong to the instances that are configured now.
         let marked: Vec<Address> = self.facts.marked().cloned().collect();
@@ -199,7 +206,8 @@ impl Node {
             let instance = &slot.instance;
             let devices = core::iter::once(&instance.interface)
                 .chain(instance.held_addresses().filter_map(|a| a.device.as_ref()))
-                .chain(instance.track_interfaces.iter().map(|t| &t.interface));
+                .chain(instance.track_interfaces.iter().map(|t| &t.interface))
+                .chain(self.trackers.static_links.get(&instance.name).into_iter().flatten());
             for device in devices {
                 let ids = self.by_device.entry(device.clone()).or_default();
                 if ids.last() != Some(&slot.id) {

@@ -1,6 +1,7 @@
 //! What must be held, derived once at the end of a turn and compared with what is held; and what became of it.
 
 use super::departing::{Gone, fence};
+use super::fixtures::FIXTURES;
 use super::{NOBODY, Node, report};
 use crate::egress::announcement;
 use crate::event::{Event, Fault};
@@ -26,13 +27,26 @@ impl Node {
                 self.remove_leftovers(effects);
             }
             let Some(id) = self.touched.pop_first() else { return };
-            self.derive_one(now, id, effects);
+            if id == FIXTURES {
+                self.derive_fixtures(now, effects);
+            } else {
+                self.derive_one(now, id, effects);
+            }
         }
     }
 
     /// Leaves an address that a router must not hold any more to another one that is Active and wants it in the
-    /// same place; false if there is none.
+    /// same place, or to a static one there; false if there is none.
     pub(super) fn leave_to_another(&mut self, id: RouterId, spot: &Spot) -> bool {
+        let fixed = if self.stopping.is_none() { self.fixtures.same_place(spot) } else { None };
+        if let Some(its) = fixed.filter(|_| id != FIXTURES)
+            && let Some(taken) = leave(spot, its)
+        {
+            if taken {
+                self.touched.insert(FIXTURES);
+            }
+            return true;
+        }
         let others = self.by_address.get(&spot.address.address).into_iter().flatten();
         for other in others.filter(|other| **other != id) {
             let Some(slot) = self.slots.get_mut(other) else { continue };
@@ -40,21 +54,11 @@ impl Node {
                 continue;
             }
             let Some(its) = slot.spots.iter_mut().find(|its| its.is_same_place(spot)) else { continue };
-            match (spot.held, its.held) {
-                (_, Held::Adding { .. } | Held::Present(Whose::Ours | Whose::Leftover)) => return true,
-                (Held::Present(whose) | Held::Stays { whose, .. }, _) => {
-                    (its.at, its.held) = (spot.at, Held::Present(whose));
+            if let Some(taken) = leave(spot, its) {
+                if taken {
                     self.touched.insert(*other);
-                    return true;
                 }
-                (
-                    Held::Absent
-                    | Held::Adding { .. }
-                    | Held::Removing { .. }
-                    | Held::Lost { .. }
-                    | Held::Refused { .. },
-                    _,
-                ) => {}
+                return true;
             }
         }
         false
@@ -77,13 +81,17 @@ impl Node {
         }
     }
 
-    fn derive_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
-        self.leave_what_others_want(id);
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let active = slot.router.role() == Role::Active;
+    /// What is to be set and what is to go under the next epoch, of the addresses of one router or of the static ones.
+    pub(super) fn compare(
+        &mut self,
+        now: Instant,
+        id: RouterId,
+        spots: &mut [Spot],
+        wanted: bool,
+    ) -> (Vec<Placed>, Gone) {
         let epoch = self.epoch + 1;
         let (mut add, mut gone) = (Vec::new(), Gone::default());
-        for spot in &mut slot.spots {
+        for spot in spots {
             let here = self.facts.link_named(&spot.device).map(|link| link.index);
             // Its interface was replaced: what is on the old one goes, and it starts anew on the new one.
             if spot.at != here {
@@ -101,10 +109,10 @@ impl Node {
                 spot.at = here;
             }
             // A refusal or a fight counts for one activation; the next one tries anew.
-            if !active && matches!(spot.held, Held::Refused { .. } | Held::Lost { .. }) {
+            if !wanted && matches!(spot.held, Held::Refused { .. } | Held::Lost { .. }) {
                 spot.held = Held::Absent;
             }
-            match spot.step(active && here.is_some(), now) {
+            match spot.step(wanted && here.is_some(), now) {
                 Step::Add => {
                     spot.held = Held::Adding { epoch, lost: None };
                     add.extend(spot.placed());
@@ -117,15 +125,24 @@ impl Node {
                 Step::Nothing => {}
             }
         }
+        (add, gone)
+    }
+
+    fn derive_one(&mut self, now: Instant, id: RouterId, effects: &mut Vec<Effect>) {
+        self.leave_what_others_want(id);
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let active = slot.router.role() == Role::Active;
+        let epoch = self.epoch + 1;
+        let mut spots = core::mem::take(&mut slot.spots);
+        let (add, gone) = self.compare(now, id, &mut spots, active);
+        self.tell_leftovers(&gone, effects);
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        slot.spots = spots;
         let mut rounds = core::mem::take(&mut slot.rounds);
         // What was asked for must not go on, and must not happen late: even if there is nothing to remove.
         let stop = !active && core::mem::take(&mut slot.asked);
         if !(add.is_empty() && gone.is_empty() && (rounds == 0 || !active) && !stop) {
             self.epoch = epoch;
-        }
-        for placed in gone.leftovers() {
-            let (address, interface) = (placed.address.address, self.facts.name_of(placed.interface));
-            effects.push(report(Event::LeftoverRemoved { address, interface }));
         }
         // Before anything is set: no packet shall slip in.
         slot.close(self.epoch, effects);
@@ -170,7 +187,8 @@ impl Node {
                 let spots = self.slots.get(id).map(|slot| slot.spots.as_slice()).unwrap_or_default();
                 spots.iter().any(|spot| spot.is_at(address.place()))
             });
-            if !ours && !self.departing.contains(address.place()) {
+            let fixed = self.fixtures.is_at(address.place());
+            if !ours && !fixed && !self.departing.contains(address.place()) {
                 let mut virtual_address = model::VirtualAddress::host(address.address);
                 virtual_address.prefix = address.prefix;
                 gone.take_leftover(Placed { interface: address.interface, address: virtual_address });
@@ -179,10 +197,7 @@ impl Node {
         if gone.is_empty() {
             return;
         }
-        for placed in gone.leftovers() {
-            let (address, interface) = (placed.address.address, self.facts.name_of(placed.interface));
-            effects.push(report(Event::LeftoverRemoved { address, interface }));
-        }
+        self.tell_leftovers(&gone, effects);
         self.epoch += 1;
         self.departing.note(NOBODY, self.epoch, gone.all());
         gone.ask(NOBODY, self.epoch, &mut self.facts, effects);
@@ -191,6 +206,9 @@ impl Node {
     pub(super) fn settle(&mut self, now: Instant, outcome: &Outcome, effects: &mut Vec<Effect>) {
         self.settle_departed(outcome, effects);
         let id = outcome.router;
+        if id == FIXTURES {
+            return self.settle_fixtures(now, outcome, effects);
+        }
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let mut refused = Vec::new();
         let mut from = 0;
@@ -254,6 +272,26 @@ impl Node {
                 Settled::Added | Settled::Adopted | Settled::NotOurs | Settled::Superseded => {}
             }
         }
+    }
+}
+
+/// Leaves what one must not hold any more to another that wants it in the same place: whether that one has got it by
+/// this, or had it already; `None`: there is nothing to leave.
+const fn leave(spot: &Spot, its: &mut Spot) -> Option<bool> {
+    match (spot.held, its.held) {
+        (_, Held::Adding { .. } | Held::Present(Whose::Ours | Whose::Leftover)) => Some(false),
+        (Held::Present(whose) | Held::Stays { whose, .. }, _) => {
+            (its.at, its.held) = (spot.at, Held::Present(whose));
+            Some(true)
+        }
+        (
+            Held::Absent
+            | Held::Adding { .. }
+            | Held::Removing { .. }
+            | Held::Lost { .. }
+            | Held::Refused { .. },
+            _,
+        ) => None,
     }
 }
 

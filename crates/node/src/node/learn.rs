@@ -1,5 +1,6 @@
 //! Facts come in: what the kernel tells about interfaces and addresses, and what follows from it.
 
+use super::fixtures::FIXTURES;
 use super::{NOBODY, Node, report};
 use crate::event::{Event, Fault};
 use crate::facts::News;
@@ -86,6 +87,7 @@ impl Node {
     /// Addresses on an interface that vanished are gone without a trace.
     fn forget_interface(&mut self, index: InterfaceIndex) {
         self.departing.forget_interface(index);
+        self.fixtures.forget_interface(index);
         for slot in self.slots.values_mut() {
             for spot in slot.spots.iter_mut().filter(|spot| spot.at == Some(index)) {
                 spot.held = Held::Absent;
@@ -104,6 +106,10 @@ impl Node {
             self.dirty_devices.insert(self.facts.name_of(address.interface));
         }
         let mut known = self.departing.contains(address.place());
+        if self.fixtures.notice(address, &self.facts.name_of(address.interface)) {
+            known = true;
+            self.touched.insert(FIXTURES);
+        }
         // It is no leftover if it is one of ours, under way or there, for whichever instance.
         let ids = || self.by_address.get(&address.address).into_iter().flatten();
         let mut spots = ids().filter_map(|id| self.slots.get(id)).flat_map(|slot| &slot.spots);
@@ -141,6 +147,9 @@ impl Node {
 
     /// What looked like a leftover was our own, already on its way out when we were told of it.
     fn forget_leftover(&mut self, place: Place) {
+        if self.fixtures.forget_leftover(place) {
+            self.touched.insert(FIXTURES);
+        }
         for id in self.by_address.get(&place.address).into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(id) else { continue };
             for spot in slot.spots.iter_mut().filter(|spot| spot.is_at(place)) {
@@ -155,20 +164,23 @@ impl Node {
     /// After the whole truth was told: what we thought present and is not was lost.
     fn compare_everything(&mut self, now: Instant) {
         let mut lost = Vec::new();
-        for slot in self.slots.values_mut() {
-            for spot in &mut slot.spots {
-                let Some(place) = spot.place() else { continue };
-                let is_there = self.facts.is_taken(place);
-                if self.facts.link(place.interface).is_none() {
-                    spot.held = Held::Absent;
-                    spot.at = None;
-                    self.touched.insert(slot.id);
-                } else if let Held::Adding { lost, .. } = &mut spot.held {
-                    // Not set yet, or set and taken away unseen: when it is done, do it once more, which does no harm.
-                    *lost = (!is_there).then_some(now);
-                } else if matches!(spot.held, Held::Present(_)) && !is_there {
-                    lost.push(place);
-                }
+        let fixed = self.fixtures.spots.iter_mut().map(|spot| (FIXTURES, spot));
+        let moving = self.slots.values_mut().flat_map(|slot| {
+            let id = slot.id;
+            slot.spots.iter_mut().map(move |spot| (id, spot))
+        });
+        for (id, spot) in moving.chain(fixed) {
+            let Some(place) = spot.place() else { continue };
+            let is_there = self.facts.is_taken(place);
+            if self.facts.link(place.interface).is_none() {
+                spot.held = Held::Absent;
+                spot.at = None;
+                self.touched.insert(id);
+            } else if let Held::Adding { lost, .. } = &mut spot.held {
+                // Not set yet, or set and taken away unseen: when it is done, do it once more, which does no harm.
+                *lost = (!is_there).then_some(now);
+            } else if matches!(spot.held, Held::Present(_)) && !is_there {
+                lost.push(place);
             }
         }
         for place in lost {
@@ -180,6 +192,10 @@ impl Node {
 
     /// Somebody removed one of our addresses: it is set again at the end of this turn, unless it is a fight.
     fn lose_address(&mut self, now: Instant, lost: Place, by: Option<String>) {
+        if let Some(place) = self.fixtures.lose(lost, now) {
+            self.touched.insert(FIXTURES);
+            self.losses.push(Loss { id: FIXTURES, place, by: by.clone() });
+        }
         for id in self.by_address.get(&lost.address).into_iter().flatten() {
             let Some(slot) = self.slots.get_mut(id) else { continue };
             // What somebody else had set may have had another prefix.
@@ -201,6 +217,10 @@ impl Node {
     /// that goes down takes its IPv6 addresses along, and says so only after them. That is no theft.
     pub(super) fn mourn(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         for Loss { id, place, by } in core::mem::take(&mut self.losses) {
+            if id == FIXTURES {
+                self.mourn_fixture(now, place, by, effects);
+                continue;
+            }
             let Place { interface, address, .. } = place;
             let standing = self.facts.link(interface).is_some_and(|link| link.up);
             let Some(slot) = self.slots.get_mut(&id) else { continue };
@@ -251,7 +271,7 @@ impl Node {
             Authentication::Keyed(ring) => ring.replay == Replay::Time,
             Authentication::None | Authentication::Password(_) | Authentication::Header(_) => false,
         };
-        if self.slots.values().any(|slot| is_signed(slot)) {
+        if self.slots.values().any(is_signed) {
             let millis =
                 i64::try_from(step / 1_000_000).unwrap_or(if step < 0 { i64::MIN } else { i64::MAX });
             effects.push(report(Event::ClockSet { millis }));

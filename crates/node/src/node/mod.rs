@@ -8,6 +8,7 @@ mod closed;
 mod configure;
 mod departing;
 mod derive;
+mod fixtures;
 mod group;
 mod learn;
 mod news;
@@ -15,6 +16,7 @@ mod steer;
 mod wires;
 
 use self::departing::Departing;
+use self::fixtures::{FIXTURES, Fixtures};
 pub(crate) use self::group::Group;
 use self::group::{Stir, User};
 use self::learn::Loss;
@@ -54,6 +56,7 @@ pub struct Node {
     pub(crate) facts: Facts,
     pub(crate) trackers: Trackers,
     pub(crate) slots: Slots,
+    pub(crate) fixtures: Fixtures,
     pub(crate) groups: Vec<Group>,
     /// Who listens to a VRID on an interface.
     by_wire: Wires,
@@ -165,7 +168,7 @@ impl Machine for Node {
             return None;
         }
         let told = [self.herald.post.deadline(), self.herald.outbox.deadline()];
-        let own = [self.schedule.next(), self.ready_at, self.trackers.deadline()];
+        let own = [self.schedule.next(), self.ready_at, self.trackers.deadline(), self.fixtures.retry_at()];
         own.into_iter().chain(told).flatten().min()
     }
 }
@@ -204,7 +207,9 @@ impl Node {
 
     /// Whether nothing of ours is held or under way any more.
     fn holds_nothing(&self) -> bool {
-        self.departing.is_empty() && self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest))
+        let fixed = self.fixtures.spots.iter().all(Spot::is_at_rest);
+        let moving = || self.slots.values().all(|slot| slot.spots.iter().all(Spot::is_at_rest));
+        self.departing.is_empty() && fixed && moving()
     }
 
     /// The interface that has this address: what is link-local is everywhere else too.
@@ -331,6 +336,9 @@ impl Node {
         if self.ready_at.is_some_and(|at| now >= at) {
             self.ready_at = None;
             self.dirty.extend(self.slots.ids());
+        }
+        if self.fixtures.is_due(now) {
+            self.touched.insert(FIXTURES);
         }
         loop {
             let ahead = self.schedule.untouched(now).iter().filter_map(|id| self.slots.get(id));
@@ -482,6 +490,7 @@ impl Node {
             self.shut(now, id, effects);
             self.touched.insert(id);
         }
+        self.touched.insert(FIXTURES);
     }
 }
 

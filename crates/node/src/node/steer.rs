@@ -1,5 +1,6 @@
 //! Verdicts come out: the fold over the facts, and the router told what it means for it.
 
+use super::fixtures::FIXTURES;
 use super::group::User;
 use super::{Node, report};
 use crate::event::{Event, Health, Standing};
@@ -24,6 +25,9 @@ impl Node {
         for device in core::mem::take(&mut self.dirty_devices) {
             let fault = self.facts.link_fault(&device);
             self.trackers.set_link(now, &device, fault);
+            if !self.fixtures.is_empty() {
+                self.touched.insert(FIXTURES);
+            }
             self.dirty_link(device);
         }
         for key in self.trackers.take_news() {

@@ -58,6 +58,8 @@ pub(crate) struct Trackers {
     pub(crate) files: BTreeMap<Arc<str>, Number>,
     pub(crate) neighbors: BTreeMap<Arc<str>, Neighbor>,
     pub(crate) links: BTreeMap<Arc<str>, Damped>,
+    /// The interfaces of static addresses that an instance goes by, by its name.
+    pub(crate) static_links: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     runs: Runs,
     due: BTreeSet<(Instant, Due)>,
     /// What counts otherwise than before: whoever tracks it is to be judged again.
@@ -89,6 +91,7 @@ impl Trackers {
         if self.stopping {
             return;
         }
+        self.static_links = host.static_interfaces();
         self.configure_scripts(now, host, inherited, effects);
         let mut before = core::mem::take(&mut self.processes);
         for process in &host.processes {

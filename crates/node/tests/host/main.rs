@@ -8,6 +8,7 @@ mod config;
 mod discards;
 mod election;
 mod facts;
+mod fixed;
 mod groups;
 mod inherit;
 mod interfaces;

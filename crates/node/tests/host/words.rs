@@ -6,7 +6,9 @@ use crate::election::settled;
 use crate::world::{World, ip, ms};
 use model::{Authentication, Flaw, Secret};
 use node::compat;
-use node::event::{Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, Unheard, Unmailed};
+use node::event::{
+    Contrast, Disbelieved, Event, Fault, Finish, Health, Standing, StaticNews, Unheard, Unmailed,
+};
 use node::io::{Ending, Errno, Order, Reason, Unfiltered, Unread};
 use node::mail::{Failure, Refused, Stage, Trouble};
 use node::sessions::Reach;
@@ -104,6 +106,7 @@ fn events() -> Vec<Event> {
     let by = Some("dhcpcd".into());
     let lost =
         |by, wait| Event::AddressLost { instance: some(), address, interface: interface.clone(), by, wait };
+    let fixed = |news| Event::Static { address, interface: interface.clone(), news };
     let (vrid, why) = (Vrid::new(9), Discard::Checksum);
     events.extend([
         Event::Discarded {
@@ -127,6 +130,11 @@ fn events() -> Vec<Event> {
             wait: second * 10,
         },
         Event::AddressStays { address, interface: interface.clone(), errno: Errno(1) },
+        fixed(StaticNews::Adopted),
+        fixed(StaticNews::Lost { by: Some("ip".into()), wait: Some(Duration::ZERO) }),
+        fixed(StaticNews::Lost { by: None, wait: Some(second * 10) }),
+        fixed(StaticNews::Lost { by: None, wait: None }),
+        fixed(StaticNews::Refused { errno: Errno(13), wait: second * 10 }),
         Event::FilterInForce { table: "standfast".into() },
         Event::FilterLacking { table: "standfast".into(), why: Unfiltered::Absent(Errno(93)) },
         Event::FilterLacking { table: "mine".into(), why: Unfiltered::Taken },
@@ -288,6 +296,7 @@ const fn name(event: &Event) -> &'static str {
         Event::AddressRefused { .. } => "AddressRefused",
         Event::AddressStays { .. } => "AddressStays",
         Event::AddressWhileBackup { .. } => "AddressWhileBackup",
+        Event::Static { .. } => "Static",
         Event::FilterInForce { .. } => "FilterInForce",
         Event::FilterLacking { .. } => "FilterLacking",
         Event::FilterRepaired { .. } => "FilterRepaired",

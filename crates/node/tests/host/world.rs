@@ -625,6 +625,13 @@ impl Machine {
             effects.iter().any(|e| matches!(e, Effect::Report(Event::Moved { to: Standing::Active, .. })));
         for effect in effects {
             match effect {
+                Effect::Hold(Hold { router: RouterId::STATIC, act: Act::Add { addresses, .. }, .. }) => {
+                    for placed in addresses.iter() {
+                        let mut wanted = status.static_addresses.iter().map(|a| a.address);
+                        assert!(wanted.any(|a| a == placed.address.address), "{placed:?} is not static");
+                        assert!(!status.stopping, "{placed:?} is set at the end");
+                    }
+                }
                 Effect::Hold(Hold { act: Act::Add { addresses, announcements }, .. }) => {
                     assert_eq!(addresses.len(), announcements.len());
                     for placed in addresses.iter() {
@@ -657,6 +664,17 @@ impl Machine {
         }
         let ours: BTreeSet<IpAddr> = self.kernel.ours().collect();
         let mut wanted = BTreeSet::new();
+        for address in &status.static_addresses {
+            match address.state {
+                AddressState::Held => assert!(!status.stopping, "{address:?} at the end"),
+                AddressState::Absent | AddressState::Foreign | AddressState::Refused(_) => continue,
+                AddressState::Removing => {
+                    assert!(self.kernel.clung.contains(&address.address), "{address:?}");
+                }
+                AddressState::Adding => panic!("{address:?} is being set by nobody at {now:?}"),
+            }
+            wanted.insert(address.address);
+        }
         for (instance, address) in
             status.instances.iter().flat_map(|i| i.addresses.iter().map(move |a| (i, a)))
         {

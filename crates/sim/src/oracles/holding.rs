@@ -7,7 +7,7 @@ use crate::world::World;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use node::event::Standing;
-use node::status::{AddressState, Status};
+use node::status::{AddressState, AddressStatus, Status};
 
 /// How many daemons it has judged.
 pub(crate) fn look(world: &mut World) -> Result<u64, Violation> {
@@ -23,7 +23,8 @@ pub(crate) fn look(world: &mut World) -> Result<u64, Violation> {
         if let Some(what) = contradiction(&status) {
             return fault(what);
         }
-        let all = status.instances.iter().flat_map(|instance| &instance.addresses);
+        let moving = status.instances.iter().flat_map(|instance| &instance.addresses);
+        let all = moving.chain(&status.static_addresses);
         let held = all.filter(|address| address.state == AddressState::Held);
         let held: BTreeSet<_> = held.map(|address| (address.address, address.prefix)).collect();
         if held != marked {
@@ -70,5 +71,8 @@ fn contradiction(status: &Status) -> Option<alloc::string::String> {
             }
         }
     }
-    None
+    let busy =
+        |address: &&AddressStatus| matches!(address.state, AddressState::Adding | AddressState::Removing);
+    let fixed = status.static_addresses.iter().find(busy)?;
+    Some(format!("the static address {} is {:?}", fixed.address, fixed.state))
 }

@@ -278,7 +278,8 @@ fn interfaces(host: &Host) -> Vec<&str> {
     let own = host.instances.iter().map(|instance| &*instance.interface);
     let tracked = host.instances.iter().flat_map(|i| i.track_interfaces.iter().map(|t| &*t.interface));
     let by_groups = host.groups.iter().flat_map(|g| g.track_interfaces.iter().map(|t| &*t.interface));
-    own.chain(tracked).chain(by_groups).collect()
+    let fixed = host.static_addresses.iter().filter_map(|one| one.interface().map(|name| &**name));
+    own.chain(tracked).chain(by_groups).chain(fixed).collect()
 }
 
 fn script(line: &mut Line<'_>) -> Result<Vec<Act>> {

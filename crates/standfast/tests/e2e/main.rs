@@ -16,6 +16,7 @@ mod conf;
 mod crash;
 mod demo;
 mod figures;
+mod fixed;
 mod frr;
 mod hang;
 mod interface;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         protocol::tests(),
         reload::tests(),
         repair::tests(),
+        fixed::tests(),
         crash::tests(),
         hang::tests(),
         demo::tests(),
