@@ -83,7 +83,8 @@ fn run(arguments: &[String]) -> Result<bool> {
             packages::provide()?;
             // As words after `--` go to the benchmark, so does where the results belong.
             let out = shell::root().join("docs/performance").to_string_lossy().into_owned();
-            let mut cargo = vec!["bench", "--profile", "lab", "-p", "standfast", "--bench", "numbers", "--"];
+            let mut cargo =
+                vec!["bench", "--profile", "release", "-p", "standfast", "--bench", "numbers", "--"];
             // Results are written of a whole run only: not of some trials, nor of a quick look.
             let is_value = |before: &str| ["--runs", "--window"].contains(&before);
             let is_whole = rest

@@ -484,21 +484,20 @@ impl Turner {
 
     /// Waits until there is something to do. Says what, at least.
     fn wait(&mut self) -> Readable {
+        if self.crowd.is_dense() {
+            let now = clock::now();
+            let slot = now + self.crowd.slot();
+            clock::sleep(self.timer.armed().map_or(slot, |at| at.min(slot)).since(now));
+        }
         let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         let mut events = [nothing; 16];
-        let ready = match epoll::wait(&self.epoll, events.as_mut_slice(), None) {
+        match epoll::wait(&self.epoll, events.as_mut_slice(), None) {
             Ok(count) if count < events.len() => events[..count]
                 .iter()
                 .fold(Readable::NOTHING, |ready, event| ready.and(Readable::from_data(event.data.u64()))),
             // There may be more; or interrupted.
             Ok(_) | Err(_) => Readable::EVERYTHING,
-        };
-        if ready == Readable::EARS && self.crowd.is_dense() {
-            let now = clock::now();
-            let slot = now + Crowd::SLOT;
-            clock::sleep(self.timer.armed().map_or(slot, |at| at.min(slot)).since(now));
         }
-        ready
     }
 
     fn turn(&mut self, ready: Readable) {
@@ -710,6 +709,7 @@ impl Turner {
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
                     self.need = need(&host);
+                    self.crowd.configure(host.instances.iter().map(|instance| instance.settings.interval));
                     self.open_ears(now);
                     let readers = self.pipes.configure(&host);
                     self.effects.extend(self.readers.configure(now, &readers));

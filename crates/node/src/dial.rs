@@ -50,7 +50,9 @@ impl Dial {
     pub(crate) fn configure(&mut self, host: &Host) {
         let windows = host.instances.iter().filter_map(|instance| match &instance.authentication {
             model::Authentication::Keyed(ring) => Some(ring.window_at(instance.settings.interval)),
-            _ => None,
+            model::Authentication::None
+            | model::Authentication::Password(_)
+            | model::Authentication::Header(_) => None,
         });
         self.slack = windows.min().unwrap_or_default().as_nanos() / 2;
     }

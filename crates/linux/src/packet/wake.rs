@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use timeline::Instant;
+use wire::Interval;
 
 /// What may have something to say, as the kernel told. To ask all others again in each turn would cost more than an
 /// advert does.
@@ -50,12 +51,14 @@ impl Readable {
 
 /// Tells when so many adverts arrive that waking up for each is waste: each says when it came, so they can be read
 /// in slots. Timers that are set do not wait for that; what an advert sets off (to yield, to answer, a resignation that
-/// leaves only Skew_Time) is up to a slot late, no more than on a slow network.
+/// leaves only Skew_Time) is up to a slot late, no more than on a slow network, and so is all else that wakes this
+/// thread up.
 #[derive(Debug)]
 pub(super) struct Crowd {
     since: Instant,
     frames: usize,
     is_dense: bool,
+    slot: Duration,
 }
 
 impl Crowd {
@@ -65,11 +68,26 @@ impl Crowd {
     const DENSE: usize = 20;
     /// More of them at once than this are a flood, which must not find the sockets unattended.
     const FLOOD: usize = 256;
-    /// Then they wait for each other so long.
-    pub(super) const SLOT: Duration = Duration::from_millis(1);
+    /// They wait for each other at least so long.
+    const SHORTEST: Duration = Duration::from_millis(1);
+    /// And no longer.
+    const LONGEST: Duration = Duration::from_millis(3);
+    /// In between, the shortest interval between adverts has so many slots.
+    const SLOTS: u32 = 32;
 
     pub(super) const fn new() -> Self {
-        Self { since: Instant::EPOCH, frames: 0, is_dense: false }
+        Self { since: Instant::EPOCH, frames: 0, is_dense: false, slot: Self::SHORTEST }
+    }
+
+    /// The intervals between adverts are these.
+    pub(super) fn configure(&mut self, intervals: impl Iterator<Item = Interval>) {
+        let slot = intervals.min().map_or(Duration::ZERO, |interval| interval.duration() / Self::SLOTS);
+        self.slot = slot.clamp(Self::SHORTEST, Self::LONGEST);
+    }
+
+    /// How long adverts of a crowd wait for each other.
+    pub(super) const fn slot(&self) -> Duration {
+        self.slot
     }
 
     pub(super) const fn is_dense(&self) -> bool {
@@ -95,6 +113,19 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_is_a_small_part_of_the_shortest_interval() {
+        let slot = |intervals: &[u16]| {
+            let mut crowd = Crowd::new();
+            crowd.configure(intervals.iter().map(|centis| Interval::from_centis(*centis).unwrap()));
+            crowd.slot()
+        };
+        assert_eq!(slot(&[]), Crowd::SHORTEST);
+        assert_eq!(slot(&[1, 100]), Crowd::SHORTEST);
+        assert_eq!(slot(&[100, 7]), Duration::from_micros(2_187) + Duration::from_nanos(500));
+        assert_eq!(slot(&[100]), Crowd::LONGEST);
+    }
 
     #[test]
     fn a_crowd_is_many_adverts_in_a_short_time() {

@@ -19,7 +19,7 @@ use timeline::Instant;
 use vrrp::Phase;
 
 /// So many adverts may leave in one moment.
-const BURST: usize = 32;
+const BURST: usize = 64;
 
 impl Node {
     pub(super) fn configure(&mut self, now: Instant, host: Host, effects: &mut Vec<Effect>) {
