@@ -706,6 +706,7 @@ impl Turner {
         for command in orders.drain(..) {
             match command {
                 Command::Configure(host) => {
+                    let host = Box::new(host.gathered());
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
                     self.need = need(&host);

@@ -65,6 +65,23 @@ impl Scheduler {
         remark
     }
 
+    /// Much has happened at once, and is over: gives back what only that has needed. To be called by the first thread.
+    pub fn rest(&mut self) {
+        // Who frees holds the allocator's locks, and must not be kept from running while the packet thread waits for one.
+        let priority = self.asked.real_time.map_or(USUAL, i32::from).min(HIGHEST);
+        let is_hurried = process::real_time(process_number(), priority).is_ok();
+        if self.may_lock {
+            let _ = rustix::mm::munlockall();
+        }
+        privileges::give_back();
+        if self.may_lock {
+            self.may_lock = privileges::lock_memory().0;
+        }
+        if is_hurried {
+            let _ = process::usual_time(process_number());
+        }
+    }
+
     /// Does what a configuration asks for, in all threads that there are. Returns what could not be done.
     pub fn apply(&mut self, wanted: &Scheduling) -> Vec<(Level, String)> {
         let before = std::mem::replace(&mut self.asked, wanted.clone());

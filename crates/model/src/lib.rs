@@ -32,6 +32,7 @@ pub use track::{
     Weight,
 };
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -94,6 +95,30 @@ impl Host {
     #[must_use]
     pub fn filters(&self) -> bool {
         self.instances.iter().any(|instance| !instance.accepts())
+    }
+
+    /// The same in memory of its own, in which a name that stands in many places is there once. What has just been read
+    /// is scattered over all the memory that reading took, and none of that could be given back.
+    #[must_use]
+    pub fn gathered(&self) -> Self {
+        let mut host = self.clone();
+        let mut names = BTreeSet::<Arc<str>>::new();
+        let mut gather = |name: &mut Arc<str>| {
+            if let Some(known) = names.get(&**name) {
+                *name = known.clone();
+            } else {
+                *name = Arc::from(&**name);
+                names.insert(name.clone());
+            }
+        };
+        for instance in &mut host.instances {
+            gather(&mut instance.name);
+            gather(&mut instance.interface);
+            let addresses = instance.addresses.iter_mut().chain(&mut instance.excluded);
+            addresses.filter_map(|address| address.device.as_mut()).for_each(&mut gather);
+            instance.track_interfaces.iter_mut().for_each(|tracked| gather(&mut tracked.interface));
+        }
+        host
     }
 }
 

@@ -33,4 +33,4 @@ mod track;
 mod verdict;
 
 pub use node::{Listener, Node, Strays};
-pub use slot::Counters;
+pub use slot::{Counters, Discards};

@@ -6,6 +6,7 @@ use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
 use crate::io::{self, Errno, RouterId};
 use crate::verdict::{Bequest, Place, Share, Verdict};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -175,19 +176,32 @@ pub struct Counters {
     pub rivals: u64,
     /// Addresses that somebody else removed while Active.
     pub lost_addresses: u64,
-    /// Adverts not believed, by [`Discard::index`].
-    pub discards: [u64; Discard::ALL.len()],
+    /// Adverts not believed.
+    pub discards: Discards,
 }
 
 impl Counters {
     /// Adverts not believed for this reason.
     #[must_use]
     pub fn discarded(&self, why: Discard) -> u64 {
-        self.discards.get(why.index()).copied().unwrap_or(0)
+        self.discards.counts().get(why.index()).copied().unwrap_or(0)
+    }
+}
+
+/// Adverts not believed. Most routers never meet one, and need no place for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discards(Option<Box<[u64; Discard::ALL.len()]>>);
+
+impl Discards {
+    /// By [`Discard::index`]; empty before the first.
+    #[must_use]
+    pub fn counts(&self) -> &[u64] {
+        self.0.as_deref().map_or(&[], <[u64; _]>::as_slice)
     }
 
-    fn count_discard(&mut self, why: Discard) {
-        if let Some(counter) = self.discards.get_mut(why.index()) {
+    fn count(&mut self, why: Discard) {
+        let counts = self.0.get_or_insert_with(|| Box::new([0; _]));
+        if let Some(counter) = counts.get_mut(why.index()) {
             *counter += 1;
         }
     }
@@ -258,7 +272,7 @@ impl Quiet {
 /// The addresses cannot be held: the kernel refused every one, or somebody keeps removing one. When to try again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refusal {
-    pub(crate) until: Option<(Instant, Fault)>,
+    pub(crate) until: Option<Box<(Instant, Fault)>>,
     strikes: u32,
 }
 
@@ -267,7 +281,7 @@ impl Refusal {
     pub(crate) fn note(&mut self, now: Instant, fault: Fault) -> Duration {
         let wait = Duration::from_secs((5_u64 << self.strikes.min(6)).min(300));
         self.strikes += 1;
-        self.until = Some((now + wait, fault));
+        self.until = Some(Box::new((now + wait, fault)));
         wait
     }
 
@@ -315,7 +329,7 @@ impl Slot {
             rounds: 0,
             holding: false,
             asked: false,
-            closed: Arc::new([]),
+            closed: Arc::default(),
             refusal: Refusal::default(),
             retry_at: None,
             quiet: BTreeMap::new(),
@@ -352,6 +366,7 @@ impl Slot {
             });
         }
         let mut before = core::mem::take(&mut self.spots);
+        self.spots.reserve_exact(instance.addresses.len() + instance.excluded.len());
         for address in instance.held_addresses() {
             let device = instance.device_of(address);
             // The same address with the same options in the same place stays as it is.
@@ -374,7 +389,7 @@ impl Slot {
 
     /// An advert was not believed.
     pub(crate) fn note_discard(&mut self, source: IpAddr, why: Discard) {
-        self.counters.count_discard(why);
+        self.counters.discards.count(why);
         let adverts = self.disbelieved.map_or(0, |before| before.adverts).saturating_add(1);
         self.disbelieved = Some(Disbelieved { adverts, source, why });
     }
@@ -396,7 +411,7 @@ impl Slot {
 
     fn note_aside_of(&mut self, retry_at: Option<Instant>) {
         self.retry_at = retry_at;
-        let refusal = self.refusal.until.as_ref().map(|(at, _)| *at);
+        let refusal = self.refusal.until.as_ref().map(|refused| refused.0);
         let bequest = self.bequest.map(|bequest| bequest.until);
         self.aside_at = [refusal, retry_at, bequest].into_iter().flatten().min();
     }
@@ -406,7 +421,7 @@ impl Slot {
         if self.aside_at.is_none_or(|at| at > now) {
             return (false, false);
         }
-        let tries = self.refusal.until.as_ref().is_some_and(|(until, _)| now >= *until);
+        let tries = self.refusal.until.as_ref().is_some_and(|refused| now >= refused.0);
         if tries {
             self.refusal.until = None;
         }

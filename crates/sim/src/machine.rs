@@ -659,7 +659,7 @@ impl Daemon {
         let status = self.node.status(local);
         let mut discarded = status.strays;
         for instance in &status.instances {
-            for (sum, more) in discarded.iter_mut().zip(instance.counters.discards) {
+            for (sum, more) in discarded.iter_mut().zip(instance.counters.discards.counts()) {
                 *sum += more;
             }
         }

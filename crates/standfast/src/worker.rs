@@ -19,7 +19,7 @@ use node::compat;
 use node::event::{Event, Level};
 use node::io::Order;
 use node::status::Status;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Write;
@@ -106,6 +106,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         sign: None,
         reload_file: None,
         scheduler,
+        stir: Stir::default(),
         started: false,
         stopping: false,
         code: None,
@@ -188,6 +189,33 @@ enum Asked {
     Json,
 }
 
+/// Whether so much has happened that it is worth to give back what it took, once it is quiet again.
+#[derive(Clone, Copy, Default)]
+struct Stir {
+    reports: usize,
+}
+
+impl Stir {
+    /// So many reports are much.
+    const MUCH: usize = 500;
+    /// It is quiet when nothing was reported for so long.
+    const QUIET: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
+
+    fn note(&mut self, reports: usize) {
+        self.reports = self.reports.saturating_add(reports);
+    }
+
+    /// A configuration was read.
+    fn begin(&mut self) {
+        self.reports = self.reports.max(Self::MUCH);
+    }
+
+    /// How long to wait for the next report, if that makes a difference.
+    fn patience(&self) -> Option<&'static Timespec> {
+        (self.reports >= Self::MUCH).then_some(&Self::QUIET)
+    }
+}
+
 /// Sits at the desk.
 struct Clerk<'a> {
     invocation: &'a Invocation,
@@ -209,6 +237,7 @@ struct Clerk<'a> {
     /// The file that does, while one is.
     reload_file: Option<PathBuf>,
     scheduler: Scheduler,
+    stir: Stir,
     /// A configuration was in force.
     started: bool,
     /// The orderly end has begun.
@@ -225,8 +254,14 @@ impl Clerk<'_> {
                 // Nothing is awaited but its end, which is reported in any case.
                 ready.push(PollFd::new(&self.supervisor, PollFlags::empty()));
             }
-            if poll(&mut ready, None).is_err() {
-                continue;
+            match poll(&mut ready, self.stir.patience()) {
+                Ok(0) => {
+                    self.stir = Stir::default();
+                    self.scheduler.rest();
+                    continue;
+                }
+                Ok(_) => {}
+                Err(_) => continue,
             }
             let gone = ready.get(2).is_some_and(|pipe| !pipe.revents().is_empty());
             if gone {
@@ -238,6 +273,7 @@ impl Clerk<'_> {
                 self.obey(received.signal, desk);
             }
             desk.reports(&mut reports);
+            self.stir.note(reports.len());
             for report in reports.drain(..) {
                 self.note(report);
             }
@@ -363,6 +399,7 @@ impl Clerk<'_> {
                         leave_stderr();
                         self.log.complain_on_console(false);
                     }
+                    self.stir.begin();
                     self.hide_reload();
                     self.tell(word::READY);
                 }

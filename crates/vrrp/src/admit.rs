@@ -179,7 +179,7 @@ pub struct Peer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The last few senders of Authentication Headers, latest first.
-    senders: [Option<(IpAddr, u32)>; 4],
+    senders: Vec<(IpAddr, u32)>,
     /// The senders of signed trailers.
     stamps: Stamps,
 }
@@ -204,27 +204,28 @@ impl Seen {
     /// The greatest sequence number known; a sender that was restarted must go beyond it (AUTH-10).
     #[must_use]
     pub fn greatest(&self) -> u32 {
-        self.senders.iter().flatten().map(|(_, sequence)| *sequence).max().unwrap_or(0)
+        self.senders.iter().map(|(_, sequence)| *sequence).max().unwrap_or(0)
     }
 
     fn is_replay(&self, source: IpAddr, sequence: u32) -> bool {
-        self.senders.iter().flatten().any(|(known, last)| *known == source && sequence <= *last)
+        self.senders.iter().any(|(known, last)| *known == source && sequence <= *last)
     }
 
     fn remember(&mut self, source: IpAddr, sequence: u32) {
-        let place = self
-            .senders
-            .iter()
-            .position(|s| s.is_some_and(|(known, _)| known == source))
-            .unwrap_or(self.senders.len() - 1);
-        if let Some(upto) = self.senders.get_mut(..=place) {
-            upto.rotate_right(1);
+        let known = self.senders.iter().position(|(known, _)| *known == source);
+        let place =
+            known.or_else(|| self.senders.len().checked_sub(1).filter(|_| self.senders.len() >= SENDERS));
+        if let Some(place) = place {
+            self.senders.remove(place);
+        } else {
+            self.senders.reserve_exact(SENDERS - self.senders.len());
         }
-        if let Some(first) = self.senders.first_mut() {
-            *first = Some((source, sequence));
-        }
+        self.senders.insert(0, (source, sequence));
     }
 }
+
+/// So many senders of Authentication Headers are known.
+const SENDERS: usize = 4;
 
 /// Why an advert was not believed. Each has a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -128,6 +128,15 @@ pub(crate) fn keep_endings() {
 
 /// Asks for `SCHED_FIFO` at `priority` (1..=99) for a thread, 0 is the calling one. Its children fall back to normal.
 pub(crate) fn real_time(thread: libc::pid_t, priority: c_int) -> Result<(), Refusal> {
+    schedule(thread, libc::SCHED_FIFO, priority)
+}
+
+/// Asks for normal scheduling again.
+pub(crate) fn usual_time(thread: libc::pid_t) -> Result<(), Refusal> {
+    schedule(thread, libc::SCHED_OTHER, 0)
+}
+
+fn schedule(thread: libc::pid_t, policy: c_int, priority: c_int) -> Result<(), Refusal> {
     const SCHED_RESET_ON_FORK: c_int = 0x4000_0000;
     // SAFETY: all-zero bytes are a valid `sched_param`.
     let mut parameter: libc::sched_param = unsafe { zeroed() };
@@ -138,7 +147,7 @@ pub(crate) fn real_time(thread: libc::pid_t, priority: c_int) -> Result<(), Refu
         libc::syscall(
             libc::SYS_sched_setscheduler,
             thread,
-            libc::SCHED_FIFO | SCHED_RESET_ON_FORK,
+            policy | SCHED_RESET_ON_FORK,
             &raw const parameter,
         )
     };

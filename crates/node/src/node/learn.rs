@@ -242,7 +242,7 @@ impl Node {
             if fight {
                 // Nobody would hold it while we wait: better another router does.
                 wait = match &slot.refusal.until {
-                    Some((until, _)) => until.since(now),
+                    Some(refused) => refused.0.since(now),
                     None => {
                         let (interface, by) = (spot.device.clone(), by.clone());
                         let wait =

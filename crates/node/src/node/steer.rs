@@ -99,7 +99,7 @@ impl Node {
         let by_address = &self.by_address;
         let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let trouble = slot.refusal.until.as_ref().map(|(_, fault)| fault.clone());
+        let trouble = slot.refusal.until.as_ref().map(|refused| refused.1.clone());
         let (own, place) = own(sight, &slot.instance, trouble, |address| by_address.contains_key(&address));
         slot.place = place;
         if core::mem::replace(&mut slot.own, own) != slot.own {

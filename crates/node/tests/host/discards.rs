@@ -202,7 +202,7 @@ fn rx_14_another_address_list_is_dropped_in_strict_mode() {
     world.boot(1, host(vec![other]));
     world.run(ms(20_000));
     let counters = world.status(1, "VI_50").counters;
-    assert!(counters.discards[vrrp::Discard::AddressList.index()] > 10 && counters.became_active == 1);
+    assert!(counters.discarded(vrrp::Discard::AddressList) > 10 && counters.became_active == 1);
     let mut same = scenario(100);
     same.strict = true;
     world.configure(1, host(vec![same]));
