@@ -170,7 +170,7 @@ fn a_password_is_not_shown() {
 fn one_by_one(a: &Instance, b: &Instance) -> Vec<Instance> {
     let swaps: &[fn(&mut Instance, &Instance)] = &[
         |a, b| a.name = b.name.clone(),
-        |a, b| a.interface = b.interface.clone(),
+        |a, b| a.home = b.home.clone(),
         |a, b| a.settings.version = b.settings.version,
         |a, b| a.settings.family = b.settings.family,
         |a, b| a.settings.vrid = b.settings.vrid,

@@ -258,7 +258,8 @@ impl Speaker {
     /// appended to `unsent`; the others go out all the same.
     ///
     /// Multicast leaves by the interface that the advert names. Unicast goes where routing sends it, decided as if
-    /// from the advert's source address; only link-local addresses bind it to the interface.
+    /// from the advert's source address; only link-local addresses bind it to the interface, and a VRF device to its
+    /// routing table.
     pub fn send(&mut self, transmits: &[Transmit], unsent: &mut Vec<Unsent>) {
         let mut start = 0;
         for run in transmits.chunk_by(|a, b| a.destination.is_ipv4() == b.destination.is_ipv4()) {
@@ -365,13 +366,13 @@ fn describe<'a>(transmit: &'a Transmit, space: &mut Space) -> (Outgoing<'a>, usi
         }
         (IpAddr::V4(source), _) => {
             // Only for the routing decision; the header in the datagram has the source that is sent.
-            writer.packet_info_v4(0, source);
+            writer.packet_info_v4(vrf(transmit), source);
             0
         }
         (IpAddr::V6(source), IpAddr::V6(to)) => {
             // The kernel takes no link-local source without its interface.
             let bound = multicast || to.is_unicast_link_local() || source.is_unicast_link_local();
-            let interface = if bound { transmit.interface } else { 0 };
+            let interface = if bound { transmit.interface } else { vrf(transmit) };
             writer.packet_info_v6(interface, source);
             writer.hop_limit(transmit.hop_limit);
             interface
@@ -380,6 +381,11 @@ fn describe<'a>(transmit: &'a Transmit, space: &mut Space) -> (Outgoing<'a>, usi
     };
     let len = writer.len();
     (Outgoing { to: Name::ip(transmit.destination, scope), bytes: &transmit.datagram }, len)
+}
+
+/// The device that chooses the routing table; 0: none does.
+const fn vrf(transmit: &Transmit) -> InterfaceIndex {
+    if transmit.is_routed { transmit.interface } else { 0 }
 }
 
 /// A raw socket; `protocol` as in the IP header.
