@@ -709,7 +709,8 @@ impl Turner {
                 Command::Configure(host) => {
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
-                    self.need = need(&host);
+                    let vrfs = std::mem::take(&mut self.need.vrfs);
+                    self.need = Need { vrfs, ..need(&host) };
                     self.open_ears(now);
                     let readers = self.pipes.configure(&host);
                     self.effects.extend(self.readers.configure(now, &readers));
@@ -810,6 +811,11 @@ impl Turner {
 
     /// Joins the groups of the routers whose interfaces exist, and tells the node which could not be joined.
     fn listen(&mut self, now: Instant) {
+        let vrfs: BTreeSet<_> = self.node.listeners().filter_map(|listener| listener.vrf).collect();
+        if vrfs != self.need.vrfs {
+            self.need.vrfs = vrfs;
+            self.open_ears(now);
+        }
         let wanted: BTreeSet<_> = self
             .node
             .listeners()

@@ -225,11 +225,10 @@ impl Node {
         self.slots.values().map(|slot| {
             let instance = &slot.instance;
             let multicast = matches!(instance.transport, Transport::Multicast { .. });
+            let device = instance.home.device().and_then(|name| self.facts.link_named(name));
             Listener {
-                interface: instance
-                    .home
-                    .interface()
-                    .and_then(|name| Some(self.facts.link_named(name)?.index)),
+                interface: device.map(|link| link.index).filter(|_| !instance.home.is_routed()),
+                vrf: device.and_then(|link| self.facts.vrf_of(link.index).flatten()),
                 vrid: instance.settings.vrid,
                 family: instance.settings.family,
                 group: multicast.then(|| egress::group(&self.host, instance)),
@@ -508,6 +507,8 @@ impl Node {
 pub struct Listener {
     /// Its interface, if it exists; it may have none.
     pub interface: Option<InterfaceIndex>,
+    /// The VRF device through which its adverts come, if there is one.
+    pub vrf: Option<InterfaceIndex>,
     /// Its VRID.
     pub vrid: Vrid,
     /// Its family.
