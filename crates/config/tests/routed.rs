@@ -110,10 +110,10 @@ fn its_gap_is_that_of_the_host() {
         "global_defs {\nvrrp_garp_interval 0.25\n}\ngarp_group {\ninterface eth0\ngarp_interval 0.5\n}\n";
     let other =
         text("interface eth0", "").replace("vrrp_instance A", "vrrp_instance B").replace(".3/24", ".4/24");
-    let (_, outcome) = outcome(&format!("{group}{other}{}", text("", "")));
+    let (_, outcome) = outcome(format!("{group}{other}{}", text("", "")));
     let host = outcome.host.unwrap();
     let gaps: Vec<_> = host.instances.iter().map(|one| one.arp_gap).collect();
     assert_eq!(gaps, [Duration::from_millis(500), Duration::from_millis(250)]);
-    let again = common::outcome(&print(&host, Secrets::Shown, Detail::Normal)).1;
+    let again = common::outcome(print(&host, Secrets::Shown, Detail::Normal)).1;
     assert_eq!(again.host.unwrap(), host);
 }

@@ -250,7 +250,12 @@ fn routed(
             return None;
         }
         Some((name, Some(link))) => {
-            faults.extend((!link.up).then(|| Fault::VrfDown(name.clone())));
+            let is_down = match link_fault(sight, name) {
+                None => false,
+                Some(Fault::InterfaceDown(_) | Fault::InterfaceMissing(_)) => true,
+                Some(_) => !link.up,
+            };
+            faults.extend(is_down.then(|| Fault::VrfDown(name.clone())));
             Some(link.index)
         }
     };

@@ -37,7 +37,7 @@ pub(crate) fn host() -> BoxedStrategy<Host> {
             // Longer than partners wait is cut.
             let mut link_delays = link_delays;
             for delay in link_delays.iter_mut() {
-                if instances.iter().any(|i| i.home.interface() == Some(&delay.interface)) {
+                if instances.iter().any(|i| i.home.device() == Some(&delay.interface)) {
                     delay.down = Duration::ZERO;
                 }
             }

@@ -547,7 +547,7 @@ mod tests {
         assert_eq!(reader.estates(), Estates { estates: vec![], damaged: 1 });
         lock.fetch_add(1, Ordering::Relaxed);
         assert_eq!(reader.estates().damaged, 0);
-        for (byte, value) in [(0, 3), (1, 5), (2, 2), (3, 0), (4, 5), (6, 255)] {
+        for (byte, value) in [(0, 3), (1, 5), (2, 3), (3, 0), (4, 5), (6, 255)] {
             let good = head.load(Ordering::Relaxed);
             let mut bytes = good.to_be_bytes();
             bytes[byte] = value;

@@ -2,7 +2,7 @@
 
 use crate::config::{host, scenario, with};
 use crate::world::{ETH0, Kernel, World, address, adverts, forged, ip, link, ms, vrrp_message};
-use model::{Home, Host, Instance, Peer, TrackedInterface, Transport};
+use model::{Home, Host, Instance, LinkDelay, Peer, TrackedInterface, Transport};
 use node::compat;
 use node::event::{Event, Fault, Standing};
 use node::io::{Effect, InterfaceIndex, Order, Transmit};
@@ -126,6 +126,26 @@ fn a_vrf_that_does_not_work_is_a_fault_until_it_does() {
     ] {
         assert!(story.contains(said), "{story}");
     }
+}
+
+#[test]
+fn a_vrf_may_be_down_for_as_long_as_it_is_allowed_to() {
+    let mut world = world(Some("red"));
+    let mut host = routed(150, 5, 6, Some("red"));
+    host.link_delays = vec![LinkDelay { interface: "red".into(), down: ms(2_000), up: ms(1_000) }];
+    world.machines[0].change_link(RED, |link| link.carrier = true);
+    world.configure(0, host);
+    world.run(ms(1_000));
+    world.machines[0].change_link(RED, |link| link.up = false);
+    world.run(ms(1_500));
+    assert_eq!(world.standing(0), Standing::Active);
+    world.run(ms(1_000));
+    assert_eq!(world.status(0, "VI_50").faults, [Fault::VrfDown("red".into())]);
+    world.machines[0].change_link(RED, |link| link.up = true);
+    world.run(ms(500));
+    assert_eq!(world.standing(0), Standing::Fault);
+    world.run(ms(600));
+    assert_eq!(world.standing(0), Standing::Backup);
 }
 
 #[test]
