@@ -99,6 +99,8 @@ pub struct Surroundings {
 pub struct Interface {
     /// Its addresses with their prefix lengths, without those that Standfast itself added.
     pub addresses: Vec<(IpAddr, u8)>,
+    /// It is a VRF device.
+    pub is_vrf: bool,
 }
 
 /// Why a program cannot be run as it is written, or should not.

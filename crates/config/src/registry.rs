@@ -113,6 +113,8 @@ ids! {
     Error InterfaceName "interface-name" "not the name of an interface";
     Error InterfaceLoopback "interface-loopback" "VRRP on the loopback interface";
     Warning InterfaceAbsent "interface-absent" "an interface that is not there now";
+    Warning NotAVrf "not-a-vrf" "a vrf that is another kind of interface";
+    Warning VrfIgnored "vrf-ignored" "vrf together with an interface";
     Warning UnknownState "unknown-state" "a state other than MASTER and BACKUP";
     Note PriorityMissing "priority-missing" "an instance without a priority";
     Warning NopreemptIgnored "nopreempt-ignored" "nopreempt that cannot work";

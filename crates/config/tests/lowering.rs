@@ -493,10 +493,6 @@ fn interfaces() {
     assert_eq!(ids(&text("interface averyverylongname")), ["interface-name"]);
     assert_eq!(ids(&text("interface <eth>")), ["interface-name"]);
     assert_eq!(ids(&text("interface")), ["missing-value"]);
-    let uni = text("unicast_peer { 10.0.0.6 }");
-    let (_, loaded) = outcome(&uni);
-    assert!(loaded.host.unwrap().instances.is_empty());
-    assert_eq!(ids(&uni), ["not-built"]);
 }
 
 #[test]

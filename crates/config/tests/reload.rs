@@ -166,11 +166,33 @@ fn a_password_is_not_shown() {
     assert!(!told.contains("geheim") && !told.contains("sesam"), "{told}");
 }
 
+#[test]
+fn another_vrf_makes_it_another_router() {
+    let text = |place: &str| {
+        BASE.replace(
+            "    interface eth0\n",
+            &format!(
+                "    {place}\n    unicast_src_ip 10.0.0.5\n    unicast_peer {{\n        10.0.0.6\n    }}\n"
+            ),
+        )
+        .replace("        10.0.0.3/24\n", "        10.0.0.3/24 dev eth0\n")
+    };
+    let told = told(&text("vrf red"), &text("vrf blue"));
+    assert!(
+        told.starts_with(
+            "VI_1 VRF blue VRID 50 IPv4 unicast: replaced\n  3 → 3 vrf red → blue (may interrupt): this makes it"
+        ),
+        "{told}"
+    );
+    let told = self::told(&text("interface eth0"), &text("vrf red"));
+    assert!(told.contains("interface eth0 → none") && told.contains("vrf none → red"), "{told}");
+}
+
 /// One with each of another's settings in turn.
 fn one_by_one(a: &Instance, b: &Instance) -> Vec<Instance> {
     let swaps: &[fn(&mut Instance, &Instance)] = &[
         |a, b| a.name = b.name.clone(),
-        |a, b| a.interface = b.interface.clone(),
+        |a, b| a.home = b.home.clone(),
         |a, b| a.settings.version = b.settings.version,
         |a, b| a.settings.family = b.settings.family,
         |a, b| a.settings.vrid = b.settings.vrid,

@@ -23,7 +23,7 @@ fn lb01_means_what_it_says() {
     let (_, loaded) = outcome(LB01);
     assert_eq!(loaded.host.unwrap().router_id.as_deref(), Some("lb01"));
     let lb01 = clean(LB01);
-    assert_eq!((&*lb01.name, &*lb01.interface), ("VI_1", "eth0"));
+    assert_eq!((&*lb01.name, &lb01.home), ("VI_1", &"eth0".into()));
     let settings = &lb01.settings;
     assert_eq!((settings.version, settings.family), (Version::V2, Family::V4));
     assert_eq!((settings.vrid.get(), settings.priority), (50, Priority(150)));

@@ -6,6 +6,7 @@
 //!
 //! A raw IPv4 socket's filter sees the IP header, a raw IPv6 socket's filter starts at the VRRP message.
 
+use std::collections::BTreeSet;
 use wire::{Family, Vrid};
 
 /// A set of VRIDs.
@@ -70,6 +71,8 @@ const SUB: u16 = 0x10;
 const AND: u16 = 0x50;
 const RSH: u16 = 0x70;
 const JA: u16 = 0x00;
+/// Where the number of the device of a packet stands (`SKF_AD_OFF + SKF_AD_IFINDEX`): of a VRF device if it came through one.
+const DEVICE: u32 = (-0x1000_i32 + 8).cast_unsigned();
 const JEQ: u16 = 0x10;
 const JGE: u16 = 0x30;
 const X: u16 = 0x08;
@@ -157,6 +160,20 @@ pub fn authenticated() -> Vec<Instruction> {
     ]
 }
 
+/// What the program takes, but for what comes through one of these devices.
+#[must_use]
+pub fn but_for(devices: &BTreeSet<u32>, program: Vec<Instruction>) -> Vec<Instruction> {
+    if devices.is_empty() {
+        return program;
+    }
+    let mut code = vec![op(LD | W | ABS, DEVICE)];
+    for device in devices {
+        code.extend([branch(JMP | JEQ, *device, 0, 1), op(RET, 0)]);
+    }
+    code.extend(program);
+    code
+}
+
 /// For sockets that only send.
 #[must_use]
 pub fn nothing() -> Vec<Instruction> {
@@ -169,6 +186,11 @@ mod tests {
 
     /// What the kernel does with the instructions that are used here.
     fn run(code: &[Instruction], packet: &[u8]) -> u32 {
+        run_on(3, code, packet)
+    }
+
+    /// The same for a packet that came through this device.
+    fn run_on(device: u32, code: &[Instruction], packet: &[u8]) -> u32 {
         let (mut a, mut x, mut memory, mut pc) = (0u32, 0u32, [0u32; 16], 0usize);
         let byte = |at: u32| packet.get(at as usize).map(|&byte| u32::from(byte));
         loop {
@@ -185,6 +207,7 @@ mod tests {
                     Some(byte) => a = byte,
                     None => return 0,
                 },
+                o if o == LD | W | ABS && k == DEVICE => a = device,
                 o if o == LD | B | ABS => match byte(k) {
                     Some(byte) => a = byte,
                     None => return 0,
@@ -230,6 +253,19 @@ mod tests {
                     assert_eq!(run(&stray, &packet), ALL, "too short is stray");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_comes_through_some_devices_is_left_to_others() {
+        let devices = BTreeSet::from([7, 9]);
+        let packet = [0x45; 44];
+        let set = VridSet::default();
+        for program in [program(Family::V4, &set, Side::Stray), program(Family::V6, &set, Side::Stray)] {
+            assert_eq!(but_for(&BTreeSet::new(), program.clone()), program);
+            let code = but_for(&devices, program);
+            let taken = [3, 7, 8, 9, 10].map(|device| run_on(device, &code, &packet) == ALL);
+            assert_eq!(taken, [true, false, true, false, true]);
         }
     }
 

@@ -709,7 +709,7 @@ impl Turner {
                     let host = Box::new(host.gathered());
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
-                    self.need = need(&host);
+                    self.need = need(&host, std::mem::take(&mut self.need.vrfs));
                     self.crowd.configure(host.instances.iter().map(|instance| instance.settings.interval));
                     self.open_ears(now);
                     let readers = self.pipes.configure(&host);
@@ -811,11 +811,13 @@ impl Turner {
 
     /// Joins the groups of the routers whose interfaces exist, and tells the node which could not be joined.
     fn listen(&mut self, now: Instant) {
-        let wanted: BTreeSet<_> = self
-            .node
-            .listeners()
-            .filter_map(|listener| Some((listener.interface?, listener.group?)))
-            .collect();
+        let listeners = || self.node.listeners();
+        let vrfs: BTreeSet<_> = listeners().filter_map(|listener| listener.vrf).collect();
+        let wanted: BTreeSet<_> = listeners().filter_map(|one| Some((one.interface?, one.group?))).collect();
+        if vrfs != self.need.vrfs {
+            self.need.vrfs = vrfs;
+            self.open_ears(now);
+        }
         let unjoined = if std::mem::take(&mut self.memberships_doubtful) {
             self.speaker.renew_memberships(&wanted)
         } else {
@@ -843,9 +845,9 @@ fn flush(speaker: &mut Speaker, transmits: &mut Vec<Transmit>, unsent: &mut Vec<
     }
 }
 
-/// What a configuration needs from the network.
-fn need(host: &Host) -> Need {
-    let mut need = Need::default();
+/// What a configuration needs from the network; the VRFs are those of before until it is known which these are.
+fn need(host: &Host, vrfs: BTreeSet<InterfaceIndex>) -> Need {
+    let mut need = Need { vrfs, ..Need::default() };
     for instance in &host.instances {
         let set = match instance.settings.family {
             Family::V4 => &mut need.v4,

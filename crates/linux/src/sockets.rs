@@ -38,7 +38,7 @@ const HELD_UP: Duration = Duration::from_millis(1);
 const COST: usize = 1280;
 
 /// What a configuration needs from the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Need {
     /// The VRIDs of the IPv4 virtual routers; `None`: no IPv4 sockets.
     pub v4: Option<VridSet>,
@@ -49,6 +49,9 @@ pub struct Need {
     /// Adverts that may wait in a fast socket before the kernel drops. Four intervals of all routers is a good
     /// measure; at least 2048 are provided for.
     pub backlog: usize,
+    /// VRF devices, each of which has receiving sockets of its own: whether others hear what comes in there is for the host
+    /// to say (`raw_l3mdev_accept`).
+    pub vrfs: BTreeSet<InterfaceIndex>,
 }
 
 /// A receiving socket and what it has dropped so far.
@@ -57,6 +60,8 @@ struct Ear {
     socket: Socket,
     family: Family,
     kind: Kind,
+    /// It hears what comes in there and nothing else; 0: whatever comes in elsewhere.
+    vrf: InterfaceIndex,
     dropped: u32,
 }
 
@@ -180,11 +185,11 @@ impl Speaker {
             }
         }
         let program = need.authenticated.then(filter::authenticated);
-        if let Err(why) = self.set_ear(Family::V4, Kind::Authenticated, program.as_deref(), need.backlog) {
+        if let Err(why) = self.set_ears(Family::V4, Kind::Authenticated, program, need) {
             missing.push(Missing { family: Family::V4, sealed: true, why });
         }
         self.ears.sort_by_key(|ear| ear.kind == Kind::Vrrp(Side::Stray));
-        self.need = *need;
+        self.need = need.clone();
         Ok(missing)
     }
 
@@ -197,20 +202,39 @@ impl Speaker {
         *mouth = keep(mouth.take(), set.is_some() || spoken, open)?;
         for side in [Side::Fast, Side::Stray] {
             let program = set.as_ref().map(|set| filter::program(family, set, side));
-            self.set_ear(family, Kind::Vrrp(side), program.as_deref(), need.backlog)?;
+            self.set_ears(family, Kind::Vrrp(side), program, need)?;
         }
+        Ok(())
+    }
+
+    /// One receiving socket for each VRF, and one for the rest. None is closed before another hears in its place: in that
+    /// moment an advert comes twice, and never not at all.
+    fn set_ears(
+        &mut self,
+        family: Family,
+        kind: Kind,
+        program: Option<Vec<Instruction>>,
+        need: &Need,
+    ) -> Result<()> {
+        for vrf in &need.vrfs {
+            // The kernel does not mind one that has gone in the meantime.
+            self.set_ear((family, kind, *vrf), program.as_deref(), need.backlog)?;
+        }
+        let program = program.map(|program| filter::but_for(&need.vrfs, program));
+        self.set_ear((family, kind, 0), program.as_deref(), need.backlog)?;
+        let is_stale = |vrf| vrf != 0 && !need.vrfs.contains(&vrf);
+        self.ears.retain(|ear| (ear.family, ear.kind) != (family, kind) || !is_stale(ear.vrf));
         Ok(())
     }
 
     /// Opens, changes or closes one receiving socket.
     fn set_ear(
         &mut self,
-        family: Family,
-        kind: Kind,
+        (family, kind, vrf): (Family, Kind, InterfaceIndex),
         program: Option<&[Instruction]>,
         backlog: usize,
     ) -> Result<()> {
-        let at = self.ears.iter().position(|ear| (ear.family, ear.kind) == (family, kind));
+        let at = self.ears.iter().position(|ear| (ear.family, ear.kind, ear.vrf) == (family, kind, vrf));
         match (at, program) {
             (Some(at), Some(program)) => {
                 let ear = &self.ears[at];
@@ -218,7 +242,7 @@ impl Speaker {
                 attach(&ear.socket, program)
             }
             (None, Some(program)) => {
-                self.ears.push(Ear::open(family, kind, program, backlog)?);
+                self.ears.push(Ear::open((family, kind, vrf), program, backlog)?);
                 Ok(())
             }
             (Some(at), None) => {
@@ -258,7 +282,8 @@ impl Speaker {
     /// appended to `unsent`; the others go out all the same.
     ///
     /// Multicast leaves by the interface that the advert names. Unicast goes where routing sends it, decided as if
-    /// from the advert's source address; only link-local addresses bind it to the interface.
+    /// from the advert's source address; only link-local addresses bind it to the interface, and a VRF device to its
+    /// routing table.
     pub fn send(&mut self, transmits: &[Transmit], unsent: &mut Vec<Unsent>) {
         let mut start = 0;
         for run in transmits.chunk_by(|a, b| a.destination.is_ipv4() == b.destination.is_ipv4()) {
@@ -365,13 +390,13 @@ fn describe<'a>(transmit: &'a Transmit, space: &mut Space) -> (Outgoing<'a>, usi
         }
         (IpAddr::V4(source), _) => {
             // Only for the routing decision; the header in the datagram has the source that is sent.
-            writer.packet_info_v4(0, source);
+            writer.packet_info_v4(vrf(transmit), source);
             0
         }
         (IpAddr::V6(source), IpAddr::V6(to)) => {
             // The kernel takes no link-local source without its interface.
             let bound = multicast || to.is_unicast_link_local() || source.is_unicast_link_local();
-            let interface = if bound { transmit.interface } else { 0 };
+            let interface = if bound { transmit.interface } else { vrf(transmit) };
             writer.packet_info_v6(interface, source);
             writer.hop_limit(transmit.hop_limit);
             interface
@@ -380,6 +405,11 @@ fn describe<'a>(transmit: &'a Transmit, space: &mut Space) -> (Outgoing<'a>, usi
     };
     let len = writer.len();
     (Outgoing { to: Name::ip(transmit.destination, scope), bytes: &transmit.datagram }, len)
+}
+
+/// The device that chooses the routing table; 0: none does.
+const fn vrf(transmit: &Transmit) -> InterfaceIndex {
+    if transmit.is_routed { transmit.interface } else { 0 }
 }
 
 /// A raw socket; `protocol` as in the IP header.
@@ -443,7 +473,11 @@ pub(crate) fn attach(socket: &Socket, program: &[Instruction]) -> Result<()> {
 }
 
 impl Ear {
-    fn open(family: Family, kind: Kind, program: &[Instruction], backlog: usize) -> Result<Self> {
+    fn open(
+        (family, kind, vrf): (Family, Kind, InterfaceIndex),
+        program: &[Instruction],
+        backlog: usize,
+    ) -> Result<Self> {
         let protocol = match kind {
             Kind::Vrrp(_) => PROTOCOL_VRRP,
             Kind::Authenticated => PROTOCOL_AH,
@@ -453,6 +487,10 @@ impl Ear {
         attach(&socket, &filter::nothing())?;
         let preparing = |why: Refusal| Error::raw("prepare a raw socket", why);
         let set = |level, name| option::set_int(&socket, level, name, 1).map_err(preparing);
+        if vrf != 0 {
+            let index = libc::c_int::try_from(vrf).unwrap_or(libc::c_int::MAX);
+            option::set_int(&socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, index).map_err(preparing)?;
+        }
         match family {
             Family::V4 => set(libc::IPPROTO_IP, libc::IP_PKTINFO)?,
             Family::V6 => {
@@ -464,7 +502,7 @@ impl Ear {
         set(libc::SOL_SOCKET, SO_RXQ_OVFL)?;
         let mut early = RecvBatch::new(BATCH);
         while early.receive(&socket, false).is_ok_and(|count| count > 0) {}
-        let ear = Self { socket, family, kind, dropped: 0 };
+        let ear = Self { socket, family, kind, vrf, dropped: 0 };
         ear.set_buffer(backlog)?;
         attach(&ear.socket, program)?;
         Ok(ear)

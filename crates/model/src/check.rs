@@ -1,6 +1,6 @@
 //! What no host may be told: the invariants that single fields cannot express.
 
-use crate::{Authentication, Bfd, Host, Instance, Tracking, Transport};
+use crate::{Authentication, Bfd, Home, Host, Instance, Tracking, Transport};
 use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -36,6 +36,14 @@ pub enum Inconsistent {
     PriorityZero(Arc<str>),
     #[error("instance {instance}: peer {peer} is not of its family")]
     PeerOfOtherFamily { instance: Arc<str>, peer: IpAddr },
+    #[error("instance {0}: multicast needs an interface")]
+    MulticastNowhere(Arc<str>),
+    #[error("instance {0}: without an interface nothing says which source address its adverts have")]
+    SourceNowhere(Arc<str>),
+    #[error("instance {instance}: {address} is link-local, and no interface says on which link")]
+    LinkNowhere { instance: Arc<str>, address: IpAddr },
+    #[error("instance {instance}: nothing says on which interface address {address} belongs")]
+    AddressNowhere { instance: Arc<str>, address: IpAddr },
     #[error("two {kind} are named {name}")]
     TrackerTwice { kind: &'static str, name: Arc<str> },
     #[error("{by} tracks {name}, which does not exist")]
@@ -168,8 +176,10 @@ impl Host {
             return Ok(());
         }
         let groups: BTreeSet<&Arc<str>> = self.track_groups.iter().map(|group| &group.name).collect();
-        let held =
-            self.instances.iter().flat_map(|i| i.held_addresses().map(|a| (i.device_of(a), a.address)));
+        let held = self
+            .instances
+            .iter()
+            .flat_map(|i| i.held_addresses().filter_map(|a| Some((i.device_of(a)?, a.address))));
         let mut seen: BTreeSet<(&Arc<str>, IpAddr)> = held.collect();
         for one in &self.static_addresses {
             let address = one.address.address;
@@ -306,17 +316,37 @@ impl Instance {
         }
         let mut seen = BTreeSet::new();
         for held in self.held_addresses() {
-            let device = self.device_of(held);
-            if !seen.insert((device.clone(), held.address)) {
-                let device = device.clone();
-                return Err(Inconsistent::AddressTwice { instance: name(), address: held.address, device });
+            let (instance, address) = (name(), held.address);
+            let Some(device) = self.device_of(held) else {
+                return Err(Inconsistent::AddressNowhere { instance, address });
+            };
+            if !seen.insert((device.clone(), address)) {
+                return Err(Inconsistent::AddressTwice { instance, address, device: device.clone() });
             }
         }
+        self.check_home()?;
         if let Transport::Unicast { peers, .. } = &self.transport
             && let Some(odd) = peers.iter().find(|p| Family::of(p.address) != settings.family)
         {
             return Err(Inconsistent::PeerOfOtherFamily { instance: name(), peer: odd.address });
         }
         Ok(())
+    }
+
+    /// Without an interface nothing can be taken from it.
+    fn check_home(&self) -> Result<(), Inconsistent> {
+        if let Home::Interface(_) = self.home {
+            return Ok(());
+        }
+        let Transport::Unicast { source, peers, .. } = &self.transport else {
+            return Err(Inconsistent::MulticastNowhere(self.name.clone()));
+        };
+        let Some(source) = source else { return Err(Inconsistent::SourceNowhere(self.name.clone())) };
+        let mut all = core::iter::once(*source).chain(peers.iter().map(|peer| peer.address));
+        let is_local = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        match all.find(is_local) {
+            Some(address) => Err(Inconsistent::LinkNowhere { instance: self.name.clone(), address }),
+            None => Ok(()),
+        }
     }
 }

@@ -16,6 +16,7 @@ mod check;
 mod daemon;
 mod filter;
 mod fixed;
+mod home;
 mod notify;
 mod script;
 mod track;
@@ -25,6 +26,7 @@ pub use check::Inconsistent;
 pub use daemon::{Daemon, Dumps, LONGEST_PROCESS_NAME, ReloadFile, Scheduling};
 pub use filter::Filter;
 pub use fixed::{StaticAddress, TrackGroup};
+pub use home::Home;
 pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
 pub use script::{Account, Command, Flaw, Hook, Scripts, TimedHook};
 pub use track::{
@@ -113,7 +115,10 @@ impl Host {
         };
         for instance in &mut host.instances {
             gather(&mut instance.name);
-            gather(&mut instance.interface);
+            match &mut instance.home {
+                Home::Interface(interface) => gather(interface),
+                Home::Routed { vrf } => vrf.iter_mut().for_each(&mut gather),
+            }
             let addresses = instance.addresses.iter_mut().chain(&mut instance.excluded);
             addresses.filter_map(|address| address.device.as_mut()).for_each(&mut gather);
             instance.track_interfaces.iter_mut().for_each(|tracked| gather(&mut tracked.interface));
@@ -153,8 +158,8 @@ impl Default for Host {
 pub struct Instance {
     /// Its name; unique in the host.
     pub name: Arc<str>,
-    /// The interface of its adverts.
-    pub interface: InterfaceName,
+    /// Where its adverts leave and arrive.
+    pub home: Home,
     /// What the protocol needs to know.
     pub settings: Settings,
     /// `state MASTER` was written. It starts as Backup all the same, as keepalived's do: only priority 255 starts
@@ -201,13 +206,13 @@ impl Instance {
     #[must_use]
     pub fn new(
         name: impl Into<Arc<str>>,
-        interface: impl Into<InterfaceName>,
+        home: impl Into<Home>,
         settings: Settings,
         addresses: Vec<VirtualAddress>,
     ) -> Self {
         Self {
             name: name.into(),
-            interface: interface.into(),
+            home: home.into(),
             settings,
             wants_active: false,
             transport: Transport::Multicast { group: None, source: None },
@@ -233,7 +238,7 @@ impl Instance {
     #[must_use]
     pub fn identity(&self) -> Identity {
         Identity {
-            interface: self.interface.clone(),
+            home: self.home.clone(),
             vrid: self.settings.vrid,
             family: self.settings.family,
             unicast: matches!(self.transport, Transport::Unicast { .. }),
@@ -251,18 +256,18 @@ impl Instance {
         self.addresses.iter().chain(&self.excluded)
     }
 
-    /// The interface on which a virtual address belongs.
+    /// The interface on which a virtual address belongs; [`Host::check`] knows none without.
     #[must_use]
-    pub fn device_of<'a>(&'a self, address: &'a VirtualAddress) -> &'a InterfaceName {
-        address.device.as_ref().unwrap_or(&self.interface)
+    pub fn device_of<'a>(&'a self, address: &'a VirtualAddress) -> Option<&'a InterfaceName> {
+        address.device.as_ref().or_else(|| self.home.interface())
     }
 }
 
-/// Identity of a virtual router on a host: interface, VRID, family, and whether it speaks unicast.
+/// Identity of a virtual router on a host: where it speaks, VRID, family, and whether it speaks unicast.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
-    /// Interface of its adverts.
-    pub interface: InterfaceName,
+    /// Where its adverts leave and arrive.
+    pub home: Home,
     /// Its VRID.
     pub vrid: Vrid,
     /// Its family.
@@ -273,7 +278,7 @@ pub struct Identity {
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} VRID {} {}", self.interface, self.vrid, self.family)?;
+        write!(f, "{} VRID {} {}", self.home, self.vrid, self.family)?;
         if self.unicast { f.write_str(" unicast") } else { Ok(()) }
     }
 }

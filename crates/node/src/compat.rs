@@ -784,7 +784,10 @@ fn write_data(out: &mut String, i: &InstanceStatus) -> fmt::Result {
     if i.waits {
         writeln!(out, "   Waits for the first word of what it tracks")?;
     }
-    writeln!(out, "   Interface = {}", i.interface)?;
+    writeln!(out, "   Interface = {}", i.home.interface().map_or("none", |name| name))?;
+    if let Some(vrf) = i.home.vrf() {
+        writeln!(out, "   VRF = {vrf}")?;
+    }
     if let Some(source) = i.source {
         writeln!(out, "   Using src_ip = {source}")?;
     }

@@ -112,6 +112,12 @@ pub enum Fault {
     },
     /// The interface is up, and that counts as a failure (`reverse`).
     InterfaceUp(Arc<str>),
+    /// The VRF device in which it speaks does not exist (yet).
+    VrfMissing(Arc<str>),
+    /// The VRF device in which it speaks is down: nothing passes through it.
+    VrfDown(Arc<str>),
+    /// What was named as the VRF device is another kind of interface.
+    NotAVrf(Arc<str>),
 }
 
 impl fmt::Display for Fault {
@@ -152,6 +158,9 @@ impl fmt::Display for Fault {
             Self::InterfaceUp(name) => {
                 write!(f, "interface {name} is up, which counts as a failure (reverse)")
             }
+            Self::VrfMissing(name) => write!(f, "the VRF device {name} does not exist"),
+            Self::VrfDown(name) => write!(f, "the VRF device {name} is down"),
+            Self::NotAVrf(name) => write!(f, "interface {name} is no VRF device"),
         }
     }
 }

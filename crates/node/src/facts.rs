@@ -52,6 +52,19 @@ impl Facts {
         self.link(index).map_or_else(|| alloc::format!("#{index}").into(), |link| link.name.clone())
     }
 
+    /// The VRF to which an interface belongs, or which it is: `Some(None)` for none, `None` if it is not known.
+    pub(crate) fn vrf_of(&self, index: InterfaceIndex) -> Option<Option<InterfaceIndex>> {
+        let link = self.link(index)?;
+        let is_vrf = |index: &InterfaceIndex| self.link(*index).is_some_and(|link| link.is_vrf);
+        Some(core::iter::once(index).chain(link.master).find(is_vrf))
+    }
+
+    /// Whether an address is there, usable, on whichever interface of a VRF, or of none.
+    pub(crate) fn has_within(&self, vrf: Option<InterfaceIndex>, address: IpAddr) -> bool {
+        let mut within = self.links.keys().filter(|index| self.vrf_of(**index) == Some(vrf));
+        within.any(|index| self.has(*index, address))
+    }
+
     /// What is wrong with an interface.
     pub(crate) fn link_fault(&self, name: &Arc<str>) -> Option<Fault> {
         match self.link_named(name) {

@@ -216,6 +216,10 @@ pub struct Link {
     pub loopback: bool,
     /// Whether the host forwards IPv6 on it, which decides the Router flag of Neighbor Advertisements.
     pub forwards_ipv6: bool,
+    /// A VRF device.
+    pub is_vrf: bool,
+    /// The bridge, bond or VRF of which it is a port.
+    pub master: Option<InterfaceIndex>,
 }
 
 /// An address on an interface.
@@ -327,6 +331,8 @@ pub struct Transmit {
     pub router: RouterId,
     /// Out of this interface.
     pub interface: InterfaceIndex,
+    /// Routing decides where it leaves: `interface` is the VRF device whose table that is, or 0.
+    pub is_routed: bool,
     /// From this address.
     pub source: IpAddr,
     /// To this address.
@@ -343,6 +349,7 @@ impl fmt::Debug for Transmit {
         f.debug_struct("Transmit")
             .field("router", &self.router)
             .field("interface", &self.interface)
+            .field("is_routed", &self.is_routed)
             .field("source", &self.source)
             .field("destination", &self.destination)
             .field("hop_limit", &self.hop_limit)

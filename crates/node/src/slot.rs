@@ -368,7 +368,7 @@ impl Slot {
         let mut before = core::mem::take(&mut self.spots);
         self.spots.reserve_exact(instance.addresses.len() + instance.excluded.len());
         for address in instance.held_addresses() {
-            let device = instance.device_of(address);
+            let Some(device) = instance.device_of(address) else { continue };
             // The same address with the same options in the same place stays as it is.
             let same = before.iter().position(|spot| spot.device == *device && spot.address == *address);
             let spot =

@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
-use model::{Transport, Weight};
+use model::{Home, Transport, Weight};
 use timeline::{Duration, Instant};
 use vrrp::{Discard, Leader};
 use wire::{Family, Interval, Priority, Version, Vrid};
@@ -55,7 +55,7 @@ pub struct Status {
 #[allow(missing_docs)] // Named after the settings of the same name.
 pub struct InstanceStatus {
     pub name: Arc<str>,
-    pub interface: Arc<str>,
+    pub home: Home,
     pub vrid: Vrid,
     pub family: Family,
     pub version: Version,
@@ -382,7 +382,7 @@ impl Node {
         let addresses = slot.spots.iter().map(address);
         InstanceStatus {
             name: configured.name.clone(),
-            interface: configured.interface.clone(),
+            home: configured.home.clone(),
             vrid: settings.vrid,
             family: settings.family,
             version: settings.version,

@@ -14,7 +14,7 @@ use crate::track::Trackers;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Host, Instance, TrackedInterface, Tracking, Transport, Weight};
+use model::{Authentication, Home, Host, Instance, TrackedInterface, Tracking, Transport, Weight};
 use timeline::Instant;
 use wire::{Family, Mac, Priority};
 
@@ -45,7 +45,9 @@ pub(crate) struct Bequest {
 /// Where an instance speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
+    /// Where routing decides ([`Home::Routed`]): the VRF device, or 0.
     pub(crate) interface: InterfaceIndex,
+    pub(crate) is_routed: bool,
     pub(crate) mac: Mac,
     pub(crate) source: IpAddr,
 }
@@ -165,35 +167,13 @@ pub(crate) fn own(
     trouble: Option<Fault>,
     is_virtual: impl Fn(IpAddr) -> bool,
 ) -> (Share, Option<Place>) {
-    let Sight { facts, host, .. } = sight;
+    let facts = sight.facts;
     let mut share = Share::default();
     let faults = &mut share.faults;
-    let mut place = None;
-    let name = &instance.interface;
-    match facts.link_named(name) {
-        None => faults.push(Fault::InterfaceMissing(name.clone())),
-        Some(link) => {
-            if !instance.ignore_own_link {
-                faults.extend(link_fault(sight, name));
-            }
-            let beyond = || facts.global_source(link.index, &is_virtual);
-            let configured = configured_source(instance);
-            let source = configured
-                .or_else(|| speaks_beyond_the_link(instance).then(beyond).flatten())
-                .or_else(|| facts.source(link.index, instance.settings.family, &is_virtual));
-            match source {
-                Some(source) => place = Some(Place { interface: link.index, mac: link.mac, source }),
-                None => faults.push(Fault::NoSourceAddress(name.clone(), instance.settings.family)),
-            }
-            let missing =
-                configured.filter(|source| instance.track_source && !facts.has(link.index, *source));
-            faults.extend(missing.map(Fault::SourceMissing));
-            if matches!(instance.transport, Transport::Multicast { .. }) {
-                let why = facts.not_joined(link.index, egress::group(host, instance));
-                faults.extend(why.map(|errno| Fault::NotJoined(name.clone(), errno)));
-            }
-        }
-    }
+    let place = match &instance.home {
+        Home::Interface(name) => on_interface(sight, instance, name, is_virtual, faults),
+        Home::Routed { vrf } => routed(sight, instance, vrf.as_ref(), faults),
+    };
     let (family, sealed) =
         (instance.settings.family, matches!(instance.authentication, Authentication::Header(_)));
     // Sealed adverts leave through the same socket as plain ones.
@@ -201,7 +181,8 @@ pub(crate) fn own(
     faults.extend(why.map(|errno| Fault::NoSocket(family, errno)));
     // The interfaces of addresses count like the own one, unless told otherwise.
     for address in instance.held_addresses() {
-        if let Some(device) = address.device.as_ref().filter(|device| *device != name && !address.no_track) {
+        let own = instance.home.interface();
+        if let Some(device) = address.device.as_ref().filter(|name| Some(*name) != own && !address.no_track) {
             faults.extend(link_fault(sight, device));
         }
     }
@@ -215,6 +196,74 @@ pub(crate) fn own(
     let tracked = lines(sight, &instance.tracking, &instance.track_interfaces);
     tracked.for_each(|line| share.add(line.count));
     (share, place)
+}
+
+/// Where an instance speaks that has an interface, and what is wrong with that.
+fn on_interface(
+    sight: Sight<'_>,
+    instance: &Instance,
+    name: &Arc<str>,
+    is_virtual: impl Fn(IpAddr) -> bool,
+    faults: &mut Vec<Fault>,
+) -> Option<Place> {
+    let Sight { facts, host, .. } = sight;
+    let Some(link) = facts.link_named(name) else {
+        faults.push(Fault::InterfaceMissing(name.clone()));
+        return None;
+    };
+    if !instance.ignore_own_link {
+        faults.extend(link_fault(sight, name));
+    }
+    let beyond = || facts.global_source(link.index, &is_virtual);
+    let configured = instance.transport.source();
+    let source = configured
+        .or_else(|| speaks_beyond_the_link(instance).then(beyond).flatten())
+        .or_else(|| facts.source(link.index, instance.settings.family, &is_virtual));
+    if source.is_none() {
+        faults.push(Fault::NoSourceAddress(name.clone(), instance.settings.family));
+    }
+    let missing = configured.filter(|source| instance.track_source && !facts.has(link.index, *source));
+    faults.extend(missing.map(Fault::SourceMissing));
+    if matches!(instance.transport, Transport::Multicast { .. }) {
+        let why = facts.not_joined(link.index, egress::group(host, instance));
+        faults.extend(why.map(|errno| Fault::NotJoined(name.clone(), errno)));
+    }
+    source.map(|source| Place { interface: link.index, is_routed: false, mac: link.mac, source })
+}
+
+/// The same for one that goes by routing. Of a VRF device only whether it is up counts: its carrier says nothing.
+fn routed(
+    sight: Sight<'_>,
+    instance: &Instance,
+    vrf: Option<&Arc<str>>,
+    faults: &mut Vec<Fault>,
+) -> Option<Place> {
+    let facts = sight.facts;
+    let within = match vrf.map(|name| (name, facts.link_named(name))) {
+        None => None,
+        Some((name, None)) => {
+            faults.push(Fault::VrfMissing(name.clone()));
+            return None;
+        }
+        Some((name, Some(link))) if !link.is_vrf => {
+            faults.push(Fault::NotAVrf(name.clone()));
+            return None;
+        }
+        Some((name, Some(link))) => {
+            let is_down = match link_fault(sight, name) {
+                None => false,
+                Some(Fault::InterfaceDown(_) | Fault::InterfaceMissing(_)) => true,
+                Some(_) => !link.up,
+            };
+            faults.extend(is_down.then(|| Fault::VrfDown(name.clone())));
+            Some(link.index)
+        }
+    };
+    // [`Host::check`] knows none without.
+    let source = instance.transport.source()?;
+    let is_missing = instance.track_source && !facts.has_within(within, source);
+    faults.extend(is_missing.then_some(Fault::SourceMissing(source)));
+    Some(Place { interface: within.unwrap_or(0), is_routed: true, mac: Mac::default(), source })
 }
 
 /// Everything that an instance or a group tracks, with what it counts.
@@ -330,12 +379,6 @@ fn speaks_beyond_the_link(instance: &Instance) -> bool {
             IpAddr::V4(_) => false,
             IpAddr::V6(v6) => !v6.is_unicast_link_local(),
         })
-}
-
-const fn configured_source(instance: &Instance) -> Option<IpAddr> {
-    match &instance.transport {
-        Transport::Multicast { source, .. } | Transport::Unicast { source, .. } => *source,
-    }
 }
 
 #[cfg(test)]

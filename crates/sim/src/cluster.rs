@@ -72,9 +72,9 @@ fn interfaces(host: &Host) -> Vec<Arc<str>> {
             names.push(name.clone());
         }
     };
-    host.instances.iter().for_each(|instance| add(&instance.interface));
+    host.instances.iter().filter_map(|instance| instance.home.interface()).for_each(&mut add);
     for instance in &host.instances {
-        instance.held_addresses().for_each(|held| add(instance.device_of(held)));
+        instance.held_addresses().filter_map(|held| instance.device_of(held)).for_each(&mut add);
         instance.track_interfaces.iter().for_each(|tracked| add(&tracked.interface));
     }
     for group in &host.groups {
@@ -103,8 +103,9 @@ impl Wiring {
         for (one, (_, host)) in hosts.iter().enumerate() {
             for (other, (_, its)) in hosts.iter().enumerate().skip(one + 1) {
                 for instance in &host.instances {
-                    if let Some(twin) = twin(host, instance, its) {
-                        wiring.join((one, &instance.interface), (other, &twin.interface));
+                    let twin = twin(host, instance, its).and_then(|twin| twin.home.interface());
+                    if let (Some(ours), Some(theirs)) = (instance.home.interface(), twin) {
+                        wiring.join((one, ours), (other, theirs));
                     }
                 }
             }
@@ -170,7 +171,7 @@ fn twin<'a>(host: &Host, instance: &Instance, its: &'a Host) -> Option<&'a Insta
     let all = || its.instances.iter();
     all()
         .find(|other| other.name == instance.name)
-        .or_else(|| all().find(|other| same(other) && other.interface == instance.interface))
+        .or_else(|| all().find(|other| same(other) && other.home == instance.home))
         .or_else(|| all().find(|other| same(other) && !has_namesake(other)))
         .or_else(|| all().find(shares))
 }
@@ -201,7 +202,7 @@ impl Numbers {
         let mut own: Vec<(IpAddr, u8)> = Vec::new();
         let here = hosts.get(machine).map(|(_, host)| host);
         let instances = || here.into_iter().flat_map(|host| &host.instances);
-        let speaking = || instances().filter(|instance| instance.interface == *interface);
+        let speaking = || instances().filter(|instance| instance.home.interface() == Some(interface));
         for instance in speaking() {
             let known = instance.transport.source().or_else(|| self.listed(hosts, machine, instance));
             if let Some(address) = known.filter(|known| !own.iter().any(|(has, _)| has == known)) {
@@ -220,7 +221,7 @@ impl Numbers {
             if is_missing && !has {
                 let held = instances().flat_map(|instance| {
                     let held = instance.held_addresses();
-                    held.filter(|held| instance.device_of(held) == interface)
+                    held.filter(|held| instance.device_of(held) == Some(interface))
                 });
                 let near: Vec<_> = held.filter(|held| Family::of(held.address) == family).collect();
                 let near = near.iter().map(|held| (held.address, subnet(held.address, held.prefix)));
@@ -329,7 +330,7 @@ mod tests {
         let settings = Settings::new(Version::V2, Family::V4, Vrid::new(vrid).unwrap());
         let held = VirtualAddress { prefix, ..VirtualAddress::host(IpAddr::from(address)) };
         let mut instance = instance(0, settings, vec![held]);
-        (instance.name, instance.interface) = (name.into(), interface.into());
+        (instance.name, instance.home) = (name.into(), interface.into());
         Host { instances: vec![instance], ..Host::default() }
     }
 

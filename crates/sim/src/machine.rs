@@ -248,7 +248,7 @@ impl Machine {
         let status = daemon.node.status(self.clock.read(now));
         let forged = daemon.node.instances().nth(at).and_then(|instance| {
             let state = status.instances.iter().find(|state| state.name == instance.name)?;
-            let interface = self.kernel.link_named(&instance.interface)?.index;
+            let interface = self.kernel.link_named(instance.home.interface()?)?.index;
             let ear = Ear { interface, source: state.source? };
             forge(daemon.node.frame(), instance, &ear, forgery, priority)
         });

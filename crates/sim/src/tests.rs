@@ -163,7 +163,7 @@ fn a_partition_of_one_segment_leaves_the_other_alone() {
         settings.priority = Priority(priority);
         let other = VirtualAddress::host(IpAddr::from([10, 0, 1, 100]));
         let mut more = instance(1, settings, vec![other]);
-        more.interface = "eth1".into();
+        more.home = "eth1".into();
         host.instances.push(more);
         host
     };

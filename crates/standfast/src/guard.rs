@@ -185,7 +185,7 @@ mod tests {
     fn fallen(marks: bool) -> Guard {
         let ledger = Ledger::create(4).unwrap();
         let vrid = Vrid::new(50).unwrap();
-        let identity = Identity { interface: "eth0".into(), vrid, family: Family::V4, unicast: false };
+        let identity = Identity { home: "eth0".into(), vrid, family: Family::V4, unicast: false };
         let now = clock::now();
         let second = Duration::from_secs(1);
         let legacy = Legacy::Active {

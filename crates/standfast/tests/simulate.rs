@@ -453,3 +453,16 @@ fn a_bfd_session_goes_down_when_the_scenario_says_so() {
     let (code, shown) = played(&Args { scenarios: vec![wrong.name()], ascii: true, ..args(&names) });
     assert!(code == 2 && shown.contains("gateway"), "{shown}");
 }
+
+#[test]
+fn where_routing_leads_is_not_simulated() {
+    let text = fs::read_to_string(PAIR[0]).unwrap();
+    let address = text.lines().find(|line| line.contains("10.0.0.3")).unwrap();
+    let text = text.replace(
+        "    interface eth0\n",
+        "    unicast_src_ip 10.0.0.5\n    unicast_peer {\n        10.0.0.6\n    }\n",
+    );
+    let routed = Scratch::new("routed.conf", &text.replace(address, &format!("{address} dev eth0")));
+    let (code, shown) = played(&args(&[&routed.name(), PAIR[1]]));
+    assert_eq!((code, shown.as_str()), (2, ""), "the reason goes to the standard error");
+}

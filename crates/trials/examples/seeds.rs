@@ -146,7 +146,7 @@ fn ledgers() -> Vec<Vec<u8>> {
 fn estates() -> Vec<Estate> {
     let of = |interface: &str, family, unicast, legacy| {
         let vrid = wire::Vrid::new(50).unwrap();
-        let identity = Identity { interface: interface.into(), vrid, family, unicast };
+        let identity = Identity { home: interface.into(), vrid, family, unicast };
         let tally = Tally { sent: 1, received: 2, became_active: 3, released_active: 4 };
         Estate { identity, legacy, priority: wire::Priority(150), sequence: 7, stamp: None, tally }
     };

@@ -32,7 +32,8 @@ impl Advice<'_> {
         let mut first: BTreeMap<(Arc<str>, IpAddr), (Span, &Placed)> = BTreeMap::new();
         for placed in self.instances {
             for (address, span) in held(placed) {
-                let key = (placed.instance.device_of(address).clone(), address.address);
+                let Some(device) = placed.instance.device_of(address) else { continue };
+                let key = (device.clone(), address.address);
                 match first.entry(key) {
                     Entry::Vacant(free) => {
                         free.insert((span, placed));
@@ -41,7 +42,7 @@ impl Advice<'_> {
                         let (place, other) = *taken.get();
                         let (this, other) = (&placed.instance, &other.instance);
                         // One virtual router that speaks in two ways, or one that was written twice.
-                        if (this.settings.vrid, &this.interface) == (other.settings.vrid, &other.interface) {
+                        if (this.settings.vrid, &this.home) == (other.settings.vrid, &other.home) {
                             continue;
                         }
                         let (name, other, address) = (&this.name, &other.name, address.address);
@@ -59,7 +60,8 @@ impl Advice<'_> {
     /// A node that lists itself as its partner.
     fn peers(&self, placed: &Placed, findings: &mut Findings) {
         let Transport::Unicast { source, peers, .. } = &placed.instance.transport else { return };
-        let own = self.own(&placed.instance, &placed.instance.interface);
+        let own = placed.instance.home.interface().map(|name| self.own(&placed.instance, name));
+        let own = own.unwrap_or_default();
         for (peer, span) in peers.iter().zip(&placed.peers) {
             if *source == Some(peer.address) || own.contains(&peer.address) {
                 let label = placed.source.filter(|_| *source == Some(peer.address));
@@ -87,7 +89,7 @@ impl Advice<'_> {
         let mut known: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
         for (address, span) in held(placed) {
             let ip = address.address;
-            let device: &str = instance.device_of(address);
+            let Some(device) = instance.device_of(address) else { continue };
             let peer = partners.get(&ip).copied();
             let source = placed.source.filter(|_| source == Some(ip));
             let own = known.entry(device).or_insert_with(|| self.own(instance, device)).contains(&ip);
@@ -127,7 +129,8 @@ impl Advice<'_> {
         }
         for instance in self.instances.iter().map(|placed| &placed.instance) {
             for address in instance.held_addresses() {
-                if let Some(known) = subnets.get_mut(&**instance.device_of(address)) {
+                let device = instance.device_of(address);
+                if let Some(known) = device.and_then(|name| subnets.get_mut(&**name)) {
                     known.extend(subnet((address.address, address.prefix)));
                 }
             }
@@ -140,7 +143,9 @@ impl Advice<'_> {
         let instance = &placed.instance;
         let Some(span) = placed.priority.filter(|_| instance.settings.priority.is_owner()) else { return };
         let has = |address: &VirtualAddress| {
-            self.on(instance.device_of(address))
+            instance
+                .device_of(address)
+                .and_then(|name| self.on(name))
                 .is_none_or(|list| list.iter().any(|(own, _)| *own == address.address))
         };
         if instance.addresses.is_empty() || instance.addresses.iter().any(has) {
@@ -181,7 +186,8 @@ impl Advice<'_> {
 fn unfit(placed: &Placed, findings: &mut Findings) {
     for (address, span) in held(placed) {
         let (ip, prefix) = (address.address, address.prefix);
-        let own_host = ip.is_loopback() && &**placed.instance.device_of(address) != "lo";
+        let own_host =
+            ip.is_loopback() && placed.instance.device_of(address).is_none_or(|name| &**name != "lo");
         let what = match ip {
             _ if ip.is_unspecified() => "stands for no address at all",
             _ if own_host => "is an address that every machine has for itself: others cannot reach it",
@@ -208,8 +214,8 @@ fn unfit(placed: &Placed, findings: &mut Findings) {
 /// instance.
 fn unreachable(placed: &Placed, subnets: &BTreeMap<&str, BTreeSet<(IpAddr, u8)>>, findings: &mut Findings) {
     let mut far = held(placed).filter(|(address, _)| {
-        let device: &str = placed.instance.device_of(address);
-        let Some(known) = subnets.get(device) else { return false };
+        let device = placed.instance.device_of(address);
+        let Some(known) = device.and_then(|name| subnets.get(&**name)) else { return false };
         let ip = address.address;
         let mut family = known.iter().filter(|(net, _)| net.is_ipv4() == ip.is_ipv4()).peekable();
         let single = address.prefix == whole(ip) && address.peer.is_none();
@@ -217,7 +223,7 @@ fn unreachable(placed: &Placed, subnets: &BTreeMap<&str, BTreeSet<(IpAddr, u8)>>
     });
     let Some((address, span)) = far.next() else { return };
     let more = far.count();
-    let (ip, device) = (address.address, placed.instance.device_of(address));
+    let (ip, Some(device)) = (address.address, placed.instance.device_of(address)) else { return };
     let nets = subnets.get(&**device).into_iter().flatten().filter(|(net, _)| net.is_ipv4() == ip.is_ipv4());
     let list: Vec<String> = nets.take(4).map(|(net, prefix)| format!("{net}/{prefix}")).collect();
     findings.add(Id::AddressUnreachable, span, |d| {

@@ -105,7 +105,8 @@ fn limits(instances: &[Placed]) -> BTreeMap<&str, (Duration, &Instance)> {
     let mut limits: BTreeMap<&str, (Duration, &Instance)> = BTreeMap::new();
     for instance in instances.iter().map(|placed| &placed.instance) {
         let limit = longest_delay(instance);
-        let entry = limits.entry(&*instance.interface).or_insert((limit, instance));
+        let Some(name) = instance.home.device() else { continue };
+        let entry = limits.entry(name).or_insert((limit, instance));
         if limit < entry.0 {
             *entry = (limit, instance);
         }

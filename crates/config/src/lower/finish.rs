@@ -11,13 +11,12 @@ use crate::registry::Id;
 use crate::source::Span;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
-    AnnounceSettings, Authentication, ChecksumForm, Instance, InterfaceName, Peer, Settings,
+    AnnounceSettings, Authentication, ChecksumForm, Home, Instance, InterfaceName, Peer, Settings,
     TrackedInterface, Transport, VirtualAddress,
 };
 use wire::{Family, Interval, Priority, Version};
@@ -109,7 +108,8 @@ impl Lower<'_> {
             preempt_delay: &mut preempt_delay,
         };
         self.strict(&draft, globals, loose);
-        let interface = self.chosen_interface(&draft, &transport);
+        let home = self.chosen_home(&mut draft, &transport, &peers);
+        let interface = home.as_ref().and_then(Home::interface).cloned();
         let strict = is_strict(&draft, globals);
         let required = version == Version::V3 || strict;
         let addresses = self.listed(&mut draft, family, required, interface.as_ref());
@@ -128,8 +128,9 @@ impl Lower<'_> {
                     .help("write a number from 1 to 255 that no other router on this link uses, the same on all nodes of the pair")
             });
         }
-        let (vrid, interface) = (draft.vrid?, interface?);
-        let gaps = groups.get(&interface).copied().unwrap_or_default();
+        let has_places = self.have_places(&draft, home.as_ref(), addresses.iter().chain(&excluded));
+        let (vrid, home) = (draft.vrid?, home.filter(|_| has_places)?);
+        let gaps = interface.and_then(|name| groups.get(&name)).copied().unwrap_or_default();
         let mut settings = Settings {
             priority,
             interval,
@@ -161,7 +162,7 @@ impl Lower<'_> {
         let message_checksum = draft.message_checksum.unwrap_or(globals.message_checksum);
         let instance = Instance {
             name: draft.name,
-            interface,
+            home,
             settings,
             wants_active: if strict { priority.is_owner() } else { draft.wants_active.is_some() },
             transport,
@@ -477,28 +478,6 @@ impl Lower<'_> {
             }
         }
         kept.into_iter().unzip()
-    }
-
-    fn chosen_interface(&mut self, draft: &Draft, transport: &Transport) -> Option<InterfaceName> {
-        if let Some((name, _)) = &draft.interface {
-            return Some(name.clone());
-        }
-        if draft.interface_refused {
-            return None;
-        }
-        if matches!(transport, Transport::Unicast { .. }) {
-            let key = (Id::NotBuilt, "unicast", String::new());
-            self.findings.add_once(key, draft.header, |d| {
-                d.say(format!("unicast without `interface` is not built yet: `{}` does not run", draft.name))
-                    .help("name the interface through which the peers are reached")
-            });
-        } else {
-            self.findings.add(Id::InterfaceMissing, draft.header, |d| {
-                d.say(format!("`{}` has no interface", draft.name))
-                    .help("write `interface` and the name of the one that the partners share")
-            });
-        }
-        None
     }
 
     /// The addresses that adverts list.

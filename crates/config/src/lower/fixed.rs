@@ -170,7 +170,8 @@ impl Lower<'_> {
         for placed in instances {
             let places = placed.addresses.iter().chain(&placed.excluded);
             for (held, span) in placed.instance.held_addresses().zip(places) {
-                let key = (placed.instance.device_of(held).clone(), held.address);
+                let Some(device) = placed.instance.device_of(held) else { continue };
+                let key = (device.clone(), held.address);
                 seen.entry(key).or_insert((*span, Some(&placed.instance.name)));
             }
         }

@@ -35,8 +35,9 @@ pub(super) struct Draft {
     /// `state BACKUP` was written.
     pub(super) wants_backup: Option<Span>,
     pub(super) interface: Option<(InterfaceName, Span)>,
-    /// An interface was written, but cannot be used; that was reported.
+    /// An interface or a VRF was written, but cannot be used; that was reported.
     pub(super) interface_refused: bool,
+    pub(super) vrf: Option<(InterfaceName, Span)>,
     pub(super) vrid: Option<Vrid>,
     pub(super) vrid_refused: bool,
     pub(super) priority: Option<(u8, Span)>,
@@ -98,6 +99,7 @@ impl Draft {
             wants_active: None,
             wants_backup: None,
             interface: None,
+            vrf: None,
             interface_refused: false,
             vrid: None,
             vrid_refused: false,
@@ -176,6 +178,7 @@ impl Lower<'_> {
         match keyword.name {
             "state" => self.state(at, draft),
             "interface" => self.interface(at, draft),
+            "vrf" => self.vrf(at, draft),
             "virtual_router_id" => self.vrid(at, draft),
             "priority" => self.priority(at, draft),
             "advert_int" => self.interval(at, draft),
@@ -325,6 +328,21 @@ impl Lower<'_> {
         }
         self.must_exist(&name, word.span);
         draft.interface = Some((name, word.span));
+    }
+
+    fn vrf(&mut self, at: At<'_, '_>, draft: &mut Draft) {
+        let Some(word) = self.value(at) else {
+            draft.interface_refused = true;
+            return;
+        };
+        draft.vrf = Self::interface_name(word).map(|name| (name, word.span));
+        if draft.vrf.is_none() {
+            draft.interface_refused = true;
+            self.findings.add(Id::InterfaceName, word.span, |d| {
+                d.say(format!("`{}` cannot be the name of an interface", word.shown()))
+                    .help("write the name of the VRF device; `ip link show type vrf` lists them")
+            });
+        }
     }
 
     fn vrid(&mut self, at: At<'_, '_>, draft: &mut Draft) {

@@ -11,6 +11,7 @@ mod fixed;
 mod generic;
 mod global;
 mod group;
+mod home;
 mod instance;
 mod keys;
 mod notify;
@@ -234,7 +235,7 @@ impl Lower<'_> {
                     let settings = &instance.settings;
                     d.say(format!(
                         "`{}` and `{name}` both use VRID {} with {} on {}",
-                        instance.name, settings.vrid, settings.family, instance.interface
+                        instance.name, settings.vrid, settings.family, instance.home
                     ))
                     .label(span, format!("`{name}` uses it first"))
                     .help("give one of them another virtual_router_id, here and on its partners")

@@ -137,7 +137,7 @@ fn evidence(a: &Member<'_>, b: &Member<'_>, many: bool) -> Option<u32> {
         return None;
     }
     let same_family = a.instance.settings.family == b.instance.settings.family;
-    let same_interface = a.instance.interface == b.instance.interface;
+    let same_interface = a.instance.home == b.instance.home;
     Some(score * 4 + u32::from(same_family) * 2 + u32::from(same_interface))
 }
 

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::IpAddr;
 use model::{
-    AnnounceSettings, Authentication, ChecksumForm, Instance, KeyMode, Keyring, Peer, Replay, Secret,
+    AnnounceSettings, Authentication, ChecksumForm, Home, Instance, KeyMode, Keyring, Peer, Replay, Secret,
     TrackedInterface, Transport, VirtualAddress,
 };
 use vrrp::timers;
@@ -34,7 +34,11 @@ impl Print<'_> {
         let settings = &instance.settings;
         let state = if instance.wants_active { "MASTER" } else { "BACKUP" };
         self.setting("state", state, false);
-        self.setting("interface", &word(&instance.interface), false);
+        match &instance.home {
+            Home::Interface(name) => self.setting("interface", &word(name), false),
+            Home::Routed { vrf: Some(name) } => self.setting("vrf", &word(name), false),
+            Home::Routed { vrf: None } => {}
+        }
         self.setting("virtual_router_id", &settings.vrid.to_string(), false);
         self.setting("version", &settings.version.to_string(), false);
         // Without addresses or peers nothing else tells the family.

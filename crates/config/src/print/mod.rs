@@ -193,18 +193,23 @@ struct Gaps {
 
 impl Gaps {
     fn of(host: &Host) -> Self {
+        // Without an interface there is no group either.
+        let routed = host.instances.iter().find(|instance| instance.home.is_routed());
         let common = |gap: fn(&model::Instance) -> Duration| {
             let first = host.instances.first().map_or(Duration::ZERO, gap);
-            host.instances.iter().all(|instance| gap(instance) == first).then_some(first)
+            let is_common = || host.instances.iter().all(|instance| gap(instance) == first);
+            routed.map(gap).or_else(|| is_common().then_some(first))
         };
         let (arp, na) = (common(|i| i.arp_gap), common(|i| i.na_gap));
         let mut by_interface = BTreeMap::new();
         for instance in &host.instances {
-            let own =
-                |gap: Duration, common: Option<Duration>| if common.is_some() { Duration::ZERO } else { gap };
+            let own = |gap: Duration, common: Option<Duration>| {
+                if common == Some(gap) { Duration::ZERO } else { gap }
+            };
             let own = (own(instance.arp_gap, arp), own(instance.na_gap, na));
-            if own != (Duration::ZERO, Duration::ZERO) {
-                by_interface.insert(instance.interface.clone(), own);
+            if let Some(name) = instance.home.interface().filter(|_| own != (Duration::ZERO, Duration::ZERO))
+            {
+                by_interface.insert(name.clone(), own);
             }
         }
         Self { arp: arp.unwrap_or_default(), na: na.unwrap_or_default(), by_interface }

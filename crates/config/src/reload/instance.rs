@@ -2,11 +2,11 @@
 
 use super::{Difference, Elsewhere, Notice, Pair, about};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
-use model::{Instance, Settings, Transport};
+use model::{Instance, InterfaceName, Settings, Transport};
 use vrrp::timers;
 use wire::{Priority, Version};
 
@@ -83,7 +83,9 @@ impl Pair<'_> {
                 list.push(self.difference(keyword, what, Notice::Interrupts, why));
             }
         };
-        note("interface", format!("{}", old.interface), format!("{}", new.interface));
+        let name = |device: Option<&InterfaceName>| device.map_or("none", |name| name).to_string();
+        note("interface", name(old.home.interface()), name(new.home.interface()));
+        note("vrf", name(old.home.vrf()), name(new.home.vrf()));
         note("virtual_router_id", format!("{}", old.settings.vrid), format!("{}", new.settings.vrid));
         let family = |instance: &Instance| format!("{}", instance.settings.family);
         note("virtual_ipaddress", family(old), family(new));

@@ -24,7 +24,7 @@ fn held(instance: &Instance) -> impl Iterator<Item = Held<'_>> {
 }
 
 /// An address on an interface.
-type Place<'a> = (IpAddr, &'a InterfaceName);
+type Place<'a> = (IpAddr, Option<&'a InterfaceName>);
 
 fn place<'a>(instance: &'a Instance, address: &'a VirtualAddress) -> Place<'a> {
     (address.address, instance.device_of(address))
@@ -108,7 +108,7 @@ impl Pair<'_> {
         }
         self.address_list(old, new, list);
         let unlisted =
-            |one: &Instance| one.excluded.iter().map(|a| (one.device_of(a).clone(), a.address)).collect();
+            |one: &Instance| one.excluded.iter().map(|a| (one.device_of(a).cloned(), a.address)).collect();
         if is_other_order(unlisted(old), unlisted(new)) {
             let what = "the excluded addresses stand in another order".into();
             list.push(self.difference(UNLISTED, what, Nobody, "each stays where it is"));

@@ -67,7 +67,7 @@ pub enum Fate {
     Removed,
     /// It goes on with other settings.
     Altered,
-    /// It ends, and another one starts in its place: its interface, VRID, family or transport is another.
+    /// It ends, and another one starts in its place: its interface, VRF, VRID, family or transport is another.
     Replaced,
 }
 

@@ -18,7 +18,7 @@ pub(super) const VRRP_INSTANCE: &[Keyword] = &[
     k("native_ipv6", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Force IPv6 transport although VIPs may be IPv4."),
     k("state", Shape::Value, "MASTER|BACKUP", Value::OneOf(&["MASTER", "BACKUP"]), "from priority (255 = MASTER)", "", Honoured, "Wanted initial state."),
     k("interface", Shape::Value, "IF", Value::Interface, "required unless unicast", "", Honoured, "Interface for adverts and default for VIPs.").but("not the loopback interface"),
-    k("vrf", Shape::Value, "IF", Value::Interface, "none", "", NotBuilt, "VRF for unicast instances without interface."),
+    k("vrf", Shape::Value, "IF", Value::Interface, "none", "", Honoured, "VRF for unicast instances without interface.").but("a VRF device; not with interface"),
     k("dont_track_primary", Shape::Flag, "", Value::Nothing, "off", "", Honoured, "Ignore link state of the own interface."),
     k("track_interface", Shape::Lines(Lines::Trackers), "{ IF [weight N [reverse]] }", Value::Block, "", "", Honoured, "Further interfaces to track.").but("weight -253..253 (254 read as 253)"),
     k("track_script", Shape::Lines(Lines::Trackers), "{ NAME [weight N [reverse|noreverse]] }", Value::Block, "", "", Honoured, "Scripts to track; script block must come first.").but("weight -253..253"),

@@ -2,7 +2,7 @@
 
 use model::{
     Account, AnnounceSettings, Authentication, Bfd, BfdSettings, ChecksumForm, Command, Daemon, Deleted,
-    Dumps, Fifo, File, Filter, Hook, Host, HostNotify, InitialNumber, Instance, Key, KeyMode, Keyring,
+    Dumps, Fifo, File, Filter, Home, Hook, Host, HostNotify, InitialNumber, Instance, Key, KeyMode, Keyring,
     LinkDelay, Mail, MailServer, Notify, ParameterMatch, Peer, Process, ReloadFile, Replay, Scheduling,
     Script, Scripts, Secret, Settings, StaticAddress, SyncGroup, TimedHook, TrackGroup, Tracked,
     TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
@@ -30,13 +30,14 @@ pub(crate) fn host() -> BoxedStrategy<Host> {
             instances.retain(|i| names.insert(i.name.clone()) && identities.insert(i.identity()));
             // The pauses belong to the interface, or to the whole host.
             for instance in &mut instances {
-                let (arp, na) = gaps.get(&*instance.interface).copied().unwrap_or_default();
+                let name = instance.home.interface().map_or("", |name| name);
+                let (arp, na) = gaps.get(name).copied().unwrap_or_default();
                 (instance.arp_gap, instance.na_gap) = (arp, na);
             }
             // Longer than partners wait is cut.
             let mut link_delays = link_delays;
             for delay in link_delays.iter_mut() {
-                if instances.iter().any(|i| i.interface == delay.interface) {
+                if instances.iter().any(|i| i.home.device() == Some(&delay.interface)) {
                     delay.down = Duration::ZERO;
                 }
             }
@@ -161,7 +162,10 @@ fn with_fixed(mut host: Host, (addresses, groups): Fixed) -> Host {
     });
     let groups: Vec<TrackGroup> = groups.filter(|group| !group.members.is_empty()).collect();
     host.track_groups = once(groups, |group| group.name.clone());
-    let held = host.instances.iter().flat_map(|i| i.held_addresses().map(|a| (i.device_of(a), a.address)));
+    let held = host
+        .instances
+        .iter()
+        .flat_map(|i| i.held_addresses().filter_map(|a| Some((i.device_of(a)?, a.address))));
     let mut seen: BTreeSet<(Arc<str>, IpAddr)> =
         held.map(|(device, address)| (device.clone(), address)).collect();
     for (address, group) in addresses {
@@ -632,7 +636,8 @@ fn instance() -> BoxedStrategy<Instance> {
                 );
                 let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
                 let how = (transport(family), authentication(settings.version));
-                let told = (notify(true), any::<bool>(), any::<bool>(), any::<bool>());
+                let routed = option::of(option::of(interface_to_track()));
+                let told = (notify(true), any::<bool>(), any::<bool>(), any::<bool>(), routed);
                 (word(), how, lists, flags, Just((settings, interface)), told).prop_map(built)
             })
         })
@@ -650,15 +655,34 @@ type Parts = (
     Lists,
     (bool, bool, bool, bool, bool),
     (Settings, Arc<str>),
-    (Notify, bool, bool, bool),
+    (Notify, bool, bool, bool, Option<Option<Arc<str>>>),
 );
 
+/// Without interface, if that is wanted and can be.
+fn home(routed: Option<Option<Arc<str>>>, transport: &mut Transport, interface: &Arc<str>) -> Home {
+    let is_local = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    match (routed, transport) {
+        (Some(vrf), Transport::Unicast { source: Some(source), peers, .. }) if !is_local(*source) => {
+            peers.retain(|peer| !is_local(peer.address));
+            Home::Routed { vrf }
+        }
+        _ => Home::Interface(interface.clone()),
+    }
+}
+
 fn built(
-    (name, (transport, authentication), lists, flags, (mut settings, interface), told): Parts,
+    (name, (mut transport, authentication), lists, flags, (mut settings, interface), told): Parts,
 ) -> Instance {
     let (mut addresses, mut excluded, trackers) = lists;
-    let (notify, track_source, strict, accept) = told;
-    let (mut wants_active, ignore_own_link, message, skip_check, check_source) = flags;
+    let (notify, track_source, strict, accept, routed) = told;
+    let (mut wants_active, mut ignore_own_link, message, skip_check, check_source) = flags;
+    let home = home(routed, &mut transport, &interface);
+    if home.is_routed() {
+        ignore_own_link = false;
+        for address in addresses.iter_mut().chain(&mut excluded) {
+            address.device.get_or_insert_with(|| interface.clone());
+        }
+    }
     let mut seen = BTreeSet::new();
     addresses.retain(|a| seen.insert(a.address));
     let mut seen: BTreeSet<_> = addresses.iter().map(|a| (a.address, a.device.clone())).collect();
@@ -702,7 +726,7 @@ fn built(
     };
     Instance {
         name: name.into(),
-        interface,
+        home,
         settings,
         wants_active,
         transport,

@@ -5,13 +5,13 @@
 //! a reader from seeing half of it; one that stays odd was being written when its writer died, and counts as damaged.
 //!
 //! Record, in words: lock (0: free); until; advertise at (nanoseconds of `CLOCK_BOOTTIME`); sequence number; stamp (0: none); sent; bytes `kind,
-//! family, unicast, VRID, leader's family, leader's priority, interval` (2, in centiseconds); interface name (2 words, ended by
+//! family, way, VRID, leader's family, leader's priority, interval` (2, in centiseconds); name of the interface or VRF (2 words, ended by
 //! 0); leader's address (2 words); received; became Active; released Active; priority; 1 word reserved. What an advert changes
 //! comes first, and so all of it lies in one line of the processor's cache.
 
 use super::book::{Book, Free, ROUTER, at};
 use super::{PATIENCE, beat, claim, halves};
-use model::Identity;
+use model::{Home, Identity};
 use node::estate::{Estate, Note, Progress, Tally};
 use node::io::RouterId;
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ use wire::{Family, Interval, Priority, Vrid};
 
 const BACKUP: u8 = 1;
 const ACTIVE: u8 = 2;
+/// Of the byte that says how a router speaks: unicast, and routing decides where; its name is that of a VRF device or
+/// empty. 0 and 1 are multicast and unicast on an interface.
+const ROUTED: u8 = 2;
 
 /// Where a router is noted, and its interval if it is Active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,10 +284,12 @@ fn encode(estate: &Estate) -> [u64; ROUTER - 1] {
     };
     let [centis, rest] = interval.centis().to_be_bytes();
     let vrid = identity.vrid.get();
-    let unicast = u8::from(identity.unicast);
-    let head = [kind, family, unicast, vrid, leader_family, leader_priority, centis, rest];
+    let way = if identity.home.is_routed() { ROUTED } else { u8::from(identity.unicast) };
+    let head = [kind, family, way, vrid, leader_family, leader_priority, centis, rest];
     let mut name = [0; 16];
-    for (to, from) in name.iter_mut().zip(identity.interface.bytes().take(15)) {
+    for (to, from) in
+        name.iter_mut().zip(identity.home.device().into_iter().flat_map(|name| name.bytes()).take(15))
+    {
         *to = from;
     }
     let [first, second] = halves(u128::from_be_bytes(name));
@@ -321,7 +326,7 @@ fn progressed(progress: Progress) -> [u64; 5] {
 fn decode(words: &[u64; ROUTER - 1]) -> Result<Option<Estate>, Damaged> {
     let [until, advertise_at, sequence, stamp, sent, head, first, second, high, low, rest @ ..] = *words;
     let [received, became_active, released_active, priority, _] = rest;
-    let [kind, family, unicast, vrid, leader_family, leader_priority, centis, more] = head.to_be_bytes();
+    let [kind, family, way, vrid, leader_family, leader_priority, centis, more] = head.to_be_bytes();
     if kind == 0 {
         return Ok(None);
     }
@@ -342,20 +347,23 @@ fn decode(words: &[u64; ROUTER - 1]) -> Result<Option<Estate>, Damaged> {
     };
     let name = (u128::from(first) << 64 | u128::from(second)).to_be_bytes();
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-    let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty() && name.len() < 16);
+    let name = std::str::from_utf8(name).ok().filter(|name| name.len() < 16).ok_or(Damaged)?;
+    let name = (!name.is_empty()).then(|| name.into());
+    let (home, unicast) = match way {
+        ROUTED => (Home::Routed { vrf: name }, true),
+        0 => (Home::Interface(name.ok_or(Damaged)?), false),
+        1 => (Home::Interface(name.ok_or(Damaged)?), true),
+        _ => return Err(Damaged),
+    };
     let identity = Identity {
-        interface: name.ok_or(Damaged)?.into(),
+        home,
         vrid: Vrid::new(vrid).ok_or(Damaged)?,
         family: match family {
             4 => Family::V4,
             6 => Family::V6,
             _ => return Err(Damaged),
         },
-        unicast: match unicast {
-            0 => false,
-            1 => true,
-            _ => return Err(Damaged),
-        },
+        unicast,
     };
     let priority =
         u8::try_from(priority).ok().filter(|priority| *priority > 0).map(Priority).ok_or(Damaged)?;
@@ -375,7 +383,7 @@ mod tests {
 
     fn estate(vrid: u8, legacy: Legacy) -> Estate {
         let vrid = Vrid::new(vrid).unwrap();
-        let identity = Identity { interface: "eth0".into(), vrid, family: Family::V4, unicast: false };
+        let identity = Identity { home: "eth0".into(), vrid, family: Family::V4, unicast: false };
         let tally = Tally { sent: 5, received: 6, became_active: 7, released_active: 8 };
         Estate { identity, legacy, priority: Priority(120), sequence: 9, stamp: Some(Stamp(10)), tally }
     }
@@ -396,14 +404,23 @@ mod tests {
         let ledger = Ledger::create(64).unwrap();
         let (mut roll, reader) = (ledger.roll(), Reader::open(&ledger).unwrap());
         let mut other = backup(52, "2001:db8::5");
-        other.identity = Identity {
-            interface: "0123456789abcde".into(),
-            family: Family::V6,
-            unicast: true,
-            ..other.identity
-        };
+        other.identity =
+            Identity { home: "0123456789abcde".into(), family: Family::V6, unicast: true, ..other.identity };
         let lone = estate(53, Legacy::Backup { interval: Interval::SECOND, leader: None });
-        let all = [active(50, 100, 77), backup(51, "10.0.0.5"), other, lone];
+        let routed = |vrid, vrf: Option<&str>| {
+            let mut routed = backup(vrid, "10.0.0.5");
+            routed.identity.unicast = true;
+            routed.identity.home = Home::Routed { vrf: vrf.map(Into::into) };
+            routed
+        };
+        let all = [
+            active(50, 100, 77),
+            backup(51, "10.0.0.5"),
+            other,
+            lone,
+            routed(54, None),
+            routed(54, Some("red")),
+        ];
         for (id, estate) in (0..).map(RouterId).zip(&all) {
             roll.note(id, Note::Stands(estate));
         }
@@ -413,7 +430,7 @@ mod tests {
         roll.note(RouterId(1), Note::Gone);
         roll.note(RouterId(0), Note::Stands(&backup(50, "10.0.0.6")));
         let left = reader.estates();
-        assert_eq!(left.estates, [backup(50, "10.0.0.6"), all[2].clone(), all[3].clone()]);
+        assert_eq!(left.estates, [&[backup(50, "10.0.0.6")], &all[2..]].concat());
         assert_eq!(left.until(), None);
     }
 
@@ -530,7 +547,7 @@ mod tests {
         assert_eq!(reader.estates(), Estates { estates: vec![], damaged: 1 });
         lock.fetch_add(1, Ordering::Relaxed);
         assert_eq!(reader.estates().damaged, 0);
-        for (byte, value) in [(0, 3), (1, 5), (2, 2), (3, 0), (4, 5), (6, 255)] {
+        for (byte, value) in [(0, 3), (1, 5), (2, 3), (3, 0), (4, 5), (6, 255)] {
             let good = head.load(Ordering::Relaxed);
             let mut bytes = good.to_be_bytes();
             bytes[byte] = value;

@@ -97,12 +97,16 @@ pub struct LinkSeen {
     pub operstate: Option<u8>,
     /// The bridge, bond or VRF that it belongs to.
     pub master: Option<InterfaceIndex>,
+    /// It is a VRF device.
+    pub is_vrf: bool,
 }
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
 const IFLA_OPERSTATE: u16 = 16;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
 const IF_OPER_UNKNOWN: u8 = 0;
 const IF_OPER_UP: u8 = 6;
 const IFF_UP: u32 = 1;
@@ -126,13 +130,18 @@ impl LinkSeen {
             flags: u32_at(body, 8)?,
             operstate: None,
             master: None,
+            is_vrf: false,
         };
         for (kind, value) in attributes(body, FIXED) {
             match kind {
                 IFLA_IFNAME => seen.name = Some(text(value)).filter(|name| !name.is_empty()),
                 IFLA_ADDRESS => seen.mac = value.try_into().map(Mac).unwrap_or_default(),
                 IFLA_OPERSTATE => seen.operstate = value.first().copied(),
-                IFLA_MASTER => seen.master = u32_at(value, 0),
+                IFLA_MASTER => seen.master = u32_at(value, 0).filter(|index| *index != 0),
+                IFLA_LINKINFO => {
+                    let mut parts = attributes(value, 0);
+                    seen.is_vrf = parts.any(|(kind, value)| kind == IFLA_INFO_KIND && text(value) == "vrf");
+                }
                 _ => {}
             }
         }
@@ -173,6 +182,8 @@ impl LinkSeen {
             carrier: self.has_carrier(),
             loopback: self.flags & IFF_LOOPBACK != 0,
             forwards_ipv6: forwards_ipv6(name),
+            is_vrf: self.is_vrf,
+            master: self.master,
         })
     }
 }
@@ -344,6 +355,22 @@ mod tests {
     }
 
     #[test]
+    fn a_vrf_device_and_its_ports_are_told_from_others() {
+        let read = |kind: &[u8], master: u32| {
+            let mut body = link_header(0, 7, IFF_UP);
+            body.extend(attribute(IFLA_IFNAME, b"eth7\0"));
+            body.extend(attribute(IFLA_LINKINFO, &attribute(IFLA_INFO_KIND, kind)));
+            body.extend(attribute(IFLA_MASTER, &master.to_ne_bytes()));
+            let link = LinkSeen::read(&body).unwrap().link_with(|_| false).unwrap();
+            (link.is_vrf, link.master)
+        };
+        assert_eq!(read(b"vrf\0", 0), (true, None));
+        assert_eq!(read(b"veth\0", 3), (false, Some(3)));
+        assert_eq!(read(b"vrfoo\0", 3), (false, Some(3)));
+        assert_eq!(read(b"", 3), (false, Some(3)));
+    }
+
+    #[test]
     fn carrier_needs_both_the_lower_layer_and_the_operational_state() {
         for (state, lower, carrier) in [
             (IF_OPER_UP, true, true),
@@ -368,6 +395,7 @@ mod tests {
     fn nothing_here_panics_on_short_or_false_input() {
         let mut body = link_header(0, 7, 0);
         body.extend(attribute(IFLA_OPERSTATE, &[]));
+        body.extend(attribute(IFLA_LINKINFO, &attribute(IFLA_INFO_KIND, b"vrf\0")));
         for end in 0..body.len() {
             let _ = LinkSeen::read(&body[..end]);
             let _ = address(&body[..end]);

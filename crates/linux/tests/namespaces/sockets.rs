@@ -30,6 +30,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("sockets::an_interface_that_comes_back_is_joined_again", comes_back),
         trial("sockets::a_new_configuration_changes_the_filters", adapt),
         trial("sockets::a_family_that_cannot_be_had_leaves_the_other_alone", one_family),
+        trial("sockets::what_comes_through_a_vrf_is_heard_once", apart),
         trial("sockets::memberships_are_renewed_without_trust_in_the_old_ones", renewed),
     ]);
 }
@@ -41,7 +42,13 @@ fn set(vrids: &[u8]) -> VridSet {
 }
 
 fn both(vrids: &[u8]) -> Need {
-    Need { v4: Some(set(vrids)), v6: Some(set(vrids)), authenticated: false, backlog: 0 }
+    Need {
+        v4: Some(set(vrids)),
+        v6: Some(set(vrids)),
+        authenticated: false,
+        backlog: 0,
+        vrfs: BTreeSet::new(),
+    }
 }
 
 /// An IPv4 datagram with a header whose length and checksum the kernel fills in.
@@ -57,6 +64,7 @@ fn v4(interface: InterfaceIndex, source: Ipv4Addr, to: Ipv4Addr, payload: &[u8])
     Transmit {
         router: ROUTER,
         interface,
+        is_routed: false,
         source: source.into(),
         destination: to.into(),
         hop_limit: 255,
@@ -68,6 +76,7 @@ fn v6(interface: InterfaceIndex, source: Ipv6Addr, to: Ipv6Addr, payload: &[u8])
     Transmit {
         router: ROUTER,
         interface,
+        is_routed: false,
         source: source.into(),
         destination: to.into(),
         hop_limit: 254,
@@ -254,6 +263,54 @@ fn authenticated() {
     let (frames, _) = drain(&mut listener, &mut clock);
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0].bytes[20..], payload);
+}
+
+/// To a socket any device is what a VRF is: it can be bound to it. Here it is one end of a cable.
+fn apart() {
+    let pair = pair();
+    let (near, far) = space::cable("c", "d", &pair.there);
+    space::address("c", "10.1.0.1", 24);
+    inside(&pair.there, || space::address("d", "10.1.0.2", 24));
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&both(&[51]));
+    let need = |vrfs: &[InterfaceIndex]| Need {
+        vrfs: vrfs.iter().copied().collect(),
+        authenticated: true,
+        ..both(&[51])
+    };
+    inside(&pair.there, || listener.join(far, GROUP_V4.into()).unwrap());
+    let mut speaker = Speaker::open(&need(&[])).unwrap();
+    let payload = [0x31, 51, 100, 1];
+    let stray = [0x31, 9, 100, 1];
+    let sealed = datagram(wire::PROTOCOL_AH, HERE4, GROUP_V4, &[112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    // 4,000,000: a device that has just gone.
+    for vrfs in [&[][..], &[pair.far], &[pair.far, far], &[far, 4_000_000], &[pair.far], &[]] {
+        assert_eq!(inside(&pair.there, || listener.adapt(&need(vrfs))), Ok(vec![]), "{vrfs:?}");
+        assert_eq!(listener.ears().count(), 5 * (1 + vrfs.len()), "{vrfs:?}");
+        say(
+            &mut speaker,
+            &[
+                v4(pair.near, HERE4, GROUP_V4, &payload),
+                v4(near, Ipv4Addr::new(10, 1, 0, 1), GROUP_V4, &payload),
+                v4(pair.near, HERE4, THERE4, &payload),
+                v4(pair.near, HERE4, GROUP_V4, &stray),
+                v6(pair.near, HERE6, GROUP_V6, &payload),
+                Transmit { datagram: sealed.clone().into(), ..v4(pair.near, HERE4, GROUP_V4, &[]) },
+            ],
+        );
+        let mut frames = Vec::new();
+        until("an advert of each kind", || {
+            frames.extend(drain(&mut listener, &mut clock).0);
+            (frames.len() >= 6).then_some(())
+        });
+        frames.extend(drain(&mut listener, &mut clock).0);
+        let mut on: Vec<_> = frames.iter().map(|frame| frame.interface).collect();
+        on.sort_unstable();
+        let mut expected = vec![pair.far; 5];
+        expected.push(far);
+        expected.sort_unstable();
+        assert_eq!(on, expected, "{vrfs:?}");
+    }
 }
 
 fn overflow() {

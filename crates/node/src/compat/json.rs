@@ -1,7 +1,7 @@
 //! The JSON that keepalived writes at SIGRTMIN+2 (`keepalived.json`): names, order and kinds of its fields.
 
 use crate::event::Standing;
-use crate::status::{AddressState, InstanceStatus, ProcessStatus, Status};
+use crate::status::{AddressState, AddressStatus, InstanceStatus, ProcessStatus, Status};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -140,8 +140,11 @@ impl Json {
             .flag("skip_check_adv_addr", of.skip_check_known_leader)
             .flag("strict_mode", of.strict)
             .string("vmac_ifname", "")
-            .string("ifp_ifname", &i.interface)
-            .raw("master_priority", leader)
+            .string("ifp_ifname", i.home.interface().map_or("", |name| name));
+        if let Some(vrf) = i.home.vrf() {
+            self.string("vrf", vrf);
+        }
+        self.raw("master_priority", leader)
             .raw("last_transition", Seconds(wall.saturating_sub(i.since), 6))
             .raw("garp_delay", Seconds(announce.delay, 0))
             .raw("garp_refresh", announce.refresh.as_secs())
@@ -197,9 +200,10 @@ impl Json {
     fn held(&mut self, i: &InstanceStatus, of: &Instance) -> &mut Self {
         let text = |held: &VirtualAddress| {
             let device = of.device_of(held);
-            let at = i.addresses.iter().find(|a| a.address == held.address && a.device == *device);
+            let is_it = |a: &&AddressStatus| a.address == held.address && Some(&a.device) == device;
+            let at = i.addresses.iter().find(is_it);
             let is_set = at.is_some_and(|a| matches!(a.state, AddressState::Held | AddressState::Foreign));
-            address(held, device, is_set)
+            address(held, device.map_or("", |name| name), is_set)
         };
         self.list("vips", of.addresses.iter().map(text)).list("evips", of.excluded.iter().map(text))
     }

@@ -3,7 +3,7 @@
 use super::departing::{Gone, fence};
 use super::fixtures::FIXTURES;
 use super::group::{User, keys};
-use super::wires::Way;
+use super::wires::{Door, Way};
 use super::{Node, report};
 use crate::event::Event;
 use crate::held::{Held, Removals, Spot, Step};
@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use model::{Change, Host, Instance, Transport};
+use model::{Change, Home, Host, Instance, Transport};
 use timeline::Instant;
 use vrrp::Phase;
 
@@ -201,10 +201,14 @@ impl Node {
         self.by_device.clear();
         self.by_address.clear();
         self.by_tracker.clear();
+        self.roaming.clear();
         self.index_groups();
         for slot in self.slots.values() {
             let instance = &slot.instance;
-            let devices = core::iter::once(&instance.interface)
+            let devices = instance
+                .home
+                .device()
+                .into_iter()
                 .chain(instance.held_addresses().filter_map(|a| a.device.as_ref()))
                 .chain(instance.track_interfaces.iter().map(|t| &t.interface))
                 .chain(self.trackers.static_links.get(&instance.name).into_iter().flatten());
@@ -213,6 +217,9 @@ impl Node {
                 if ids.last() != Some(&slot.id) {
                     ids.push(slot.id);
                 }
+            }
+            if instance.home.is_routed() && instance.track_source {
+                self.roaming.push(slot.id);
             }
             for key in keys(&instance.tracking) {
                 self.by_tracker.entry(key).or_default().push(User::Router(slot.id));
@@ -244,9 +251,15 @@ impl Node {
         self.by_wire.clear();
         for slot in self.slots.values() {
             let instance = &slot.instance;
-            if let Some(link) = self.facts.link_named(&instance.interface) {
+            let index = |name: &Arc<str>| self.facts.link_named(name).map(|link| link.index);
+            let door = match &instance.home {
+                Home::Interface(name) => index(name).map(Door::Interface),
+                Home::Routed { vrf: None } => Some(Door::Vrf(None)),
+                Home::Routed { vrf: Some(name) } => index(name).map(|vrf| Door::Vrf(Some(vrf))),
+            };
+            if let Some(door) = door {
                 let unicast = matches!(instance.transport, Transport::Unicast { .. });
-                let way = Way { interface: link.index, family: instance.settings.family, unicast };
+                let way = Way { door, family: instance.settings.family, unicast };
                 self.by_wire.insert(way, instance.settings.vrid, slot.id);
             }
         }

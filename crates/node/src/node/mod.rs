@@ -20,7 +20,7 @@ use self::fixtures::{FIXTURES, Fixtures};
 pub(crate) use self::group::Group;
 use self::group::{Stir, User};
 use self::learn::Loss;
-use self::wires::{Way, Wires};
+use self::wires::{Door, Way, Wires};
 use crate::dial::Dial;
 use crate::egress::{self, Heard};
 use crate::estate::Estate;
@@ -63,6 +63,8 @@ pub struct Node {
     by_wire_stale: bool,
     /// Which instances look at an interface.
     by_device: BTreeMap<Arc<str>, Vec<RouterId>>,
+    /// Which instances track their source address, on whichever interface it is.
+    roaming: Vec<RouterId>,
     /// Which instances have a virtual address.
     by_address: BTreeMap<IpAddr, Vec<RouterId>>,
     /// Who tracks what by name; interfaces only if a group does.
@@ -223,8 +225,10 @@ impl Node {
         self.slots.values().map(|slot| {
             let instance = &slot.instance;
             let multicast = matches!(instance.transport, Transport::Multicast { .. });
+            let device = instance.home.device().and_then(|name| self.facts.link_named(name));
             Listener {
-                interface: self.facts.link_named(&instance.interface).map(|link| link.index),
+                interface: device.map(|link| link.index).filter(|_| !instance.home.is_routed()),
+                vrf: device.and_then(|link| self.facts.vrf_of(link.index).flatten()),
                 vrid: instance.settings.vrid,
                 family: instance.settings.family,
                 group: multicast.then(|| egress::group(&self.host, instance)),
@@ -246,8 +250,9 @@ impl Node {
             }
         };
         let unicast = !ingress.destination.is_multicast();
-        let way = Way { interface: frame.interface, family: ingress.family(), unicast };
-        let id = ingress.vrid().and_then(|vrid| self.by_wire.find(way, vrid));
+        let way = Way { door: Door::Interface(frame.interface), family: ingress.family(), unicast };
+        let vrf = || self.facts.vrf_of(frame.interface);
+        let id = ingress.vrid().and_then(|vrid| self.by_wire.find(way, vrid, vrf));
         let Some(slot) = id.and_then(|id| self.slots.get_mut(&id)) else {
             let why = vrrp::admit_stray(&ingress);
             return self.stray(now, frame.interface, ingress.vrid(), Some(ingress.source), why, effects);
@@ -280,8 +285,11 @@ impl Node {
                 slot.note_discard(ingress.source, why);
                 if let Some(suppressed) = slot.tell(Cause::Discard(why), now) {
                     let instance = Some(slot.instance.name.clone());
-                    let (interface, vrid) =
-                        (slot.instance.interface.clone(), Some(slot.instance.settings.vrid));
+                    let interface = match slot.instance.home.interface() {
+                        Some(name) => name.clone(),
+                        None => self.facts.name_of(frame.interface),
+                    };
+                    let vrid = Some(slot.instance.settings.vrid);
                     let (source, contrast) = (ingress.source, contrast(slot, &ingress, why));
                     effects.push(report(Event::Discarded {
                         instance,
@@ -497,8 +505,10 @@ impl Node {
 /// One virtual router that wants to hear adverts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Its interface, if it exists.
+    /// Its interface, if it exists; it may have none.
     pub interface: Option<InterfaceIndex>,
+    /// The VRF device through which its adverts come, if there is one.
+    pub vrf: Option<InterfaceIndex>,
     /// Its VRID.
     pub vrid: Vrid,
     /// Its family.
@@ -616,6 +626,7 @@ fn advertise(host: &Host, slot: &mut Slot, priority: Priority, clock: Stamp, eff
         effects.push(Effect::Send(Transmit {
             router: slot.id,
             interface: place.interface,
+            is_routed: place.is_routed,
             source: place.source,
             destination: advert.destination,
             hop_limit,

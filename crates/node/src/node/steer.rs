@@ -7,7 +7,7 @@ use crate::event::{Event, Health, Standing};
 use crate::held::{Held, Whose};
 use crate::io::{Effect, RouterId};
 use crate::track::{Key, Neighbor};
-use crate::verdict::{Sight, Verdict, own};
+use crate::verdict::{Place, Sight, Verdict, own};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,6 +22,9 @@ impl Node {
     /// Judges again whatever the news are about: each instance alone, then the groups, then both together.
     pub(super) fn judge_dirty(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.index_wire();
+        if !self.dirty_devices.is_empty() {
+            self.dirty.extend(&self.roaming);
+        }
         for device in core::mem::take(&mut self.dirty_devices) {
             let fault = self.facts.link_fault(&device);
             self.trackers.set_link(now, &device, fault);
@@ -193,9 +196,12 @@ impl Node {
             }
             // A word of farewell needs a way out: the place where it spoke, still up.
             (_, _) => {
-                let speaks = before
-                    .place
-                    .filter(|old| self.facts.link(old.interface).is_some_and(|link| link.up && link.carrier));
+                let is_open = |old: &Place| match (old.is_routed, self.facts.link(old.interface)) {
+                    (true, None) => old.interface == 0,
+                    (true, Some(vrf)) => vrf.up,
+                    (false, link) => link.is_some_and(|link| link.up && link.carrier),
+                };
+                let speaks = before.place.filter(is_open);
                 let manner = if speaks.is_some() { Manner::Fault } else { Manner::Mute };
                 slot.verdict.place = place.or(speaks);
                 self.drive(now, id, vrrp::Input::Shutdown(manner), effects);

@@ -295,7 +295,7 @@ fn a_router_that_steps_down_leaves_the_address_to_another_that_is_active() {
         let mut world = World::new(1);
         let mut twins = twins();
         let at = usize::from(!first_falls);
-        twins.instances[at].interface = "eth1".into();
+        twins.instances[at].home = "eth1".into();
         for instance in &mut twins.instances {
             instance.addresses[0].device = Some("eth0".into());
         }

@@ -423,7 +423,7 @@ fn con_12_two_instances_with_one_vrid_on_two_interfaces_do_not_mix() {
     let two = |first: u8, second: u8| {
         let other = model::Instance {
             name: "other".into(),
-            interface: "eth1".into(),
+            home: "eth1".into(),
             ..instance(50, second, &["10.1.0.3"])
         };
         host(vec![scenario(first), other])

@@ -25,8 +25,8 @@ pub(crate) fn group(members: &[&str]) -> SyncGroup {
 }
 
 fn member(n: u8, priority: u8) -> Instance {
-    let interface = format!("eth{n}").into();
-    Instance { interface, ..instance(50 + n, priority, &[&format!("10.0.{n}.3")]) }
+    let home = format!("eth{n}").as_str().into();
+    Instance { home, ..instance(50 + n, priority, &[&format!("10.0.{n}.3")]) }
 }
 
 /// Instances `VI_50`, `VI_51` … on eth0, eth1 …, as one group.

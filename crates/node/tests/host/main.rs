@@ -17,6 +17,7 @@ mod neighbors;
 mod notify;
 mod random;
 mod reload;
+mod routed;
 mod rows;
 mod silence;
 mod stop;

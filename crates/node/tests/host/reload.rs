@@ -273,7 +273,7 @@ fn an_instance_that_moves_to_another_interface_is_another_one() {
     let mut world = settled();
     world.machines[0].add_link(link(3, "eth1", 0x33), 0);
     world.machines[0].set_address(address(3, "10.0.0.55/24"));
-    world.configure(0, with(lb01(), |i| i.interface = "eth1".into()));
+    world.configure(0, with(lb01(), |i| i.home = "eth1".into()));
     world.run(ms(0));
     assert_eq!(adverts(&world, 0).last().map(|(_, priority)| *priority), Some(0));
     assert!(!world.has(0, "10.0.0.3"));

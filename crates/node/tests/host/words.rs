@@ -43,6 +43,9 @@ fn events() -> Vec<Event> {
         Fault::Bfd("gateway".into(), true),
         Fault::Member { group: "G".into(), member: "VI_2".into() },
         Fault::InterfaceUp(interface.clone()),
+        Fault::VrfMissing("red".into()),
+        Fault::VrfDown("red".into()),
+        Fault::NotAVrf(interface.clone()),
     ];
     let because = |from, to, why, disbelieved| {
         let (instance, faults) = (instance.clone(), faults.clone());

@@ -149,6 +149,8 @@ pub(crate) fn link(index: InterfaceIndex, name: &str, mac: u8) -> Link {
         carrier: true,
         loopback: false,
         forwards_ipv6: false,
+        is_vrf: false,
+        master: None,
     }
 }
 
@@ -332,7 +334,7 @@ impl World {
         let source = |n: &usize| {
             let status = self.machines[*n].node.status(self.now);
             let mut instances = status.instances.into_iter();
-            instances.find(|i| (&i.interface, i.vrid.get()) == (&router.0, router.1)).and_then(|i| i.source)
+            instances.find(|i| router == &(i.home.to_string().into(), i.vrid.get())).and_then(|i| i.source)
         };
         machines.iter().map(source).collect::<BTreeSet<_>>().len() > 1
     }
@@ -571,9 +573,10 @@ impl Machine {
         for effect in effects {
             match effect {
                 Effect::Send(transmit) => {
+                    let transmit = crate::routed::sent_by(&self.kernel, transmit);
                     let link = self.kernel.links.get(&transmit.interface);
                     if link.is_some_and(|(link, _)| link.up) {
-                        sent.push(transmit.clone());
+                        sent.push(transmit);
                         continue;
                     }
                     let (router, errno) = (transmit.router, Errno(if link.is_some() { 100 } else { 19 }));
@@ -619,7 +622,7 @@ impl Machine {
     fn check(&mut self, now: Instant, effects: &[Effect]) {
         let status = self.node.status(now);
         let active: Vec<_> = status.instances.iter().filter(|i| i.standing == Standing::Active).collect();
-        let routers: BTreeSet<_> = active.iter().map(|i| (i.interface.clone(), i.vrid.get())).collect();
+        let routers: BTreeSet<_> = active.iter().map(|i| (i.home.to_string().into(), i.vrid.get())).collect();
         // An owner may start, and be gone again, within a turn.
         let started =
             effects.iter().any(|e| matches!(e, Effect::Report(Event::Moved { to: Standing::Active, .. })));
@@ -837,7 +840,15 @@ pub(crate) fn forged(
     datagram: Vec<u8>,
 ) -> Transmit {
     let datagram: Arc<[u8]> = datagram.into();
-    Transmit { router: RouterId(0), interface, source, destination, hop_limit: 255, datagram }
+    Transmit {
+        router: RouterId(0),
+        interface,
+        is_routed: false,
+        source,
+        destination,
+        hop_limit: 255,
+        datagram,
+    }
 }
 
 /// A link-local address that is not ready yet.

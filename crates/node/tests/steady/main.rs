@@ -51,6 +51,8 @@ fn boot(last: u8, host: Host) -> Node {
         carrier: true,
         loopback: false,
         forwards_ipv6: false,
+        is_vrf: false,
+        master: None,
     };
     let addresses =
         [(format!("10.0.0.{last}"), 24), (format!("fe80::{last}"), 64)].map(|(address, prefix)| {

@@ -324,6 +324,8 @@ impl Device {
             carrier: self.up && self.plugged,
             loopback: self.loopback,
             forwards_ipv6: self.v6.as_ref().is_some_and(|v6| v6.forwards),
+            is_vrf: false,
+            master: None,
         }
     }
 

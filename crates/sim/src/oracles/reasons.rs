@@ -190,10 +190,11 @@ fn shortest(account: &Account, heard: &Heard) -> Duration {
 fn faultless(account: &Account, world: &World) -> Result<(), &'static str> {
     let Some(machine) = world.machines.get(account.machine) else { return Ok(()) };
     let instance = &account.after.instance;
-    let link = machine.kernel.link_named(&instance.interface);
+    let Some(name) = instance.home.interface() else { return Ok(()) };
+    let link = machine.kernel.link_named(name);
     let works = link.is_some_and(|link| link.up && link.carrier);
     // What the kernel has not told yet nobody can know.
-    if works || instance.ignore_own_link || machine.is_called() || is_damped(machine, &instance.interface) {
+    if works || instance.ignore_own_link || machine.is_called() || is_damped(machine, name) {
         Ok(())
     } else {
         Err("its interface is down")
@@ -233,6 +234,8 @@ fn is_so(fault: &Fault, account: &Account, accounts: &[Account], world: &World) 
         ),
         // Sockets and groups work in this world.
         Fault::NoSocket(..) | Fault::NotJoined(..) => false,
+        // Here is no VRF, and nobody asks for one.
+        Fault::VrfMissing(_) | Fault::VrfDown(_) | Fault::NotAVrf(_) => false,
         Fault::NoSourceAddress(name, family) => {
             link(name).is_some_and(|link| !machine.kernel.has_own(link.index, *family == Family::V4))
         }

@@ -169,7 +169,7 @@ fn account(
     let is_of = |frame: &Transmit| {
         let settings = &before.instance.settings;
         let alike = Family::of(frame.source) == settings.family
-            && machine.name_of(frame.interface) == before.instance.interface;
+            && before.instance.home.interface() == Some(&machine.name_of(frame.interface));
         alike && read(frame, turn.local).is_some_and(|advert| advert.vrid == settings.vrid.get())
     };
     let sent = turn.effects.iter().filter_map(|effect| match effect {

@@ -55,7 +55,7 @@ fn share(random: &mut Random, members: &mut [Member]) {
     }
     for member in members {
         let [one, other, ..] = member.host.instances.as_mut_slice() else { return };
-        if one.interface == other.interface && one.settings.family == other.settings.family {
+        if one.home == other.home && one.settings.family == other.settings.family {
             other.addresses.extend(one.addresses.first().cloned());
         }
     }
@@ -129,7 +129,7 @@ impl Router {
             };
         }
         let mut instance = instance(self.which, settings, addresses);
-        instance.interface = device(self.segment);
+        instance.home = device(self.segment).into();
         instance.authentication = self.authentication.clone();
         // The second of them, without a number that would make all worlds others.
         instance.accept = self.which != 1;

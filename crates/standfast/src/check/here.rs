@@ -32,11 +32,11 @@ pub fn interfaces() -> linux::error::Result<BTreeMap<String, Interface>> {
     let mut netlink = Netlink::open()?;
     let links = netlink.dump_links()?;
     let addresses = netlink.dump_addresses()?;
-    let interface = |index| {
+    let interface = |index, is_vrf| {
         let own = addresses.iter().filter(|a| a.interface == index && !a.marked);
-        Interface { addresses: own.map(|a| (a.address, a.prefix)).collect() }
+        Interface { addresses: own.map(|a| (a.address, a.prefix)).collect(), is_vrf }
     };
-    Ok(links.iter().map(|link| (link.name.to_string(), interface(link.index))).collect())
+    Ok(links.iter().map(|link| (link.name.to_string(), interface(link.index, link.is_vrf))).collect())
 }
 
 /// What is wrong with the programs that a host names.

@@ -152,6 +152,15 @@ struct Company {
     surroundings: Surroundings,
 }
 
+/// Why a configuration cannot be played, if it cannot: the simulated world has no routing tables.
+fn unplayable(host: &Host) -> Option<String> {
+    let routed = host.instances.iter().find(|instance| instance.home.is_routed())?;
+    Some(format!(
+        "`{}` has no interface, and where routing leads its adverts is not simulated: give it one for this",
+        routed.name
+    ))
+}
+
 /// What was played, or why not.
 enum Played {
     Done(Box<Outcome>),
@@ -179,6 +188,9 @@ impl Company {
             Read::Done { .. } | Read::Absent { .. } => None,
         });
         let hosts: Vec<(&Path, Host)> = hosts.collect();
+        if let Some(why) = hosts.iter().find_map(|(_, host)| unplayable(host)) {
+            return Err(complain(&why));
+        }
         let idle = hosts.iter().find(|(_, host)| host.instances.is_empty()).map(|(path, _)| *path);
         let cast = Cast::new(hosts);
         if let [node] = &cast.nodes[..] {
@@ -367,7 +379,10 @@ impl Company {
         let first =
             read.diagnostics().iter().find(|d| d.severity == Severity::Error).map(|d| d.message.clone());
         match read {
-            Read::Done { host: Some(host), .. } => Ok(host),
+            Read::Done { host: Some(host), .. } => match unplayable(&host) {
+                None => Ok(host),
+                Some(why) => Err(why),
+            },
             Read::Done { .. } | Read::Absent { .. } => Err(first.unwrap_or_default()),
         }
     }

@@ -275,7 +275,7 @@ fn cable(line: &mut Line<'_>, plugged: bool) -> Result<Vec<Act>> {
 
 /// The interfaces that a configuration names.
 fn interfaces(host: &Host) -> Vec<&str> {
-    let own = host.instances.iter().map(|instance| &*instance.interface);
+    let own = host.instances.iter().filter_map(|instance| instance.home.interface()).map(|name| &**name);
     let tracked = host.instances.iter().flat_map(|i| i.track_interfaces.iter().map(|t| &*t.interface));
     let by_groups = host.groups.iter().flat_map(|g| g.track_interfaces.iter().map(|t| &*t.interface));
     let fixed = host.static_addresses.iter().filter_map(|one| one.interface().map(|name| &**name));

@@ -28,6 +28,7 @@ mod protocol;
 mod refusals;
 mod reload;
 mod repair;
+mod routed;
 mod rows;
 mod scenario;
 mod scripts;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         bad_packets::tests(),
         bad_files::tests(),
         refusals::tests(),
+        routed::tests(),
         rows::tests(),
         strict::tests(),
         closed::tests(),

@@ -2,8 +2,8 @@
 
 use arbitrary::{Result, Unstructured};
 use model::{
-    Authentication, ChecksumForm, Command, File, Host, Instance, Process, Script, Secret, SyncGroup, Tracked,
-    TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
+    Authentication, ChecksumForm, Command, File, Home, Host, Instance, Process, Script, Secret, SyncGroup,
+    Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -95,9 +95,9 @@ fn instance(u: &mut Unstructured<'_>, n: u8) -> Result<Instance> {
         let (weight, reverse) = (*u.choose(&[0, 20, -60])?, u.arbitrary()?);
         track_interfaces.push(TrackedInterface { interface: "eth1".into(), weight, reverse });
     }
-    Ok(Instance {
+    let mut instance = Instance {
         name: format!("VI_{n}").into(),
-        interface: (*u.choose(&["eth0", "eth0", "eth1"])?).into(),
+        home: (*u.choose(&["eth0", "eth0", "eth1"])?).into(),
         settings,
         wants_active: u.arbitrary()?,
         transport,
@@ -116,7 +116,20 @@ fn instance(u: &mut Unstructured<'_>, n: u8) -> Result<Instance> {
         na_gap: Duration::ZERO,
         skip_check_known_leader: u.arbitrary()?,
         check_unicast_source: u.arbitrary()?,
-    })
+    };
+    unsettle(&mut instance, n);
+    Ok(instance)
+}
+
+/// Takes the interface from one that can do without. Draws nothing, so that what is in the corpus stays what it is.
+fn unsettle(instance: &mut Instance, n: u8) {
+    let can = matches!(instance.transport, Transport::Unicast { source: Some(IpAddr::V4(_)), .. });
+    if let (true, Home::Interface(name)) = (can, instance.home.clone()) {
+        for address in instance.addresses.iter_mut().chain(&mut instance.excluded) {
+            address.device.get_or_insert_with(|| name.clone());
+        }
+        instance.home = Home::Routed { vrf: (n == 1).then(|| "lan0".into()) };
+    }
 }
 
 fn virtual_address(u: &mut Unstructured<'_>, kind: u8, of: &[&str]) -> Result<VirtualAddress> {

@@ -27,6 +27,8 @@ pub(super) fn link(index: InterfaceIndex, u: &mut Unstructured<'_>) -> Result<Li
         carrier: state & 6 == 0,
         loopback: state & 0xf8 == 0xf8,
         forwards_ipv6: state & 8 != 0,
+        is_vrf: state & 0x30 == 0x30,
+        master: (state & 0x40 != 0).then_some(3),
     })
 }
 
@@ -37,7 +39,8 @@ impl Kernel {
         for (index, name) in [(1, "eth0"), (2, "eth1")] {
             let mac = Mac([2, 0, 0, 0, 0, 1]);
             let (up, carrier, loopback, forwards_ipv6) = (true, true, false, false);
-            let link = Link { index, name: name.into(), mac, up, carrier, loopback, forwards_ipv6 };
+            let (is_vrf, master, name) = (false, None, name.into());
+            let link = Link { index, name, mac, up, carrier, loopback, forwards_ipv6, is_vrf, master };
             kernel.links.insert(index, link);
             for (text, prefix) in [(format!("10.{}.0.5", index - 1), 24), ("fe80::5".to_owned(), 64)] {
                 kernel
