@@ -57,7 +57,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         Ok(signals) => signals,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
-    let host = match read_apart(invocation, &mut log) {
+    let host = match read_configuration(invocation, &mut log) {
         Ok(host) => host,
         Err(code) => return code,
     };
@@ -127,24 +127,6 @@ fn haste(mut pipe: File) -> std::io::Result<Haste> {
 fn give_up(log: &mut Log, code: u8, why: &dyn std::fmt::Display) -> u8 {
     log.alarm(&why.to_string());
     code
-}
-
-/// Reads the configuration in a thread of its own: the allocator gives the memory that this took to the next thread, the
-/// packet thread say, and does not keep it from everybody but us.
-///
-/// # Errors
-/// The exit code, when it cannot run.
-fn read_apart(invocation: &Invocation, log: &mut Log) -> Result<Host, u8> {
-    let mut read = None;
-    let mut work = || read = Some(read_configuration(invocation, log));
-    let is_done = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("reader".into()).spawn_scoped(scope, &mut work);
-        thread.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).is_ok()
-    });
-    if !is_done {
-        work();
-    }
-    read.unwrap_or(Err(exit::SOFTWARE))
 }
 
 /// Reads the configuration and logs what there is to say about it.
@@ -217,7 +199,7 @@ impl Stir {
     /// So many reports are much.
     const MUCH: usize = 500;
     /// It is quiet when nothing was reported for so long.
-    const QUIET: Timespec = Timespec { tv_sec: 3, tv_nsec: 0 };
+    const QUIET: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
     fn note(&mut self, reports: usize) {
         self.reports = self.reports.saturating_add(reports);
@@ -333,7 +315,7 @@ impl Clerk<'_> {
         self.tell(word::RELOADING);
         self.log.info("Reloading");
         self.show_reload();
-        match read_apart(self.invocation, &mut self.log) {
+        match read_configuration(self.invocation, &mut self.log) {
             Ok(host) if host.instances.is_empty() && self.instances > 0 => self.refuse_reload(&format!(
                 "a reload would remove all {} instances; stop the daemon instead",
                 self.instances

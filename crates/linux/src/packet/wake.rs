@@ -71,9 +71,9 @@ impl Crowd {
     /// They wait for each other at least so long.
     const SHORTEST: Duration = Duration::from_millis(1);
     /// And no longer.
-    const LONGEST: Duration = Duration::from_millis(3);
+    const LONGEST: Duration = Duration::from_millis(4);
     /// In between, the shortest interval between adverts has so many slots.
-    const SLOTS: u32 = 32;
+    const SLOTS: u32 = 25;
 
     pub(super) const fn new() -> Self {
         Self { since: Instant::EPOCH, frames: 0, is_dense: false, slot: Self::SHORTEST }
@@ -123,7 +123,7 @@ mod tests {
         };
         assert_eq!(slot(&[]), Crowd::SHORTEST);
         assert_eq!(slot(&[1, 100]), Crowd::SHORTEST);
-        assert_eq!(slot(&[100, 7]), Duration::from_micros(2_187) + Duration::from_nanos(500));
+        assert_eq!(slot(&[100, 7]), Duration::from_micros(2_800));
         assert_eq!(slot(&[100]), Crowd::LONGEST);
     }
 
