@@ -193,9 +193,9 @@ fn what_is_not_believed_is_told_with_the_interface_on_which_it_came() {
     world.machines[1].catch(now, forged(ETH0, ip("10.0.0.5"), ip("10.0.0.6"), wrong));
     world.run(ms(0));
     let events = world.machines[1].events();
-    let told = events.iter().find_map(|(_, event)| match event {
-        Event::Discarded { instance: Some(_), interface, .. } => Some(interface.clone()),
-        _ => None,
+    let told = events.iter().find_map(|(_, event)| {
+        let Event::Discarded { instance: Some(_), interface, .. } = event else { return None };
+        Some(interface.clone())
     });
     assert_eq!(told.as_deref(), Some("eth0"));
 }
@@ -230,9 +230,9 @@ fn con_12_one_that_moves_to_another_vrf_is_another_one() {
     world.configure(0, routed(150, 5, 6, Some("red")));
     world.run(ms(0));
     assert_eq!(adverts(&world, 0).last().map(|(_, priority)| *priority), Some(0));
-    let configured = world.machines[0].events().into_iter().rev().find_map(|(_, event)| match event {
-        Event::Configured { added, removed, altered, .. } => Some((added, removed, altered)),
-        _ => None,
+    let configured = world.machines[0].events().into_iter().rev().find_map(|(_, event)| {
+        let Event::Configured { added, removed, altered, .. } = event else { return None };
+        Some((added, removed, altered))
     });
     assert_eq!(configured, Some((1, 1, 0)));
     assert!(!world.has(0, "10.0.0.3"));
