@@ -80,7 +80,7 @@ pub(crate) fn slim<T>(buffer: &mut Vec<T>, needed: usize) {
 }
 
 /// So little room is not worth giving back.
-const ROOM: usize = 64;
+pub(crate) const ROOM: usize = 64;
 
 const fn is_crowded<T>(buffer: &Vec<T>, needed: usize) -> bool {
     buffer.capacity() > ROOM && needed < buffer.capacity() / 8

@@ -706,7 +706,9 @@ impl Turner {
         for command in orders.drain(..) {
             match command {
                 Command::Configure(host) => {
-                    let host = Box::new(host.gathered());
+                    let scattered = host;
+                    let host = Box::new(scattered.gathered());
+                    drop(scattered);
                     self.listeners_stale = true;
                     // Ears first: a router that starts must not miss the advert that is on its way.
                     self.need = need(&host, std::mem::take(&mut self.need.vrfs));

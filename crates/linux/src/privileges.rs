@@ -128,10 +128,11 @@ pub fn keep_freed_memory() {
     crate::sys::process::keep_freed_memory();
 }
 
-/// Gives back to the kernel what only the start has needed: memory that is free again, and the mapped pages of code. Code
-/// that is needed again comes back from the page cache by itself, and most of it never is.
+/// Gives back to the kernel what only the start has needed: memory that is free again, and the mapped pages of this program.
+/// What is needed again comes back from the page cache by itself, and most of it never is.
 pub fn give_back() {
-    crate::sys::process::give_back();
+    crate::sys::process::trim();
+    crate::sys::process::Mapped::here().give_back();
 }
 
 /// Asks the kernel to keep this process's memory in RAM as it is used, so that no page fault of swap or of a cold

@@ -27,6 +27,8 @@ pub struct Scheduler {
     asked: Scheduling,
     /// Nothing is known that keeps memory from being locked.
     may_lock: bool,
+    /// What only the start has needed was given back.
+    rested: bool,
     nice: i32,
     processors: Option<CpuSet>,
     burst: Rlimit,
@@ -47,6 +49,7 @@ impl Scheduler {
         Self {
             asked: Scheduling::default(),
             may_lock: may_lock(),
+            rested: false,
             nice: getpriority_process(None).unwrap_or(0),
             processors: sched_getaffinity(None).ok(),
             burst: getrlimit(Resource::Rttime),
@@ -65,21 +68,27 @@ impl Scheduler {
         remark
     }
 
-    /// Much has happened at once, and is over: gives back what only that has needed. To be called by the first thread.
-    pub fn rest(&mut self) {
-        // Who frees holds the allocator's locks, and must not be kept from running while the packet thread waits for one.
-        let priority = self.asked.real_time.map_or(USUAL, i32::from).min(HIGHEST);
-        let is_hurried = process::real_time(process_number(), priority).is_ok();
+    /// Much has happened at once, and is over: gives back what only that has needed. Returns in words what must be told.
+    ///
+    /// What is mapped of this program only after the start: later, what a takeover needed shall be there for the next.
+    pub fn rest(&mut self) -> Option<String> {
+        let is_first = !std::mem::replace(&mut self.rested, true);
+        let mapped = (is_first && !self.asked.no_swap).then(process::Mapped::here);
+        // Who frees holds the allocator's locks: nothing ordinary shall come between while the packet thread waits for
+        // one, and the packet thread may.
+        let before = process::Schedule::own().ok();
+        let packet = self.asked.real_time.map_or(USUAL, i32::from).min(HIGHEST);
+        let is_hurried = before.is_some() && process::real_time(0, (packet - 1).max(1)).is_ok();
         if self.may_lock {
             let _ = rustix::mm::munlockall();
         }
-        privileges::give_back();
-        if self.may_lock {
-            self.may_lock = privileges::lock_memory().0;
-        }
-        if is_hurried {
-            let _ = process::usual_time(process_number());
-        }
+        process::trim();
+        mapped.into_iter().for_each(process::Mapped::give_back);
+        let locked = self.may_lock.then(privileges::lock_memory);
+        before.filter(|_| is_hurried).into_iter().for_each(process::Schedule::take_up);
+        let (is_locked, remark) = locked?;
+        self.may_lock = is_locked;
+        (!is_locked).then_some(remark)
     }
 
     /// Does what a configuration asks for, in all threads that there are. Returns what could not be done.
@@ -218,5 +227,25 @@ mod tests {
             sched_getaffinity(None).ok().map(|set| set.count()),
             scheduler.processors.map(|set| set.count())
         );
+    }
+
+    #[test]
+    fn after_a_rest_everything_is_as_before() {
+        let mut scheduler = Scheduler { may_lock: false, ..Scheduler::new() };
+        let before = process::Schedule::own().unwrap();
+        for _ in 0..2 {
+            assert_eq!(scheduler.rest(), None);
+            assert_eq!(process::Schedule::own(), Ok(before));
+        }
+    }
+
+    #[test]
+    fn who_cannot_lock_again_says_so() {
+        // In a process that may lock, it does.
+        let mut scheduler = Scheduler { may_lock: true, ..Scheduler::new() };
+        let can = may_lock();
+        let said = scheduler.rest();
+        assert_eq!((said.is_none(), scheduler.may_lock), (can, can), "{said:?}");
+        let _ = rustix::mm::munlockall();
     }
 }

@@ -99,8 +99,8 @@ impl Host {
         self.instances.iter().any(|instance| !instance.accepts())
     }
 
-    /// The same in memory of its own, in which a name that stands in many places is there once. What has just been read
-    /// is scattered over all the memory that reading took, and none of that could be given back.
+    /// The same in memory of its own, in which a name that stands in many instances is there once. What has just been read
+    /// is scattered over all the memory that reading took, and hardly any of that could be given back.
     #[must_use]
     pub fn gathered(&self) -> Self {
         let mut host = self.clone();
@@ -434,4 +434,34 @@ pub struct TrackedInterface {
     pub weight: i16,
     /// Count "down" as "up" and the reverse.
     pub reverse: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_gathered_host_is_the_same_with_each_name_once() {
+        let instance = |vrid: u8| {
+            let settings = Settings::new(wire::Version::V3, Family::V4, Vrid::new(vrid).unwrap());
+            let mut address = VirtualAddress::host("10.0.0.3".parse().unwrap());
+            address.device = Some("eth1".into());
+            Instance::new(
+                alloc::format!("VI_{vrid}"),
+                Home::Interface("eth0".into()),
+                settings,
+                vec![address],
+            )
+        };
+        let host = Host { instances: vec![instance(1), instance(2)], ..Host::default() };
+        let gathered = host.gathered();
+        assert_eq!(gathered, host);
+        let [one, two] = &gathered.instances[..] else { panic!("two") };
+        let (Home::Interface(a), Home::Interface(b)) = (&one.home, &two.home) else { panic!("interfaces") };
+        assert!(Arc::ptr_eq(a, b));
+        let device = |instance: &Instance| instance.addresses[0].device.clone().unwrap();
+        assert!(Arc::ptr_eq(&device(one), &device(two)));
+        assert!(!Arc::ptr_eq(&one.name, &host.instances[0].name));
+    }
 }

@@ -54,6 +54,8 @@ pub mod word {
     pub const TERMS: u8 = b'T';
 }
 
+/// So long after the worker is ready it is quiet.
+const REST: Duration = Duration::from_secs(6);
 /// Addresses that the ledger has room for: 2 MiB of address space, and memory only for what is used.
 const LEDGER: usize = 1 << 16;
 /// More of one line is not believed: a worker gone mad must not fill the supervisor's memory, and the next one is given
@@ -265,6 +267,8 @@ struct Supervisor<'a> {
     offers: bool,
     /// Told once, whatever happens to workers later.
     was_ready: bool,
+    /// When to give back what the start took.
+    rest_at: Option<Instant>,
     /// The service manager knows that this is the end.
     told_stopping: bool,
     stopping: Option<Instant>,
@@ -355,6 +359,7 @@ impl<'a> Supervisor<'a> {
             guard,
             offers: false,
             was_ready: false,
+            rest_at: None,
             told_stopping: false,
             stopping: None,
             backoff: Duration::ZERO,
@@ -481,7 +486,8 @@ impl<'a> Supervisor<'a> {
             ready.extend(self.place.as_ref().map(|place| PollFd::new(place, PollFlags::IN)));
             let limit = self.stopping.filter(|_| !killed);
             let limit = limit.map(|since| self.terms.stop_limit().saturating_sub(since.elapsed()));
-            let pause = limit.unwrap_or(Duration::MAX).min(self.guard.pause());
+            let rest = self.rest_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let pause = [limit, rest].into_iter().flatten().fold(self.guard.pause(), Duration::min);
             let timeout = Timespec::try_from(pause).ok();
             let count = poll(&mut ready, timeout.as_ref()).unwrap_or(0);
             let ended = !ready[1].revents().is_empty();
@@ -494,6 +500,9 @@ impl<'a> Supervisor<'a> {
             }
             self.pass_signals(worker);
             self.pass_words(worker);
+            if self.rest_at.take_if(|at| *at <= Instant::now()).is_some() {
+                linux::privileges::give_back();
+            }
             if ended {
                 return worker.child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
             }
@@ -545,7 +554,7 @@ impl<'a> Supervisor<'a> {
                         if !std::mem::replace(&mut self.was_ready, true) {
                             self.tell_front();
                             self.log.complain_on_console(false);
-                            linux::privileges::give_back();
+                            self.rest_at = Some(Instant::now() + REST);
                         }
                     }
                     word::RELOADING if self.stopping.is_none() => linux::notify::reloading(),

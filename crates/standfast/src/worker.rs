@@ -57,7 +57,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         Ok(signals) => signals,
         Err(why) => return give_up(&mut log, exit::FATAL, &why),
     };
-    let host = match read_configuration(invocation, &mut log) {
+    let host = match read_apart(invocation, &mut log) {
         Ok(host) => host,
         Err(code) => return code,
     };
@@ -127,6 +127,24 @@ fn haste(mut pipe: File) -> std::io::Result<Haste> {
 fn give_up(log: &mut Log, code: u8, why: &dyn std::fmt::Display) -> u8 {
     log.alarm(&why.to_string());
     code
+}
+
+/// Reads the configuration in a thread of its own. The allocator keeps the memory that reading takes with the thread, and
+/// gives it to one that is started later: what lives long is not scattered among it.
+///
+/// # Errors
+/// The exit code, when it cannot run.
+fn read_apart(invocation: &Invocation, log: &mut Log) -> Result<Host, u8> {
+    let mut read = None;
+    let mut work = || read = Some(read_configuration(invocation, log));
+    let is_done = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("reader".into()).spawn_scoped(scope, &mut work);
+        thread.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).is_ok()
+    });
+    if !is_done {
+        work();
+    }
+    read.unwrap_or(Err(exit::SOFTWARE))
 }
 
 /// Reads the configuration and logs what there is to say about it.
@@ -258,7 +276,8 @@ impl Clerk<'_> {
                 Ok(0) => {
                     self.stir = Stir::default();
                     reports = Vec::new();
-                    self.scheduler.rest();
+                    let remark = self.scheduler.rest();
+                    remark.into_iter().for_each(|remark| self.log.warning(&remark));
                     continue;
                 }
                 Ok(_) => {}
@@ -315,7 +334,7 @@ impl Clerk<'_> {
         self.tell(word::RELOADING);
         self.log.info("Reloading");
         self.show_reload();
-        match read_configuration(self.invocation, &mut self.log) {
+        match read_apart(self.invocation, &mut self.log) {
             Ok(host) if host.instances.is_empty() && self.instances > 0 => self.refuse_reload(&format!(
                 "a reload would remove all {} instances; stop the daemon instead",
                 self.instances
@@ -511,6 +530,18 @@ fn write_dump(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rest_follows_a_start_a_reload_and_a_crowd_of_reports_and_nothing_else() {
+        let mut stir = Stir::default();
+        stir.note(Stir::MUCH - 1);
+        assert!(stir.patience().is_none());
+        stir.note(1);
+        assert!(stir.patience().is_some());
+        stir = Stir::default();
+        stir.begin();
+        assert!(stir.patience().is_some());
+    }
 
     #[test]
     fn a_dump_replaces_what_lies_there_and_opens_nothing() {

@@ -5,6 +5,7 @@
 
 use super::Shared;
 use crate::clock;
+use crate::mailbox::ROOM;
 use crate::sys::control::Space;
 use crate::sys::message::{Name, Outgoing, SendBatch};
 use node::io::{Announcement, InterfaceIndex, RouterId};
@@ -166,6 +167,9 @@ impl Announcer {
     /// Sends up to [`CHUNK`] frames that are due. Returns when the next is due; `None`: nothing waits.
     pub(super) fn advance(&mut self, now: Instant) -> Option<Instant> {
         self.bursts.retain_mut(Burst::advance);
+        if self.bursts.is_empty() {
+            self.bursts.shrink_to(ROOM);
+        }
         // Stable: among equals, first come, first served.
         self.bursts.sort_by_key(|burst| burst.round);
         let mut bursts = std::mem::take(&mut self.bursts);

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::error::{Refusal, Result};
 use crate::ledger::beat::HandBeat;
 use crate::ledger::{Ledger, Slot, State, is_gone, kernel_keeps_marks};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, ROOM};
 use crate::netlink::{Netlink, Request, SLICE};
 use node::io::{Act, Announcement, Hold, InterfaceIndex, Outcome, Place, Placed, RouterId, Settled};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -161,6 +161,8 @@ impl Worker {
             self.beat.idle();
             // Not while addresses wait to be set: the first announcement of each goes before the second of any.
             if self.jobs.is_empty() {
+                // Most of the room of a rare crowd is of no use later.
+                self.jobs.shrink_to(ROOM);
                 let due_at = [self.announcer.advance(clock::now()), self.closer.due()];
                 due = due_at.into_iter().flatten().min();
             }

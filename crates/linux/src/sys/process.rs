@@ -128,29 +128,47 @@ pub(crate) fn keep_endings() {
 
 /// Asks for `SCHED_FIFO` at `priority` (1..=99) for a thread, 0 is the calling one. Its children fall back to normal.
 pub(crate) fn real_time(thread: libc::pid_t, priority: c_int) -> Result<(), Refusal> {
-    schedule(thread, libc::SCHED_FIFO, priority)
+    set_schedule(thread, libc::SCHED_FIFO | SCHED_RESET_ON_FORK, priority)
 }
 
-/// Asks for normal scheduling again.
-pub(crate) fn usual_time(thread: libc::pid_t) -> Result<(), Refusal> {
-    schedule(thread, libc::SCHED_OTHER, 0)
+/// How the kernel schedules a thread, to come back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    policy: c_int,
+    priority: c_int,
 }
 
-fn schedule(thread: libc::pid_t, policy: c_int, priority: c_int) -> Result<(), Refusal> {
-    const SCHED_RESET_ON_FORK: c_int = 0x4000_0000;
+impl Schedule {
+    /// That of the calling thread.
+    pub(crate) fn own() -> Result<Self, Refusal> {
+        // SAFETY: all-zero bytes are a valid `sched_param`.
+        let mut parameter: libc::sched_param = unsafe { zeroed() };
+        // SAFETY: numbers only.
+        let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+        let policy = c_int::try_from(policy).unwrap_or(-1);
+        check(policy.min(0))?;
+        // SAFETY: the kernel writes `struct sched_param { int }` to the pointer, which outlives the call.
+        let done = unsafe { libc::syscall(libc::SYS_sched_getparam, 0, &raw mut parameter) };
+        check(if done < 0 { -1 } else { 0 })?;
+        Ok(Self { policy, priority: parameter.sched_priority })
+    }
+
+    /// Makes it that of the calling thread again. Who may not have its children scheduled so keeps normal scheduling.
+    pub(crate) fn take_up(self) {
+        let done = set_schedule(0, self.policy, self.priority);
+        let _ = done.or_else(|_| set_schedule(0, self.policy | SCHED_RESET_ON_FORK, self.priority));
+    }
+}
+
+const SCHED_RESET_ON_FORK: c_int = 0x4000_0000;
+
+fn set_schedule(thread: libc::pid_t, policy: c_int, priority: c_int) -> Result<(), Refusal> {
     // SAFETY: all-zero bytes are a valid `sched_param`.
     let mut parameter: libc::sched_param = unsafe { zeroed() };
     parameter.sched_priority = priority;
     // By raw call: musl's wrapper refuses with ENOSYS.
     // SAFETY: the kernel reads `struct sched_param { int }` from the pointer, which outlives the call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_sched_setscheduler,
-            thread,
-            policy | SCHED_RESET_ON_FORK,
-            &raw const parameter,
-        )
-    };
+    let done = unsafe { libc::syscall(libc::SYS_sched_setscheduler, thread, policy, &raw const parameter) };
     check(if done < 0 { -1 } else { 0 })
 }
 
@@ -184,31 +202,64 @@ fn whole_file() -> libc::flock {
     lock
 }
 
-/// Gives free memory and mapped code back to the kernel.
-pub(crate) fn give_back() {
+/// Gives free memory back to the kernel.
+pub(crate) fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: `malloc_trim` works under the allocator's locks.
     unsafe {
         libc::malloc_trim(0);
     }
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    for (start, length) in maps.lines().filter_map(code) {
-        // SAFETY: the range is a mapping of a file that this process may execute and has never written: nothing in it
-        // differs from the file, from which it is read again when somebody gets there.
-        unsafe {
-            libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_DONTNEED);
+}
+
+/// What is mapped of files and is as it stands in them.
+pub(crate) struct Mapped(Vec<(usize, usize)>);
+
+impl Mapped {
+    pub(crate) fn here() -> Self {
+        Self(untouched(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default()))
+    }
+
+    /// Gives it back to the kernel.
+    pub(crate) fn give_back(self) {
+        for (start, length) in self.0 {
+            // SAFETY: the range is a mapping of a file that this process cannot write to and has never written: nothing in
+            // it differs from the file, from which it is read again when somebody gets there.
+            unsafe {
+                libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_DONTNEED);
+            }
         }
     }
 }
 
-/// Start and length of a mapping, if it is code of a file (`proc_pid_maps(5)`).
-fn code(line: &str) -> Option<(usize, usize)> {
+/// Start and length of each mapping of a file that may not be written and of which no page was, by relocations say
+/// (`proc_pid_smaps(5)`).
+fn untouched(maps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let (mut candidate, mut is_same) = (None, false);
+    for line in maps.lines() {
+        if let Some(range) = file(line) {
+            found.extend(candidate.filter(|_| is_same));
+            (candidate, is_same) = (range, false);
+        }
+        // A page that was written is counted in one of the two: it is in memory or swapped out.
+        match line.split_once(':') {
+            Some(("Anonymous", rest)) => is_same = rest.trim() == "0 kB",
+            Some(("Swap", rest)) => is_same &= rest.trim() == "0 kB",
+            _ => {}
+        }
+    }
+    found.extend(candidate.filter(|_| is_same));
+    found
+}
+
+/// From the first line of a mapping: its start and length, if it is of a file and cannot be written. `None`: another line.
+fn file(line: &str) -> Option<Option<(usize, usize)>> {
     let mut words = line.split_whitespace();
-    let (range, access) = (words.next()?, words.next()?);
-    let is_file = words.nth(2).is_some_and(|inode| inode != "0");
-    let (start, end) = range.split_once('-')?;
+    let (start, end) = words.next()?.split_once('-')?;
     let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-    (access == "r-xp" && is_file).then(|| (start, end.saturating_sub(start)))
+    let access = words.next()?;
+    let is_file = words.nth(2).is_some_and(|inode| inode != "0");
+    Some((matches!(access, "r-xp" | "r--p") && is_file).then(|| (start, end.saturating_sub(start))))
 }
 
 /// Tells the allocator to keep what is freed instead of giving it back to the kernel: memory that comes back
@@ -218,10 +269,13 @@ pub(crate) fn keep_freed_memory() {
     {
         const KEEP: c_int = 64 << 20;
         const GROW_BY: c_int = 256 << 10;
+        // Larger pieces stand for themselves, and leave no hole between others.
+        const LARGE: c_int = 32 << 10;
         // SAFETY: `mallopt` only changes numbers of the allocator, under its lock.
         unsafe {
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP);
             libc::mallopt(libc::M_TOP_PAD, GROW_BY);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         }
     }
 }
@@ -231,19 +285,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_code_of_files_is_given_back() {
-        let code_of = "55e4-55f4 r-xp 00002000 fe:00 131 /usr/sbin/standfast";
-        assert_eq!(code(code_of), Some((0x55e4, 0x10)));
-        for other in [
-            "55e4-55f4 r--p 00002000 fe:00 131 /usr/sbin/standfast",
-            "55e4-55f4 rwxp 00002000 fe:00 131 /usr/sbin/standfast",
-            "7ffd-7fff r-xp 00000000 00:00 0 [vdso]",
-            "nonsense",
-            "",
-        ] {
-            assert_eq!(code(other), None, "{other}");
-        }
-        give_back();
-        assert_eq!(code(code_of), Some((0x55e4, 0x10)), "what was dropped is read again");
+    fn only_what_is_as_in_its_file_is_given_back() {
+        let maps = "\
+55e0-55e4 r--p 00000000 fe:00 131 /usr/sbin/standfast
+Rss:                   4 kB
+Anonymous:             0 kB
+AnonHugePages:         0 kB
+55e4-55f4 r-xp 00002000 fe:00 131 /usr/sbin/standfast
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd ex mr mw me
+55f4-55f5 r--p 00012000 fe:00 131 /usr/sbin/standfast
+Anonymous:             4 kB
+55f4-55f5 r--p 00012000 fe:00 131 /usr/sbin/standfast
+Anonymous:             0 kB
+Swap:                  4 kB
+55f5-55f6 rw-p 00013000 fe:00 131 /usr/sbin/standfast
+Anonymous:             0 kB
+55f6-55f7 r--s 00013000 fe:00 131 /usr/sbin/standfast
+Anonymous:             0 kB
+55f7-55f8 rwxp 00002000 fe:00 131 /usr/sbin/standfast
+Anonymous:             0 kB
+6000-7000 r--p 00000000 00:00 0
+Anonymous:             0 kB
+7ffd-7fff r-xp 00000000 00:00 0 [vdso]
+Anonymous:             0 kB
+nonsense
+";
+        assert_eq!(untouched(maps), [(0x55e0, 0x4), (0x55e4, 0x10)]);
+        let here = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        assert!(!untouched(&here).is_empty());
+        Mapped::here().give_back();
+        assert_eq!(untouched(maps), [(0x55e0, 0x4), (0x55e4, 0x10)], "what was dropped is read again");
     }
 }
