@@ -97,7 +97,7 @@ impl Load {
 
     /// The virtual routers over IPv4: cable and VRID.
     pub(crate) fn instances(self) -> impl Iterator<Item = (u8, u8)> + Clone {
-        let extra = self.one_more.then_some((0, self.each + 1));
+        let extra = self.one_more.then(|| (0, self.each + 1));
         (0..self.cables).flat_map(move |cable| (1..=self.each).map(move |vrid| (cable, vrid))).chain(extra)
     }
 
