@@ -390,13 +390,13 @@ fn describe<'a>(transmit: &'a Transmit, space: &mut Space) -> (Outgoing<'a>, usi
         }
         (IpAddr::V4(source), _) => {
             // Only for the routing decision; the header in the datagram has the source that is sent.
-            writer.packet_info_v4(vrf(transmit), source);
+            writer.packet_info_v4(transmit.vrf, source);
             0
         }
         (IpAddr::V6(source), IpAddr::V6(to)) => {
             // The kernel takes no link-local source without its interface.
             let bound = multicast || to.is_unicast_link_local() || source.is_unicast_link_local();
-            let interface = if bound { transmit.interface } else { vrf(transmit) };
+            let interface = if bound { transmit.interface } else { transmit.vrf };
             writer.packet_info_v6(interface, source);
             writer.hop_limit(transmit.hop_limit);
             interface
@@ -405,11 +405,6 @@ fn describe<'a>(transmit: &'a Transmit, space: &mut Space) -> (Outgoing<'a>, usi
     };
     let len = writer.len();
     (Outgoing { to: Name::ip(transmit.destination, scope), bytes: &transmit.datagram }, len)
-}
-
-/// The device that chooses the routing table; 0: none does.
-const fn vrf(transmit: &Transmit) -> InterfaceIndex {
-    if transmit.is_routed { transmit.interface } else { 0 }
 }
 
 /// A raw socket; `protocol` as in the IP header.

@@ -329,10 +329,10 @@ pub enum Effect {
 pub struct Transmit {
     /// Of this router.
     pub router: RouterId,
-    /// Out of this interface.
+    /// Out of this interface; 0: routing alone decides.
     pub interface: InterfaceIndex,
-    /// Routing decides where it leaves: `interface` is the VRF device whose table that is, or 0.
-    pub is_routed: bool,
+    /// Unicast goes by the routing table of this VRF device; 0: by the main ones.
+    pub vrf: InterfaceIndex,
     /// From this address.
     pub source: IpAddr,
     /// To this address.
@@ -349,7 +349,7 @@ impl fmt::Debug for Transmit {
         f.debug_struct("Transmit")
             .field("router", &self.router)
             .field("interface", &self.interface)
-            .field("is_routed", &self.is_routed)
+            .field("vrf", &self.vrf)
             .field("source", &self.source)
             .field("destination", &self.destination)
             .field("hop_limit", &self.hop_limit)

@@ -45,9 +45,10 @@ pub(crate) struct Bequest {
 /// Where an instance speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Where routing decides ([`Home::Routed`]): the VRF device, or 0.
+    /// 0 where routing decides ([`Home::Routed`]).
     pub(crate) interface: InterfaceIndex,
-    pub(crate) is_routed: bool,
+    /// The VRF device whose routing table unicast goes by, or 0.
+    pub(crate) vrf: InterfaceIndex,
     pub(crate) mac: Mac,
     pub(crate) source: IpAddr,
 }
@@ -228,7 +229,8 @@ fn on_interface(
         let why = facts.not_joined(link.index, egress::group(host, instance));
         faults.extend(why.map(|errno| Fault::NotJoined(name.clone(), errno)));
     }
-    source.map(|source| Place { interface: link.index, is_routed: false, mac: link.mac, source })
+    let vrf = facts.vrf_of(link.index).flatten().unwrap_or(0);
+    source.map(|source| Place { interface: link.index, vrf, mac: link.mac, source })
 }
 
 /// The same for one that goes by routing. Of a VRF device only whether it is up counts: its carrier says nothing.
@@ -263,7 +265,7 @@ fn routed(
     let source = instance.transport.source()?;
     let is_missing = instance.track_source && !facts.has_within(within, source);
     faults.extend(is_missing.then_some(Fault::SourceMissing(source)));
-    Some(Place { interface: within.unwrap_or(0), is_routed: true, mac: Mac::default(), source })
+    Some(Place { interface: 0, vrf: within.unwrap_or(0), mac: Mac::default(), source })
 }
 
 /// Everything that an instance or a group tracks, with what it counts.

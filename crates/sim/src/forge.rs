@@ -160,10 +160,7 @@ pub(crate) fn forge(
     datagram.extend_from_slice(&bytes);
     let datagram: Arc<[u8]> = datagram.into();
     let (router, interface) = (RouterId(0), ear.interface);
-    Some((
-        Transmit { router, interface, is_routed: false, source, destination, hop_limit: ttl, datagram },
-        why,
-    ))
+    Some((Transmit { router, interface, vrf: 0, source, destination, hop_limit: ttl, datagram }, why))
 }
 
 fn damage(forgery: Forgery, version: Version, bytes: &mut Vec<u8>) {

@@ -31,6 +31,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("sockets::a_new_configuration_changes_the_filters", adapt),
         trial("sockets::a_family_that_cannot_be_had_leaves_the_other_alone", one_family),
         trial("sockets::what_comes_through_a_vrf_is_heard_once", apart),
+        trial("sockets::unicast_goes_by_the_table_of_its_vrf", tables),
         trial("sockets::memberships_are_renewed_without_trust_in_the_old_ones", renewed),
     ]);
 }
@@ -64,7 +65,7 @@ fn v4(interface: InterfaceIndex, source: Ipv4Addr, to: Ipv4Addr, payload: &[u8])
     Transmit {
         router: ROUTER,
         interface,
-        is_routed: false,
+        vrf: 0,
         source: source.into(),
         destination: to.into(),
         hop_limit: 255,
@@ -76,7 +77,7 @@ fn v6(interface: InterfaceIndex, source: Ipv6Addr, to: Ipv6Addr, payload: &[u8])
     Transmit {
         router: ROUTER,
         interface,
-        is_routed: false,
+        vrf: 0,
         source: source.into(),
         destination: to.into(),
         hop_limit: 254,
@@ -242,6 +243,42 @@ fn unicast() {
     assert_eq!(frames[2].v6, Some((near6, far6, Some(254))));
     assert_eq!(frames[3].v6, Some((HERE6, THERE6, Some(254))));
     assert_eq!(frames[4].v6, Some((HERE6, far6, Some(254))), "a link-local source to a global peer");
+}
+
+/// One that has just gone leads nowhere; and multicast and what is link-local need no table.
+fn tables() {
+    const GONE: InterfaceIndex = 4_000_000;
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&both(&[51]));
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let near6: Ipv6Addr = "2001:db8::1".parse().unwrap();
+    let far6: Ipv6Addr = "2001:db8::2".parse().unwrap();
+    let payload = [0x31, 51, 100, 1];
+    let through = |vrf, transmit| Transmit { vrf, ..transmit };
+    let mut unsent = Vec::new();
+    let astray = [
+        through(GONE, v4(pair.near, HERE4, THERE4, &payload)),
+        through(GONE, v6(pair.near, near6, far6, &payload)),
+    ];
+    speaker.send(&astray, &mut unsent);
+    assert_eq!(unsent.iter().map(|unsent| unsent.at).collect::<Vec<_>>(), [0, 1]);
+    say(
+        &mut speaker,
+        &[
+            through(GONE, v4(pair.near, HERE4, GROUP_V4, &payload)),
+            // Any device is to routing what a VRF device is: it leads there.
+            through(pair.near, v4(0, HERE4, THERE4, &payload)),
+            through(GONE, v6(pair.near, HERE6, GROUP_V6, &payload)),
+            through(GONE, v6(pair.near, HERE6, THERE6, &payload)),
+            through(pair.near, v6(0, near6, far6, &payload)),
+        ],
+    );
+    let mut frames = Vec::new();
+    until("five adverts", || {
+        frames.extend(drain(&mut listener, &mut clock).0);
+        (frames.len() == 5).then_some(())
+    });
 }
 
 fn authenticated() {

@@ -626,7 +626,7 @@ fn advertise(host: &Host, slot: &mut Slot, priority: Priority, clock: Stamp, eff
         effects.push(Effect::Send(Transmit {
             router: slot.id,
             interface: place.interface,
-            is_routed: place.is_routed,
+            vrf: place.vrf,
             source: place.source,
             destination: advert.destination,
             hop_limit,

@@ -196,10 +196,10 @@ impl Node {
             }
             // A word of farewell needs a way out: the place where it spoke, still up.
             (_, _) => {
-                let is_open = |old: &Place| match (old.is_routed, self.facts.link(old.interface)) {
-                    (true, None) => old.interface == 0,
-                    (true, Some(vrf)) => vrf.up,
-                    (false, link) => link.is_some_and(|link| link.up && link.carrier),
+                let is_open = |old: &Place| match (old.interface, old.vrf) {
+                    (0, 0) => true,
+                    (0, vrf) => self.facts.link(vrf).is_some_and(|vrf| vrf.up),
+                    (own, _) => self.facts.link(own).is_some_and(|link| link.up && link.carrier),
                 };
                 let speaks = before.place.filter(is_open);
                 let manner = if speaks.is_some() { Manner::Fault } else { Manner::Mute };

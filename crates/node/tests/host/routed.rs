@@ -14,7 +14,7 @@ const RED: InterfaceIndex = 20;
 /// What a kernel makes of an advert for which routing decides: it leaves where its source address is.
 pub(crate) fn sent_by(kernel: &Kernel, transmit: &Transmit) -> Transmit {
     let home = || kernel.addresses.iter().find(|kept| kept.address.address == transmit.source);
-    let interface = if transmit.is_routed { home().map(|kept| kept.address.interface) } else { None };
+    let interface = if transmit.interface == 0 { home().map(|kept| kept.address.interface) } else { None };
     Transmit { interface: interface.unwrap_or(transmit.interface), ..transmit.clone() }
 }
 
@@ -51,7 +51,7 @@ fn uni_1_they_elect_and_hold_their_addresses_where_these_belong() {
         assert!(world.has(0, "10.0.0.3") && !world.has(1, "10.0.0.3"), "{vrf:?}");
         let device = if vrf.is_some() { RED } else { 0 };
         let sent = world.machines[0].sent();
-        assert!(sent.iter().all(|(_, t)| t.is_routed && t.interface == device && t.source == ip("10.0.0.5")));
+        assert!(sent.iter().all(|(_, t)| t.interface == 0 && t.vrf == device && t.source == ip("10.0.0.5")));
         assert!(!world.machines[0].kernel.announced.is_empty());
         let held = world.machines[0].kernel.addresses.iter().find(|kept| kept.ours).unwrap();
         assert_eq!(held.address.interface, ETH0);
@@ -59,6 +59,40 @@ fn uni_1_they_elect_and_hold_their_addresses_where_these_belong() {
         world.run(ms(4_000));
         assert!(world.has(1, "10.0.0.3"), "{vrf:?}");
     }
+}
+
+/// By the main tables it would have no way, or a wrong one.
+#[test]
+fn unicast_from_a_port_goes_by_the_table_of_its_vrf() {
+    let mut world = World::new(2);
+    for machine in &mut world.machines {
+        let red = node::io::Link { is_vrf: true, carrier: false, ..link(RED, "red", 0x20) };
+        machine.kernel.links.insert(RED, (red, 99));
+        machine.kernel.links.get_mut(&ETH0).unwrap().0.master = Some(RED);
+    }
+    let on_eth0 = |host: Host| with(host, |i| i.home = "eth0".into());
+    world.boot(0, on_eth0(routed(150, 5, 6, None)));
+    world.boot(1, on_eth0(routed(100, 6, 5, None)));
+    world.run(ms(10_000));
+    assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Backup));
+    let sent = world.machines[0].sent();
+    assert!(!sent.is_empty() && sent.iter().all(|(_, t)| (t.interface, t.vrf) == (ETH0, RED)));
+    // It leaves the VRF; it becomes a port of something that is none; it comes back.
+    let blue = node::io::Link { carrier: false, ..link(21, "blue", 0x21) };
+    world.machines[0].add_link(blue, 98);
+    for (master, vrf) in [(None, 0), (Some(21), 0), (Some(RED), RED)] {
+        world.machines[0].change_link(ETH0, |link| link.master = master);
+        world.run(ms(2_000));
+        let last = world.machines[0].sent().last().map(|(_, t)| (t.interface, t.vrf));
+        assert_eq!((last, world.standing(0)), (Some((ETH0, vrf)), Standing::Active), "{master:?}");
+    }
+    // Its last word goes the same way.
+    world.machines[0].steal("10.0.0.5", "somebody");
+    world.order(0, Order::Stop);
+    world.run(ms(1_000));
+    let last = world.machines[0].sent().last().unwrap().1.clone();
+    assert_eq!((Message::new(&vrrp_message(&last)).unwrap().priority().0, last.vrf), (0, RED));
+    assert_eq!(world.standing(1), Standing::Active);
 }
 
 #[test]
@@ -117,7 +151,7 @@ fn a_vrf_that_does_not_work_is_a_fault_until_it_does() {
     world.machines[0].change_link(ETH0, |link| link.master = Some(22));
     world.run(ms(5_000));
     assert_eq!((faults(&world), world.standing(0)), (vec![], Standing::Active));
-    assert_eq!(world.machines[0].sent().last().map(|(_, t)| t.interface), Some(22));
+    assert_eq!(world.machines[0].sent().last().map(|(_, t)| t.vrf), Some(22));
     let story = world.story(0);
     for said in [
         "because the VRF device red is down",

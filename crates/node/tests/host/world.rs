@@ -840,15 +840,7 @@ pub(crate) fn forged(
     datagram: Vec<u8>,
 ) -> Transmit {
     let datagram: Arc<[u8]> = datagram.into();
-    Transmit {
-        router: RouterId(0),
-        interface,
-        is_routed: false,
-        source,
-        destination,
-        hop_limit: 255,
-        datagram,
-    }
+    Transmit { router: RouterId(0), interface, vrf: 0, source, destination, hop_limit: 255, datagram }
 }
 
 /// A link-local address that is not ready yet.
