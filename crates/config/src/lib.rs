@@ -101,6 +101,8 @@ pub struct Interface {
     pub addresses: Vec<(IpAddr, u8)>,
     /// It is a VRF device.
     pub is_vrf: bool,
+    /// The VRF of which it is a port.
+    pub vrf: Option<String>,
 }
 
 /// Why a program cannot be run as it is written, or should not.

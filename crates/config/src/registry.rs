@@ -109,6 +109,7 @@ ids! {
     Error VridMissing "vrid-missing" "an instance without a VRID";
     Error VridOutOfRange "vrid-out-of-range" "a VRID that does not exist";
     Error VridTwice "vrid-twice" "one virtual router configured twice";
+    Warning VridShared "vrid-shared" "an instance that takes the adverts of another";
     Error InterfaceMissing "interface-missing" "an instance without an interface";
     Error InterfaceName "interface-name" "not the name of an interface";
     Error InterfaceLoopback "interface-loopback" "VRRP on the loopback interface";

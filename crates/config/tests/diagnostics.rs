@@ -4,7 +4,7 @@
 //! A page holds fenced blocks. `keepalived` is a main file; the first one is wrong, each further one is
 //! right (it may use keywords that are not built yet). A `text` block holds the findings of the one before. Words behind `keepalived` say more:
 //! `file=NAME` is a file for includes (`executable`: a refused one), `escaped` resolves `\xHH` and
-//! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64,C:vrf` are those of the host, `for=VERSION` is a file
+//! `«TEXT*COUNT»`, `interfaces=A,B:10.0.0.5/24+fe80::1/64,C:vrf,D:in-C` are those of the host, `for=VERSION` is a file
 //! for that keepalived, `program=SCRIPT:KIND:...` is what is wrong with a program of the host, `missing` is a main file that is not there, `chain=N` adds files `a1.conf` to `aN.conf`
 //! that include each other. Fences with `node=NAME` are the files `NAME.conf` of several nodes that are
 //! compared: those up to a name that was there already are one example.
@@ -68,7 +68,7 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
-/// `eth0`, `eth0:10.0.0.5/24+fe80::1/64`, or `red:vrf`.
+/// `eth0`, `eth0:10.0.0.5/24+fe80::1/64`, `red:vrf`, or `eth0:in-red`.
 fn interface(text: &str) -> (String, Interface) {
     let (name, addresses) = text.split_once(':').unwrap_or((text, ""));
     let address = |text: &str| {
@@ -76,8 +76,10 @@ fn interface(text: &str) -> (String, Interface) {
         (address.parse().unwrap(), prefix.parse().unwrap())
     };
     let is_vrf = addresses == "vrf";
-    let addresses = addresses.split('+').filter(|a| !a.is_empty() && !is_vrf).map(address).collect();
-    (name.to_string(), Interface { addresses, is_vrf })
+    let vrf = addresses.strip_prefix("in-").map(str::to_string);
+    let no_address = is_vrf || vrf.is_some();
+    let addresses = addresses.split('+').filter(|a| !a.is_empty() && !no_address).map(address).collect();
+    (name.to_string(), Interface { addresses, is_vrf, vrf })
 }
 
 /// `NAME:KIND` with what is said of it, `:` between them.

@@ -104,6 +104,51 @@ fn a_vrid_is_used_once_in_each_vrf() {
     assert!(said(&twice)[0].contains("both use VRID 7 with IPv4 on VRF red"), "{:?}", said(&twice));
 }
 
+/// An advert that comes in on an interface is for who has that, before it is for who has none.
+#[test]
+fn who_has_an_interface_takes_what_comes_in_there_and_that_is_said() {
+    let one = |name: &str, place: &str| {
+        text(place, "").replace("vrrp_instance A", &format!("vrrp_instance {name}"))
+    };
+    let pair = |a: &str, b: &str| [one("A", a), one("B", b).replace("10.0.0.3", "10.0.0.4")].concat();
+    let shared = |text: &str, interfaces: Option<&[(&str, bool, Option<&str>)]>| {
+        let mut sources = config::Sources::new();
+        sources.add_root("keepalived.conf", text.to_owned().into_bytes());
+        let interface = |(name, is_vrf, vrf): &(&str, bool, Option<&str>)| {
+            let vrf = vrf.map(str::to_owned);
+            (name.to_string(), config::Interface { is_vrf: *is_vrf, vrf, ..config::Interface::default() })
+        };
+        let interfaces = interfaces.map(|all| all.iter().map(interface).collect());
+        let surroundings = config::Surroundings { interfaces, ..config::Surroundings::default() };
+        let config::Loaded::Done(outcome) = config::load(&sources, &surroundings) else {
+            panic!("no includes")
+        };
+        assert_eq!(outcome.host.unwrap().instances.len(), 2);
+        let found = outcome.diagnostics.iter().filter(|d| d.id.name() == "vrid-shared");
+        found.map(|d| (sources.position(d.span).0, d.message.clone(), d.labels.len())).collect::<Vec<_>>()
+    };
+    let both = "both use VRID 7 with IPv4 unicast: what comes in on eth0 is for";
+    let said = |line, names: &str, taker: &str| vec![(line, format!("{names} {both} {taker} only"), 1)];
+    let outside = pair("interface eth0", "");
+    assert_eq!(shared(&outside, None), said(14, "`B` and `A`", "`A`"));
+    assert_eq!(shared(&pair("", "interface eth0"), None), said(1, "`A` and `B`", "`B`"));
+    let inside = pair("interface eth0", "vrf red");
+    assert_eq!(shared(&inside, None), []);
+    let free = [("eth0", false, None), ("red", true, None), ("blue", true, None)];
+    assert_eq!(shared(&outside, Some(&free)).len(), 1);
+    assert_eq!(shared(&outside, Some(&[])).len(), 1, "it may appear");
+    assert_eq!(shared(&inside, Some(&free)), []);
+    let port = |of| [("eth0", false, Some(of)), ("red", true, None), ("blue", true, None)];
+    assert_eq!(shared(&outside, Some(&port("red"))), []);
+    assert_eq!(shared(&inside, Some(&port("red"))), said(14, "`B` and `A`", "`A`"));
+    assert_eq!(shared(&inside, Some(&port("blue"))), []);
+    // Another VRID; multicast.
+    let other = outside.replacen("virtual_router_id 7", "virtual_router_id 8", 1);
+    assert_eq!(shared(&other, None), []);
+    let multicast = outside.replacen("unicast_src_ip 10.0.0.1\nunicast_peer {\n192.0.2.2\n}\n", "", 1);
+    assert_eq!(shared(&multicast, None), []);
+}
+
 #[test]
 fn its_gap_is_that_of_the_host() {
     let group =

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod bfd;
+mod homes;
 mod mail;
 mod password;
 mod scripts;
@@ -39,6 +40,7 @@ impl Advice<'_> {
     pub(crate) fn give(&self, findings: &mut Findings) {
         self.passwords(findings);
         self.addresses(findings);
+        self.homes(findings);
         self.weights(findings);
         self.scripts(findings);
         self.timing(findings);

@@ -32,11 +32,24 @@ pub fn interfaces() -> linux::error::Result<BTreeMap<String, Interface>> {
     let mut netlink = Netlink::open()?;
     let links = netlink.dump_links()?;
     let addresses = netlink.dump_addresses()?;
-    let interface = |index, is_vrf| {
-        let own = addresses.iter().filter(|a| a.interface == index && !a.marked);
-        Interface { addresses: own.map(|a| (a.address, a.prefix)).collect(), is_vrf }
-    };
-    Ok(links.iter().map(|link| (link.name.to_string(), interface(link.index, link.is_vrf))).collect())
+    let vrfs = links.iter().filter(|link| link.is_vrf).map(|link| (link.index, &link.name));
+    let vrfs: BTreeMap<_, _> = vrfs.collect();
+    let mut all: BTreeMap<_, _> = links
+        .iter()
+        .map(|link| {
+            let vrf = link.master.and_then(|master| vrfs.get(&master)).map(|name| name.to_string());
+            (
+                link.index,
+                (link.name.to_string(), Interface { addresses: Vec::new(), is_vrf: link.is_vrf, vrf }),
+            )
+        })
+        .collect();
+    for one in addresses.iter().filter(|one| !one.marked) {
+        if let Some((_, interface)) = all.get_mut(&one.interface) {
+            interface.addresses.push((one.address, one.prefix));
+        }
+    }
+    Ok(all.into_values().collect())
 }
 
 /// What is wrong with the programs that a host names.
