@@ -114,6 +114,8 @@ pub struct Missing {
     pub family: Family,
     /// Those inside an Authentication Header; otherwise the plain ones.
     pub sealed: bool,
+    /// Only what comes in through this VRF device; `None`: anything.
+    pub vrf: Option<InterfaceIndex>,
     /// Why.
     pub why: Error,
 }
@@ -172,7 +174,7 @@ impl Speaker {
     /// Changes to what a new configuration needs. Sockets that stay keep what they have received; new VRIDs
     /// are heard from now on.
     ///
-    /// Each family stands for itself, and so do sealed adverts. Returns what could not be had; ask again later.
+    /// Each family stands for itself, and so do sealed adverts and each VRF. Returns what could not be had; ask again later.
     ///
     /// # Errors
     /// In a forbidden namespace; then nothing has changed.
@@ -180,51 +182,68 @@ impl Speaker {
         forbidden_netns()?;
         let mut missing = Vec::new();
         for family in [Family::V4, Family::V6] {
-            if let Err(why) = self.adapt_family(family, need) {
-                missing.push(Missing { family, sealed: false, why });
-            }
+            self.adapt_family(family, need, &mut missing);
         }
         let program = need.authenticated.then(filter::authenticated);
-        if let Err(why) = self.set_ears(Family::V4, Kind::Authenticated, program, need) {
-            missing.push(Missing { family: Family::V4, sealed: true, why });
-        }
+        self.set_ears(Family::V4, Kind::Authenticated, program, need, &mut missing);
         self.ears.sort_by_key(|ear| ear.kind == Kind::Vrrp(Side::Stray));
         self.need = need.clone();
         Ok(missing)
     }
 
     /// The sending socket and the two receiving sockets of one family.
-    fn adapt_family(&mut self, family: Family, need: &Need) -> Result<()> {
+    fn adapt_family(&mut self, family: Family, need: &Need, missing: &mut Vec<Missing>) {
         let (mouth, set, open, spoken) = match family {
             Family::V4 => (&mut self.mouth_v4, &need.v4, mouth_v4 as fn() -> _, need.authenticated),
             Family::V6 => (&mut self.mouth_v6, &need.v6, mouth_v6 as fn() -> _, false),
         };
-        *mouth = keep(mouth.take(), set.is_some() || spoken, open)?;
+        match keep(mouth.take(), set.is_some() || spoken, open) {
+            Ok(kept) => *mouth = kept,
+            Err(why) => return missing.push(Missing { family, sealed: false, vrf: None, why }),
+        }
         for side in [Side::Fast, Side::Stray] {
             let program = set.as_ref().map(|set| filter::program(family, set, side));
-            self.set_ears(family, Kind::Vrrp(side), program, need)?;
+            self.set_ears(family, Kind::Vrrp(side), program, need, missing);
         }
-        Ok(())
     }
 
-    /// One receiving socket for each VRF, and one for the rest. None is closed before another hears in its place: in that
-    /// moment an advert comes twice, and never not at all.
+    /// One receiving socket for each VRF, and one for the rest, which comes first: where there is not room for all, that is
+    /// the trouble of VRFs only. None is closed before another hears in its place: in that moment an advert comes twice, and
+    /// never not at all.
     fn set_ears(
         &mut self,
         family: Family,
         kind: Kind,
         program: Option<Vec<Instruction>>,
         need: &Need,
-    ) -> Result<()> {
+        missing: &mut Vec<Missing>,
+    ) {
+        let sealed = kind == Kind::Authenticated;
+        let rest = |speaker: &mut Self, apart: &BTreeSet<InterfaceIndex>| {
+            let program = program.clone().map(|program| filter::but_for(apart, program));
+            speaker.set_ear((family, kind, 0), program.as_deref(), need.backlog)
+        };
+        let before = self.heard_apart(family, kind);
+        let mut done = rest(self, &before);
         for vrf in &need.vrfs {
             // The kernel does not mind one that has gone in the meantime.
-            self.set_ear((family, kind, *vrf), program.as_deref(), need.backlog)?;
+            if let Err(why) = self.set_ear((family, kind, *vrf), program.as_deref(), need.backlog) {
+                missing.push(Missing { family, sealed, vrf: Some(*vrf), why });
+            }
         }
-        let program = program.map(|program| filter::but_for(&need.vrfs, program));
-        self.set_ear((family, kind, 0), program.as_deref(), need.backlog)?;
+        let apart = &self.heard_apart(family, kind) & &need.vrfs;
+        if apart != before {
+            done = done.and_then(|()| rest(self, &apart));
+        }
+        missing.extend(done.err().map(|why| Missing { family, sealed, vrf: None, why }));
         let is_stale = |vrf| vrf != 0 && !need.vrfs.contains(&vrf);
         self.ears.retain(|ear| (ear.family, ear.kind) != (family, kind) || !is_stale(ear.vrf));
-        Ok(())
+    }
+
+    /// The VRFs that have such a socket of their own.
+    fn heard_apart(&self, family: Family, kind: Kind) -> BTreeSet<InterfaceIndex> {
+        let own = self.ears.iter().filter(|ear| (ear.family, ear.kind) == (family, kind));
+        own.map(|ear| ear.vrf).filter(|vrf| *vrf != 0).collect()
     }
 
     /// Opens, changes or closes one receiving socket.

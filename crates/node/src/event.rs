@@ -198,10 +198,13 @@ impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.0 {
             1 => "operation not permitted (needs CAP_NET_ADMIN)",
+            12 => "out of memory",
             13 => "permission denied",
             17 => "it exists already",
             19 => "no such device",
             22 => "invalid argument",
+            23 => "the machine has too many files open",
+            24 => "too many files are open (LimitNOFILE)",
             28 => "no space: a limit of the kernel is reached",
             97 => "address family not supported (is IPv6 switched off?)",
             95 => "not supported (is IPv6 switched off on this interface?)",

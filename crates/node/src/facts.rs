@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use model::Home;
 use wire::Family;
 
 /// Interfaces and addresses, as the kernel last told.
@@ -13,8 +14,8 @@ use wire::Family;
 pub(crate) struct Facts {
     links: BTreeMap<InterfaceIndex, Known>,
     names: BTreeMap<Arc<str>, InterfaceIndex>,
-    /// Adverts of this family, plain or sealed, that cannot be had, and why.
-    no_sockets: BTreeMap<(Family, bool), Errno>,
+    /// Adverts that cannot be had, and why.
+    no_sockets: BTreeMap<Kind, Errno>,
     /// Groups that could not be joined, and why.
     not_joined: BTreeMap<(InterfaceIndex, IpAddr), Errno>,
 }
@@ -27,6 +28,9 @@ struct Known {
     /// Those with this program's mark: there may be thousands, and their order says nothing.
     marked: BTreeMap<(IpAddr, u8), Address>,
 }
+
+/// Adverts of a family, plain or sealed, that come in through a VRF device, or all.
+pub(crate) type Kind = (Family, bool, Option<InterfaceIndex>);
 
 /// What was new about a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,11 @@ impl Facts {
         let link = self.link(index)?;
         let is_vrf = |index: &InterfaceIndex| self.link(*index).is_some_and(|link| link.is_vrf);
         Some(core::iter::once(index).chain(link.master).find(is_vrf))
+    }
+
+    /// The VRF device through which the adverts of an instance come, if there is one.
+    pub(crate) fn vrf_of_home(&self, home: &Home) -> Option<InterfaceIndex> {
+        self.vrf_of(self.link_named(home.device()?)?.index).flatten()
     }
 
     /// Whether an address is there, usable, on whichever interface of a VRF, or of none.
@@ -181,8 +190,8 @@ impl Facts {
     }
 
     /// Takes whether there are sockets; true if that is new.
-    pub(crate) fn set_no_socket(&mut self, family: Family, sealed: bool, why: Option<Errno>) -> bool {
-        set(&mut self.no_sockets, (family, sealed), why)
+    pub(crate) fn set_no_socket(&mut self, kind: Kind, why: Option<Errno>) -> bool {
+        set(&mut self.no_sockets, kind, why)
     }
 
     /// Takes whether a group is joined; true if that is new.
@@ -195,9 +204,10 @@ impl Facts {
         set(&mut self.not_joined, (interface, group), why)
     }
 
-    /// Why there are no sockets for adverts of this family.
-    pub(crate) fn no_socket(&self, family: Family, sealed: bool) -> Option<Errno> {
-        self.no_sockets.get(&(family, sealed)).copied()
+    /// Why there are no sockets for adverts of this kind, at all or in their VRF.
+    pub(crate) fn no_socket(&self, (family, sealed, vrf): Kind) -> Option<Errno> {
+        let why = |vrf| self.no_sockets.get(&(family, sealed, vrf)).copied();
+        why(None).or_else(|| why(Some(vrf?)))
     }
 
     /// Why a group is not joined.

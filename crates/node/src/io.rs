@@ -98,6 +98,8 @@ pub enum Fact {
         family: Family,
         /// Those inside an Authentication Header; otherwise the plain ones.
         sealed: bool,
+        /// Only what comes in through this VRF device; `None`: anything.
+        vrf: Option<InterfaceIndex>,
         /// What the kernel said.
         why: Option<Errno>,
     },

@@ -178,7 +178,9 @@ pub(crate) fn own(
     let (family, sealed) =
         (instance.settings.family, matches!(instance.authentication, Authentication::Header(_)));
     // Sealed adverts leave through the same socket as plain ones.
-    let why = facts.no_socket(family, false).or_else(|| facts.no_socket(family, true).filter(|_| sealed));
+    let vrf = facts.vrf_of_home(&instance.home);
+    let why = |sealed| facts.no_socket((family, sealed, vrf));
+    let why = why(false).or_else(|| why(true).filter(|_| sealed));
     faults.extend(why.map(|errno| Fault::NoSocket(family, errno)));
     // The interfaces of addresses count like the own one, unless told otherwise.
     for address in instance.held_addresses() {

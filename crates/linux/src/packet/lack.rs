@@ -37,7 +37,7 @@ impl Unreadable {
 /// What the kernel refused, by what it is.
 #[derive(Debug, Default)]
 pub(super) struct Lacking {
-    sockets: BTreeMap<(Family, bool), Errno>,
+    sockets: BTreeMap<(Family, bool, Option<InterfaceIndex>), Errno>,
     groups: BTreeMap<(InterfaceIndex, IpAddr), Errno>,
 }
 
@@ -48,8 +48,8 @@ impl Lacking {
 
     /// Takes what sockets are missing now. Returns what is new about that: the facts, and the words for them.
     pub(super) fn sockets(&mut self, missing: &[Missing]) -> (Vec<Fact>, Vec<String>) {
-        let now = missing.iter().map(|one| ((one.family, one.sealed), &one.why));
-        let fact = |(family, sealed), why| Fact::NoSocket { family, sealed, why };
+        let now = missing.iter().map(|one| ((one.family, one.sealed, one.vrf), &one.why));
+        let fact = |(family, sealed, vrf), why| Fact::NoSocket { family, sealed, vrf, why };
         changes(&mut self.sockets, now.collect(), fact)
     }
 
@@ -91,7 +91,12 @@ mod tests {
     use crate::error::Refusal;
 
     fn missing(family: Family, errno: i32) -> Missing {
-        Missing { family, sealed: false, why: Error::refused("open a socket", Refusal::new(errno)) }
+        Missing {
+            family,
+            sealed: false,
+            vrf: None,
+            why: Error::refused("open a socket", Refusal::new(errno)),
+        }
     }
 
     #[test]
@@ -108,7 +113,13 @@ mod tests {
 
     #[test]
     fn the_node_hears_only_what_is_new_about_what_is_lacking() {
-        let fact = |family, why: Option<i32>| Fact::NoSocket { family, sealed: false, why: why.map(Errno) };
+        let in_vrf = |family, vrf, why: Option<i32>| Fact::NoSocket {
+            family,
+            sealed: false,
+            vrf,
+            why: why.map(Errno),
+        };
+        let fact = |family, why| in_vrf(family, None, why);
         let mut lacking = Lacking::default();
         assert_eq!(lacking.sockets(&[]), (vec![], vec![]));
         let (facts, words) = lacking.sockets(&[missing(Family::V6, libc::EAFNOSUPPORT)]);
@@ -119,6 +130,12 @@ mod tests {
         let (facts, words) = lacking.sockets(&[missing(Family::V4, libc::EPERM)]);
         assert_eq!(facts, [fact(Family::V6, None), fact(Family::V4, Some(1))]);
         assert_eq!(words.len(), 1);
+        // Of one VRF, where both sockets fail for the same reason.
+        let red = Missing { vrf: Some(20), ..missing(Family::V4, libc::EMFILE) };
+        let (facts, words) = lacking.sockets(&[missing(Family::V4, libc::EPERM), red.clone(), red]);
+        assert_eq!((facts, words.len()), (vec![in_vrf(Family::V4, Some(20), Some(24))], 1));
+        let (facts, words) = lacking.sockets(&[missing(Family::V4, libc::EPERM)]);
+        assert_eq!((facts, words), (vec![in_vrf(Family::V4, Some(20), None)], vec![]));
         let (facts, words) = lacking.sockets(&[]);
         assert_eq!((facts, words), (vec![fact(Family::V4, None)], vec![]));
         assert!(lacking.is_empty());

@@ -31,6 +31,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
         trial("sockets::a_new_configuration_changes_the_filters", adapt),
         trial("sockets::a_family_that_cannot_be_had_leaves_the_other_alone", one_family),
         trial("sockets::what_comes_through_a_vrf_is_heard_once", apart),
+        trial("sockets::a_vrf_that_cannot_be_had_leaves_the_rest_alone", one_vrf),
         trial("sockets::unicast_goes_by_the_table_of_its_vrf", tables),
         trial("sockets::memberships_are_renewed_without_trust_in_the_old_ones", renewed),
     ]);
@@ -549,6 +550,48 @@ fn one_family() {
         count += drain(&mut listener, &mut clock).1.frames;
         (count == 2).then_some(())
     });
+}
+
+fn one_vrf() {
+    let pair = pair();
+    let (near, far) = space::cable("c", "d", &pair.there);
+    space::address("c", "10.1.0.1", 24);
+    inside(&pair.there, || space::address("d", "10.1.0.2", 24));
+    let mut clock = Clock::new();
+    let mut listener = pair.listener(&both(&[51]));
+    inside(&pair.there, || listener.join(far, GROUP_V4.into()).unwrap());
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let all = Need { vrfs: [pair.far, far].into(), ..both(&[52]) };
+    let first = Need { vrfs: [pair.far].into(), ..both(&[51]) };
+    inside(&pair.there, || {
+        assert_eq!(listener.adapt(&first), Ok(vec![]));
+        let missing = powerless(|| listener.adapt(&all).unwrap());
+        let what: Vec<_> = missing.iter().map(|one| (one.family, one.sealed, one.vrf)).collect();
+        let each = |family| [(family, false, Some(far)); 2];
+        assert_eq!(what, [each(Family::V4), each(Family::V6)].concat(), "fast and stray");
+        assert_eq!(listener.ears().count(), 8);
+    });
+    // What is there listens to the new VRID, and in the place of what is missing.
+    let adverts = [
+        v4(pair.near, HERE4, GROUP_V4, &[0x31, 52]),
+        v4(near, Ipv4Addr::new(10, 1, 0, 1), GROUP_V4, &[0x31, 52]),
+        v6(pair.near, HERE6, GROUP_V6, &[0x31, 52]),
+    ];
+    let hear = |speaker: &mut Speaker, listener: &mut Speaker, clock: &mut Clock| {
+        say(speaker, &adverts);
+        let mut total = Drained::default();
+        until("three adverts", || {
+            let drained = drain(listener, clock).1;
+            total.frames += drained.frames;
+            total.ours += drained.ours;
+            (total.frames >= 3).then_some(())
+        });
+        assert_eq!((total.frames, total.ours), (3, 3));
+    };
+    hear(&mut speaker, &mut listener, &mut clock);
+    inside(&pair.there, || assert_eq!(listener.adapt(&all), Ok(vec![]), "asked again, it is there"));
+    assert_eq!(listener.ears().count(), 12);
+    hear(&mut speaker, &mut listener, &mut clock);
 }
 
 fn renewed() {

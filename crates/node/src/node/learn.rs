@@ -66,8 +66,8 @@ impl Node {
                 self.compare_everything(now);
             }
             Fact::Deaf => self.excuse_all(now, effects),
-            Fact::NoSocket { family, sealed, why } => {
-                if self.facts.set_no_socket(family, sealed, why) {
+            Fact::NoSocket { family, sealed, vrf, why } => {
+                if self.facts.set_no_socket((family, sealed, vrf), why) {
                     self.dirty.extend(self.slots.ids());
                 }
             }

@@ -228,7 +228,7 @@ impl Node {
             let device = instance.home.device().and_then(|name| self.facts.link_named(name));
             Listener {
                 interface: device.map(|link| link.index).filter(|_| !instance.home.is_routed()),
-                vrf: device.and_then(|link| self.facts.vrf_of(link.index).flatten()),
+                vrf: self.facts.vrf_of_home(&instance.home),
                 vrid: instance.settings.vrid,
                 family: instance.settings.family,
                 group: multicast.then(|| egress::group(&self.host, instance)),

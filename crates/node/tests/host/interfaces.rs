@@ -295,8 +295,12 @@ fn the_whole_truth_changes_no_source_address_that_can_be_used() {
 
 #[test]
 fn without_sockets_nobody_becomes_active() {
-    let no_socket =
-        |family, sealed, errno: Option<i32>| Fact::NoSocket { family, sealed, why: errno.map(Errno) };
+    let no_socket = |family, sealed, errno: Option<i32>| Fact::NoSocket {
+        family,
+        sealed,
+        vrf: None,
+        why: errno.map(Errno),
+    };
     let mut world = World::new(1);
     world.boot(0, lb01());
     world.machines[0].tell(no_socket(Family::V4, false, Some(97)));

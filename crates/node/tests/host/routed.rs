@@ -5,7 +5,7 @@ use crate::world::{ETH0, Kernel, World, address, adverts, forged, ip, link, ms, 
 use model::{Home, Host, Instance, LinkDelay, Peer, TrackedInterface, Transport};
 use node::compat;
 use node::event::{Event, Fault, Standing};
-use node::io::{Effect, InterfaceIndex, Order, Transmit};
+use node::io::{Effect, Errno, InterfaceIndex, Order, Transmit};
 use wire::message::Message;
 
 /// The number of the VRF device `red`.
@@ -159,6 +159,47 @@ fn a_vrf_that_does_not_work_is_a_fault_until_it_does() {
         "interface red is no VRF device",
     ] {
         assert!(story.contains(said), "{story}");
+    }
+}
+
+#[test]
+fn a_vrf_without_sockets_is_no_trouble_of_others() {
+    let no_socket = |vrf, why: Option<i32>| node::io::Fact::NoSocket {
+        family: wire::Family::V4,
+        sealed: false,
+        vrf,
+        why: why.map(Errno),
+    };
+    let on_eth0 = with(routed(150, 5, 6, None), |i| i.home = "eth0".into());
+    for inside in [routed(150, 5, 6, Some("red")), on_eth0.clone()] {
+        let mut world = world(Some("red"));
+        world.configure(0, inside);
+        world.run(ms(5_000));
+        world.machines[0].tell(no_socket(Some(RED + 1), Some(24)));
+        world.run(ms(1_000));
+        assert_eq!((world.standing(0), world.has(0, "10.0.0.3")), (Standing::Active, true), "another VRF");
+        world.machines[0].tell(no_socket(Some(RED), Some(24)));
+        world.run(ms(1_000));
+        let faults = world.status(0, "VI_50").faults;
+        assert_eq!(faults, [Fault::NoSocket(wire::Family::V4, Errno(24))]);
+        assert_eq!(
+            faults[0].to_string(),
+            "no IPv4 sockets for adverts: too many files are open (LimitNOFILE)"
+        );
+        world.machines[0].tell(no_socket(Some(RED), None));
+        world.run(ms(5_000));
+        assert_eq!(world.standing(0), Standing::Active);
+    }
+    for outside in [routed(150, 5, 6, None), on_eth0] {
+        let mut world = world(None);
+        world.configure(0, outside);
+        world.run(ms(5_000));
+        world.machines[0].tell(no_socket(Some(RED), Some(24)));
+        world.run(ms(1_000));
+        assert_eq!((world.standing(0), world.has(0, "10.0.0.3")), (Standing::Active, true));
+        world.machines[0].tell(no_socket(None, Some(24)));
+        world.run(ms(1_000));
+        assert_eq!(world.standing(0), Standing::Fault);
     }
 }
 

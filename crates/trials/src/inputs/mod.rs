@@ -161,7 +161,12 @@ impl World {
         let fact = match u.int_in_range(0..=3)? {
             0 => Fact::Deaf,
             3 => Fact::WallClock(u.arbitrary::<i64>()?.into()),
-            1 => Fact::NoSocket { family, sealed: u.arbitrary()?, why },
+            1 => Fact::NoSocket {
+                family,
+                sealed: u.arbitrary()?,
+                vrf: (interface > 2).then_some(interface),
+                why,
+            },
             _ => Fact::NotJoined { interface, group, why },
         };
         self.handle(Input::Fact(fact));
