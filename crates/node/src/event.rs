@@ -95,6 +95,8 @@ pub enum Fault {
     NotJoined(Arc<str>, Errno),
     /// The source address that was written is not here (`track_src_ip`).
     SourceMissing(IpAddr),
+    /// It is here, but not where the instance speaks: in this VRF, or outside of all.
+    SourceApart(IpAddr, Option<Arc<str>>),
     /// A script failed, or succeeded and counts in reverse; what its run led to, if it has run.
     Script(Arc<str>, Option<Finish>),
     /// There are more or fewer processes than wanted.
@@ -145,6 +147,12 @@ impl fmt::Display for Fault {
             Self::NoSocket(family, errno) => write!(f, "no {family} sockets for adverts: {errno}"),
             Self::NotJoined(name, errno) => write!(f, "adverts on {name} cannot be heard: {errno}"),
             Self::SourceMissing(address) => write!(f, "the source address {address} is not here"),
+            Self::SourceApart(address, Some(vrf)) => {
+                write!(f, "the source address {address} is on no interface of VRF {vrf}")
+            }
+            Self::SourceApart(address, None) => {
+                write!(f, "the source address {address} is on no interface outside VRFs")
+            }
             Self::Script(name, Some(finish)) => write!(f, "script {name} {finish}"),
             Self::Script(name, None) => write!(f, "script {name} has not run yet (init_fail)"),
             Self::Process(name, 1) => write!(f, "1 process {name} runs"),

@@ -266,7 +266,10 @@ fn routed(
     // [`Host::check`] knows none without.
     let source = instance.transport.source()?;
     let is_missing = instance.track_source && !facts.has_within(within, source);
-    faults.extend(is_missing.then_some(Fault::SourceMissing(source)));
+    faults.extend(is_missing.then(|| match facts.interface_of(source) {
+        None => Fault::SourceMissing(source),
+        Some(_) => Fault::SourceApart(source, vrf.cloned()),
+    }));
     Some(Place { interface: 0, vrf: within.unwrap_or(0), mac: Mac::default(), source })
 }
 

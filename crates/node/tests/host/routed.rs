@@ -293,6 +293,13 @@ fn its_source_address_is_tracked_wherever_it_is() {
         // On the other side of the fence it is no use.
         world.machines[0].change_link(3, |link| link.master = vrf.is_none().then_some(RED));
         world.run(ms(0));
+        let faults = world.status(0, "VI_50").faults;
+        assert_eq!(faults, [Fault::SourceApart(ip("10.0.0.5"), vrf.map(Into::into))]);
+        let place = if vrf.is_some() { "of VRF red" } else { "outside VRFs" };
+        assert_eq!(faults[0].to_string(), format!("the source address 10.0.0.5 is on no interface {place}"));
+        // And when it is nowhere at all.
+        world.machines[0].steal("10.0.0.5", "somebody");
+        world.run(ms(0));
         assert_eq!(world.status(0, "VI_50").faults, [Fault::SourceMissing(ip("10.0.0.5"))]);
     }
 }

@@ -34,6 +34,8 @@ fn events() -> Vec<Event> {
         Fault::AddressKeepsVanishing { address, interface: interface.clone(), by: Some("dhcpcd".into()) },
         Fault::AddressKeepsVanishing { address, interface: interface.clone(), by: None },
         Fault::SourceMissing(source),
+        Fault::SourceApart(source, Some("red".into())),
+        Fault::SourceApart(source, None),
         Fault::Script("chk".into(), Some(Finish::Ended(Ending::Exited(1)))),
         Fault::Script("chk".into(), None),
         Fault::Process("nginx".into(), 0),

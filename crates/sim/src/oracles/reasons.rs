@@ -235,7 +235,7 @@ fn is_so(fault: &Fault, account: &Account, accounts: &[Account], world: &World) 
         // Sockets and groups work in this world.
         Fault::NoSocket(..) | Fault::NotJoined(..) => false,
         // Here is no VRF, and nobody asks for one.
-        Fault::VrfMissing(_) | Fault::VrfDown(_) | Fault::NotAVrf(_) => false,
+        Fault::VrfMissing(_) | Fault::VrfDown(_) | Fault::NotAVrf(_) | Fault::SourceApart(..) => false,
         Fault::NoSourceAddress(name, family) => {
             link(name).is_some_and(|link| !machine.kernel.has_own(link.index, *family == Family::V4))
         }
