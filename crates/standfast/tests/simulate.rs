@@ -7,6 +7,7 @@ use standfast::check::Colour;
 use standfast::simulate::{Args, run};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const PAIR: [&str; 2] = ["tests/simulate/lb01.conf", "tests/simulate/lb02.conf"];
 const STAYING: [&str; 2] = ["tests/simulate/stay01.conf", "tests/simulate/stay02.conf"];
@@ -465,4 +466,13 @@ fn where_routing_leads_is_not_simulated() {
     let routed = Scratch::new("routed.conf", &text.replace(address, &format!("{address} dev eth0")));
     let (code, shown) = played(&args(&[&routed.name(), PAIR[1]]));
     assert_eq!((code, shown.as_str()), (2, ""), "the reason goes to the standard error");
+    let told = Command::new(env!("CARGO_BIN_EXE_standfast"))
+        .args(["simulate", &routed.name(), PAIR[1]])
+        .output()
+        .unwrap();
+    assert_eq!((told.status.code(), told.stdout.as_slice()), (Some(2), &[][..]));
+    assert_eq!(
+        String::from_utf8(told.stderr).unwrap(),
+        "standfast simulate: `VI_1` has no interface, and where routing leads its adverts is not simulated: give it one for this\n"
+    );
 }

@@ -121,10 +121,12 @@ fn instance(u: &mut Unstructured<'_>, n: u8) -> Result<Instance> {
     Ok(instance)
 }
 
-/// Takes the interface from one that can do without. Draws nothing, so that what is in the corpus stays what it is.
+/// Takes the interface from one that can do without, unless its priority is odd. Draws nothing, so that what is in the
+/// corpus stays what it is.
 fn unsettle(instance: &mut Instance, n: u8) {
     let can = matches!(instance.transport, Transport::Unicast { source: Some(IpAddr::V4(_)), .. });
-    if let (true, Home::Interface(name)) = (can, instance.home.clone()) {
+    let may = instance.settings.priority.0.is_multiple_of(2);
+    if let (true, true, Home::Interface(name)) = (can, may, instance.home.clone()) {
         for address in instance.addresses.iter_mut().chain(&mut instance.excluded) {
             address.device.get_or_insert_with(|| name.clone());
         }
@@ -211,4 +213,31 @@ pub(super) fn advert(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is drawn, from a few thousand strings of bytes.
+    #[test]
+    fn unicast_from_a_source_is_drawn_with_an_interface_and_without() {
+        let (mut state, mut homes) = (7u64, [0; 3]);
+        for _ in 0..4_000 {
+            let bytes = core::array::from_fn::<u8, 256, _>(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                u8::try_from(state >> 56).unwrap_or(0)
+            });
+            let host = any(&mut Unstructured::new(&bytes)).expect("enough bytes");
+            for instance in host.instances {
+                let v4 = matches!(instance.transport, Transport::Unicast { source: Some(IpAddr::V4(_)), .. });
+                homes[match instance.home {
+                    Home::Interface(_) => 0,
+                    Home::Routed { vrf: None } => 1,
+                    Home::Routed { vrf: Some(_) } => 2,
+                }] += usize::from(v4);
+            }
+        }
+        assert!(homes.iter().all(|count| *count > 10), "{homes:?}");
+    }
 }
