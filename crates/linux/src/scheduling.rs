@@ -27,8 +27,6 @@ pub struct Scheduler {
     asked: Scheduling,
     /// Nothing is known that keeps memory from being locked.
     may_lock: bool,
-    /// What only the start has needed was given back.
-    rested: bool,
     nice: i32,
     processors: Option<CpuSet>,
     burst: Rlimit,
@@ -49,7 +47,6 @@ impl Scheduler {
         Self {
             asked: Scheduling::default(),
             may_lock: may_lock(),
-            rested: false,
             nice: getpriority_process(None).unwrap_or(0),
             processors: sched_getaffinity(None).ok(),
             burst: getrlimit(Resource::Rttime),
@@ -68,12 +65,9 @@ impl Scheduler {
         remark
     }
 
-    /// Much has happened at once, and is over: gives back what only that has needed. Returns in words what must be told.
-    ///
-    /// What is mapped of this program only after the start: later, what a takeover needed shall be there for the next.
+    /// Much has happened at once, and is over: gives back the memory that only that has needed, and no code, which the next
+    /// takeover would have to wait for. Returns in words what must be told.
     pub fn rest(&mut self) -> Option<String> {
-        let is_first = !std::mem::replace(&mut self.rested, true);
-        let mapped = (is_first && !self.asked.no_swap).then(process::Mapped::here);
         // Who frees holds the allocator's locks: nothing ordinary shall come between while the packet thread waits for
         // one, and the packet thread may.
         let before = process::Schedule::own().ok();
@@ -83,7 +77,6 @@ impl Scheduler {
             let _ = rustix::mm::munlockall();
         }
         process::trim();
-        mapped.into_iter().for_each(process::Mapped::give_back);
         let locked = self.may_lock.then(privileges::lock_memory);
         before.filter(|_| is_hurried).into_iter().for_each(process::Schedule::take_up);
         let (is_locked, remark) = locked?;

@@ -223,11 +223,6 @@ impl Stir {
         self.reports = self.reports.saturating_add(reports);
     }
 
-    /// A configuration was read.
-    fn begin(&mut self) {
-        self.reports = self.reports.max(Self::MUCH);
-    }
-
     /// How long to wait for the next report, if that makes a difference.
     fn patience(&self) -> Option<&'static Timespec> {
         (self.reports >= Self::MUCH).then_some(&Self::QUIET)
@@ -419,7 +414,6 @@ impl Clerk<'_> {
                         leave_stderr();
                         self.log.complain_on_console(false);
                     }
-                    self.stir.begin();
                     self.hide_reload();
                     self.tell(word::READY);
                 }
@@ -532,14 +526,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rest_follows_a_start_a_reload_and_a_crowd_of_reports_and_nothing_else() {
+    fn a_rest_follows_a_crowd_of_reports_and_nothing_else() {
         let mut stir = Stir::default();
         stir.note(Stir::MUCH - 1);
         assert!(stir.patience().is_none());
         stir.note(1);
-        assert!(stir.patience().is_some());
-        stir = Stir::default();
-        stir.begin();
         assert!(stir.patience().is_some());
     }
 
