@@ -153,10 +153,12 @@ impl Schedule {
         Ok(Self { policy, priority: parameter.sched_priority })
     }
 
-    /// Makes it that of the calling thread again. Who may not have its children scheduled so keeps normal scheduling.
+    /// Makes it that of the calling thread again, without its children if that is refused. Otherwise the thread is
+    /// scheduled normally, which is never refused: it does not stay in real time.
     pub(crate) fn take_up(self) {
-        let done = set_schedule(0, self.policy, self.priority);
-        let _ = done.or_else(|_| set_schedule(0, self.policy | SCHED_RESET_ON_FORK, self.priority));
+        let done = set_schedule(0, self.policy, self.priority)
+            .or_else(|_| set_schedule(0, self.policy | SCHED_RESET_ON_FORK, self.priority));
+        let _ = done.or_else(|_| set_schedule(0, libc::SCHED_OTHER | SCHED_RESET_ON_FORK, 0));
     }
 }
 

@@ -303,12 +303,18 @@ fn authenticated() {
     assert_eq!(frames[0].bytes[20..], payload);
 }
 
-/// To a socket any device is what a VRF is: it can be bound to it. Here it is one end of a cable.
-fn apart() {
+/// A pair and a second cable between them, with the numbers of its ends.
+fn two_cables() -> (Pair, InterfaceIndex, InterfaceIndex) {
     let pair = pair();
     let (near, far) = space::cable("c", "d", &pair.there);
     space::address("c", "10.1.0.1", 24);
     inside(&pair.there, || space::address("d", "10.1.0.2", 24));
+    (pair, near, far)
+}
+
+/// To a socket any device is what a VRF is: it can be bound to it. Here it is one end of a cable.
+fn apart() {
+    let (pair, near, far) = two_cables();
     let mut clock = Clock::new();
     let mut listener = pair.listener(&both(&[51]));
     let need = |vrfs: &[InterfaceIndex]| Need {
@@ -553,10 +559,7 @@ fn one_family() {
 }
 
 fn one_vrf() {
-    let pair = pair();
-    let (near, far) = space::cable("c", "d", &pair.there);
-    space::address("c", "10.1.0.1", 24);
-    inside(&pair.there, || space::address("d", "10.1.0.2", 24));
+    let (pair, near, far) = two_cables();
     let mut clock = Clock::new();
     let mut listener = pair.listener(&both(&[51]));
     inside(&pair.there, || listener.join(far, GROUP_V4.into()).unwrap());
