@@ -28,18 +28,18 @@ impl<T> Mailbox<T> {
 
     /// Puts one letter in and wakes the reader.
     pub fn push(&self, letter: T) {
-        self.lock().push(letter);
-        self.ring();
+        self.push_all(std::iter::once(letter));
     }
 
     /// Puts letters in, in order, and wakes the reader once; none: does nothing.
     pub fn push_all(&self, letters: impl IntoIterator<Item = T>) {
         let mut queue = self.lock();
-        let before = queue.len();
+        let was_empty = queue.is_empty();
         queue.extend(letters);
-        let grew = queue.len() > before;
+        // For what lies there already the bell rings, or its reader, who silences it first, is about to take all.
+        let rings = was_empty && !queue.is_empty();
         drop(queue);
-        if grew {
+        if rings {
             self.ring();
         }
     }

@@ -32,7 +32,7 @@ use crate::watch::{News, Watchers};
 use model::{Filter, Host};
 use node::Node;
 use node::event::{Event, Level};
-use node::io::{Effect, Fact, Hold, Input, InterfaceIndex, Mailed, Order, Outcome, Transmit};
+use node::io::{Act, Effect, Fact, Hold, Input, InterfaceIndex, Mailed, Order, Outcome, Transmit};
 use node::sessions::{self, SessionId, Sessions};
 use node::status::Status;
 use rustix::event::epoll;
@@ -59,6 +59,11 @@ const STALE: Duration = Duration::from_millis(100);
 const UNTAKEN: Duration = Duration::from_millis(5);
 /// The hand is looked after at least this often.
 const PULSE: Duration = Duration::from_secs(1);
+/// So long before a takeover is due, all that it needs is fetched: what has slept for hours takes longer to wake up than to
+/// do its work.
+const BRACE: Duration = Duration::from_micros(500);
+/// Not again so soon after.
+const BRACED: Duration = Duration::from_millis(50);
 /// A turn that begins so much later than it should have may have been overtaken by anything.
 const STALLED: Duration = Duration::from_millis(1);
 /// The wall clock is told again when it has moved by so many nanoseconds: a fraction of the shortest window of signed
@@ -72,6 +77,8 @@ pub enum Command {
     Configure(Box<Host>),
     /// An order for the node.
     Order(Order),
+    /// Have everything in memory that a takeover needs.
+    Brace,
     /// Answer with a [`Report::Status`].
     Status,
     /// The same, and count from zero from then on.
@@ -258,6 +265,11 @@ struct Turner {
     again_at: Option<Instant>,
     /// When to look after the hand.
     pulse_at: Instant,
+    /// When everything was last made ready for a takeover.
+    braced_at: Instant,
+    /// The supervisor has to look oftener than it does. It is told when the next turn has ended: it would wake up where the
+    /// addresses of a takeover are being set.
+    is_hasty: bool,
     unreadable: Unreadable,
     /// Why this cannot go on.
     broken: Option<&'static str>,
@@ -267,6 +279,7 @@ struct Turner {
     transmits: Vec<Transmit>,
     unsent: Vec<Unsent>,
     holds: Vec<Hold>,
+    events: Vec<Event>,
     /// What a new configuration asks of the filter: the hand hears it together with the holds that follow from it.
     filter: Option<Option<Filter>>,
     filter_facts: Vec<Fact>,
@@ -330,6 +343,8 @@ impl Turner {
             lacking: Lacking::default(),
             again_at: None,
             pulse_at: Instant::EPOCH,
+            braced_at: Instant::EPOCH,
+            is_hasty: false,
             unreadable: Unreadable::default(),
             broken: None,
             effects: Vec::new(),
@@ -337,6 +352,7 @@ impl Turner {
             transmits: Vec::new(),
             unsent: Vec::new(),
             holds: Vec::new(),
+            events: Vec::new(),
             filter: None,
             filter_facts: Vec::new(),
             inbox: Vec::new(),
@@ -501,18 +517,38 @@ impl Turner {
             slim(&mut self.effects, most);
             slim(&mut self.transmits, most);
             slim(&mut self.holds, most);
+            slim(&mut self.events, most);
         }
         let stale = self.monitor.is_stale().then(|| now + STALE);
         let own = [self.again_at, Some(self.pulse_at), stale, self.untaken_at, self.readers.deadline()];
         let machines = [self.node.deadline(), self.sessions.deadline()];
-        let deadline = own.into_iter().chain(machines).flatten().min();
+        let deadline = own.into_iter().chain([self.brace_by(now)]).chain(machines).flatten().min();
         if let Err(why) = self.timer.set_by(deadline, now) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
-        if self.roll.rests(now, deadline.unwrap_or(self.pulse_at)) {
+        let is_hasty = self.roll.rests(now, deadline.unwrap_or(self.pulse_at));
+        if std::mem::replace(&mut self.is_hasty, is_hasty) {
             (self.haste)();
         }
         self.ended = self.abandoned || self.stopping && self.node.is_at_rest();
+    }
+
+    /// Makes ready for a takeover that is near. Returns when to do so, if one is farther off.
+    fn brace_by(&mut self, now: Instant) -> Option<Instant> {
+        let brace_at = self.node.takeover_at()? - BRACE;
+        if now < brace_at {
+            return Some(brace_at);
+        }
+        if now >= self.braced_at + BRACED {
+            self.brace(now);
+        }
+        None
+    }
+
+    fn brace(&mut self, now: Instant) {
+        self.braced_at = now;
+        self.hand.brace();
+        self.speaker.rehearse();
     }
 
     /// The wall clock, if it is another than it was: signed stamps go by it.
@@ -656,6 +692,7 @@ impl Turner {
                     }
                     self.abandoned |= order == Order::Abandon;
                 }
+                Command::Brace => self.brace(now),
                 Command::Status => self.tell_status(now),
                 Command::StatusAndCountAnew => {
                     self.tell_status(now);
@@ -687,7 +724,9 @@ impl Turner {
         }
     }
 
-    /// Effects in order: adverts in batches, then the hand's work, then the news.
+    /// Effects in order: adverts in batches, then the hand's work, then the news. Where there is work for the hand that
+    /// removes nothing, it begins before the adverts go: waking it up and sending them take equally long, and a client
+    /// waits for both.
     fn perform(&mut self, now: Instant) {
         while !self.effects.is_empty() {
             self.most = self.most.max(self.effects.len());
@@ -699,12 +738,18 @@ impl Turner {
                     Effect::Kill(kill) => self.runner.ask(&Request::Kill(kill)),
                     Effect::Tell(line) => self.pipes.tell(line),
                     Effect::Mail(letter) => self.mailer.send(letter),
-                    Effect::Report(event) => self.teller.tell(Report::Event(event)),
+                    Effect::Report(event) => self.events.push(event),
                 }
             }
-            flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
+            if self.holds.iter().any(|hold| matches!(hold.act, Act::Remove { .. })) {
+                flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
+            }
             if !self.holds.is_empty() || self.filter.is_some() {
                 self.hand.push_with(self.filter.take(), self.holds.drain(..));
+            }
+            flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
+            for event in self.events.drain(..) {
+                self.teller.tell(Report::Event(event));
             }
             for Unsent { router, errno, .. } in self.unsent.drain(..) {
                 self.node.handle(now, Input::Unsent { router, errno }, &mut self.effects);

@@ -128,7 +128,7 @@ pub fn keep_freed_memory() {
     crate::sys::process::keep_freed_memory();
 }
 
-/// Gives back to the kernel what only the start has needed: memory that is free again, and the mapped pages of this program.
+/// Gives back to the kernel what is not needed any more: memory that is free again, and the mapped pages of this program.
 /// What is needed again comes back from the page cache by itself, and most of it never is.
 pub fn give_back() {
     crate::sys::process::trim();

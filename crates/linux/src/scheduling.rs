@@ -65,8 +65,9 @@ impl Scheduler {
         remark
     }
 
-    /// Much has happened at once, and is over: gives back the memory that only that has needed, and no code, which the next
-    /// takeover would have to wait for. Returns in words what must be told.
+    /// Much has happened at once, and is over: gives back the memory that only that has needed. What is needed all the time
+    /// comes back by itself, what a takeover needs with [`Command::Brace`](crate::packet::Command::Brace), which belongs
+    /// after this. Returns in words what must be told.
     pub fn rest(&mut self) -> Option<String> {
         // Who frees holds the allocator's locks: nothing ordinary shall come between while the packet thread waits for
         // one, and the packet thread may.
@@ -76,7 +77,7 @@ impl Scheduler {
         if self.may_lock {
             let _ = rustix::mm::munlockall();
         }
-        process::trim();
+        privileges::give_back();
         let locked = self.may_lock.then(privileges::lock_memory);
         before.filter(|_| is_hurried).into_iter().for_each(process::Schedule::take_up);
         let (is_locked, remark) = locked?;

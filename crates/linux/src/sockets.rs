@@ -18,6 +18,7 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Duration;
 use timeline::Instant;
 use wire::{Family, PROTOCOL_AH, PROTOCOL_VRRP, TRAFFIC_CLASS};
@@ -316,6 +317,16 @@ impl Speaker {
                 None => (0..run.len()).for_each(|at| failed(at, Errno(libc::EAFNOSUPPORT))),
             }
             start += run.len();
+        }
+    }
+
+    /// Does for an advert of each kind all that comes before the kernel's part, and sends nothing.
+    pub fn rehearse(&mut self) {
+        for address in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
+            let (router, interface, vrf, hop_limit) = (RouterId(u32::MAX), 0, 0, 0);
+            let (source, destination, datagram) = (address, address, Arc::default());
+            let transmit = Transmit { router, interface, vrf, source, destination, hop_limit, datagram };
+            self.outbox.rehearse(&transmit, describe);
         }
     }
 

@@ -108,6 +108,7 @@ pub fn main(invocation: &Invocation, remarks: &[String], terms: Terms, inherited
         scheduler,
         stir: Stir::default(),
         started: false,
+        gave_back: false,
         stopping: false,
         code: None,
     };
@@ -253,6 +254,8 @@ struct Clerk<'a> {
     stir: Stir,
     /// A configuration was in force.
     started: bool,
+    /// Memory was given back, and perhaps what a takeover needs.
+    gave_back: bool,
     /// The orderly end has begun.
     stopping: bool,
     code: Option<u8>,
@@ -273,6 +276,7 @@ impl Clerk<'_> {
                     reports = Vec::new();
                     let remark = self.scheduler.rest();
                     remark.into_iter().for_each(|remark| self.log.warning(&remark));
+                    desk.command(Command::Brace);
                     continue;
                 }
                 Ok(_) => {}
@@ -291,6 +295,9 @@ impl Clerk<'_> {
             self.stir.note(reports.len());
             for report in reports.drain(..) {
                 self.note(report);
+            }
+            if std::mem::take(&mut self.gave_back) {
+                desk.command(Command::Brace);
             }
             if let Some(code) = self.code {
                 return code;
@@ -408,6 +415,7 @@ impl Clerk<'_> {
                     if !again {
                         let remark = self.scheduler.settle();
                         self.log.info(&remark);
+                        self.gave_back = true;
                     }
                     self.log.info(if again { "Reload complete" } else { "Startup complete" });
                     if !again && !self.invocation.foreground {

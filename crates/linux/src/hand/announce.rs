@@ -67,9 +67,21 @@ pub(super) struct Announcer {
     latest: HashMap<InterfaceIndex, Instant>,
 }
 
+/// Where an announcement goes.
+fn describe<'a>(announcement: &'a &Announcement, _: &mut Space) -> (Outgoing<'a>, usize) {
+    let to = Name::frame(announcement.interface, &announcement.frame);
+    (Outgoing { to, bytes: &announcement.frame }, 0)
+}
+
 impl Announcer {
     pub(super) fn new(socket: Socket, outbox: SendBatch, shared: Arc<Shared>) -> Self {
         Self { socket, outbox, shared, bursts: Vec::new(), latest: HashMap::new() }
+    }
+
+    /// Prepares one for sending, and sends nothing.
+    pub(super) fn rehearse(&mut self) {
+        let one = Announcement { interface: 0, address: IpAddr::from([0; 4]), frame: Box::default() };
+        self.outbox.rehearse(&&one, describe);
     }
 
     /// Sends now.
@@ -78,18 +90,10 @@ impl Announcer {
             return;
         }
         let mut failed = 0u64;
-        self.outbox.send(
-            &self.socket,
-            announcements,
-            |announcement, _: &mut Space| {
-                let to = Name::frame(announcement.interface, &announcement.frame);
-                (Outgoing { to, bytes: &announcement.frame }, 0)
-            },
-            |_, errno| {
-                failed += 1;
-                self.shared.last_failure.store(errno.0, Ordering::Relaxed);
-            },
-        );
+        self.outbox.send(&self.socket, announcements, describe, |_, errno| {
+            failed += 1;
+            self.shared.last_failure.store(errno.0, Ordering::Relaxed);
+        });
         let now = clock::now();
         for announcement in announcements {
             self.latest.insert(announcement.interface, now);

@@ -55,12 +55,16 @@ struct Queue {
     ending: bool,
     /// Somebody changed our table, or may have.
     disturbed: Option<Noticed>,
+    /// Addresses may have to be set in a moment.
+    brace: bool,
 }
 
 /// What both sides see.
 #[derive(Debug, Default)]
 struct Shared {
     queue: Mutex<Queue>,
+    /// Grows with whatever is put into the queue.
+    pushed: AtomicU64,
     wake: Condvar,
     announced: AtomicU64,
     failed: AtomicU64,
@@ -72,6 +76,13 @@ impl Shared {
     /// A thread that panicked with the lock held leaves a queue that is whole: every change is one push.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the thread that there is something in the queue.
+    fn wake(&self, queue: MutexGuard<'_, Queue>) {
+        self.pushed.fetch_add(1, Ordering::Release);
+        drop(queue);
+        self.wake.notify_one();
     }
 }
 
@@ -158,20 +169,28 @@ impl Hand {
             }
             queue.orders.push(Order::Hold(hold));
         }
-        drop(queue);
-        self.shared.wake.notify_one();
+        self.shared.wake(queue);
+    }
+
+    /// A takeover is near: has the thread fetch what it needs for that, and stay awake for a moment.
+    pub fn brace(&self) {
+        let mut queue = self.shared.lock();
+        queue.brace = true;
+        self.shared.wake(queue);
     }
 
     /// An interface is gone, and with it everything on it.
     pub fn forget(&self, interface: InterfaceIndex) {
-        self.shared.lock().orders.push(Order::Forget(interface));
-        self.shared.wake.notify_one();
+        let mut queue = self.shared.lock();
+        queue.orders.push(Order::Forget(interface));
+        self.shared.wake(queue);
     }
 
     /// What an earlier worker noted is not gone on with: whoever offered it removes it.
     pub fn disown(&self) {
-        self.shared.lock().orders.push(Order::Disown);
-        self.shared.wake.notify_one();
+        let mut queue = self.shared.lock();
+        queue.orders.push(Order::Disown);
+        self.shared.wake(queue);
     }
 
     /// Moves what there is to tell the node of the filter to the end of `into`: the bell of the outcomes rings for it
@@ -221,8 +240,9 @@ impl Hand {
     }
 
     fn end(&mut self) {
-        self.shared.lock().ending = true;
-        self.shared.wake.notify_one();
+        let mut queue = self.shared.lock();
+        queue.ending = true;
+        self.shared.wake(queue);
         if let Some(thread) = self.thread.take() {
             // A panic of the thread was printed by its hook; there is nothing to add here.
             let _ = thread.join();
@@ -238,8 +258,7 @@ fn alert(shared: Arc<Shared>) -> Alert {
         if noticed != Noticed::Loss || queue.disturbed.is_none() {
             queue.disturbed = Some(noticed);
         }
-        drop(queue);
-        shared.wake.notify_one();
+        shared.wake(queue);
     })
 }
 

@@ -9,15 +9,19 @@ use crate::ledger::beat::HandBeat;
 use crate::ledger::{Ledger, Slot, State, is_gone, kernel_keeps_marks};
 use crate::mailbox::{Mailbox, ROOM};
 use crate::netlink::{Netlink, Request, SLICE};
+use model::VirtualAddress;
 use node::io::{Act, Announcement, Hold, InterfaceIndex, Outcome, Place, Placed, RouterId, Settled};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use timeline::Instant;
 
 /// How long a slice should take.
 const AIM: Duration = Duration::from_millis(1);
+/// So long it stays awake for a takeover that is near.
+const ALERT: Duration = Duration::from_millis(1);
 /// Addresses in the shortest slice: with fewer, asking costs more than it saves.
 const LEAST: usize = 8;
 
@@ -170,6 +174,26 @@ impl Worker {
         self.closer.end(&self.ledger);
     }
 
+    /// A takeover is near: goes through what it needs, up to the kernel's part, and stays awake for a moment. What nobody
+    /// has used for hours is in no cache, perhaps not in memory, and its processor asleep.
+    fn brace(&mut self, pushed: u64) {
+        let until = clock::now() + ALERT;
+        self.rehearse();
+        while self.shared.pushed.load(Ordering::Acquire) == pushed && clock::now() < until {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn rehearse(&mut self) {
+        for address in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
+            let request = Request::add_virtual(0, &VirtualAddress::host(address));
+            self.netlink.rehearse(&request);
+            self.requests.push(request);
+        }
+        self.requests.clear();
+        self.announcer.rehearse();
+    }
+
     /// Takes new orders; waits for some until `due` when there is nothing else to do. False: end.
     fn collect(&mut self, due: Option<Instant>) -> bool {
         let shared = Arc::clone(&self.shared);
@@ -177,6 +201,13 @@ impl Worker {
         while queue.orders.is_empty() && self.jobs.is_empty() && queue.disturbed.is_none() {
             if queue.ending {
                 return false;
+            }
+            if std::mem::take(&mut queue.brace) {
+                let pushed = shared.pushed.load(Ordering::Acquire);
+                drop(queue);
+                self.brace(pushed);
+                queue = shared.lock();
+                continue;
             }
             match due.map(|due| due.since(clock::now())) {
                 Some(Duration::ZERO) => break,
@@ -187,6 +218,8 @@ impl Worker {
                 None => queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
             }
         }
+        // Awake already.
+        queue.brace = false;
         let orders = std::mem::take(&mut queue.orders);
         let disturbed = queue.disturbed.take();
         drop(queue);

@@ -352,6 +352,14 @@ impl Netlink {
         answer.map(|()| found)
     }
 
+    /// Writes a request as it would be sent, and sends nothing.
+    pub fn rehearse(&mut self, request: &Request) {
+        let sequence = self.sequence;
+        self.write(&request.message, request.flags | NLM_F_REQUEST | NLM_F_ACK);
+        self.outbox.clear();
+        self.sequence = sequence;
+    }
+
     /// Appends one message with the next sequence number to the outbox.
     fn write(&mut self, message: &RouteNetlinkMessage, flags: u16) {
         let start = self.outbox.len();

@@ -255,25 +255,46 @@ impl SendBatch {
         mut failed: impl FnMut(usize, Errno),
     ) {
         for (batch, chunk) in messages.chunks(self.capacity.max(1)).enumerate() {
-            self.names.clear();
-            self.parts.clear();
-            self.headers.clear();
-            for (at, message) in chunk.iter().enumerate() {
-                let (out, len) = describe(message, &mut self.control[at]);
-                self.controls[at] = len;
-                self.names.push(out.to);
-                let base = out.bytes.as_ptr().cast_mut().cast();
-                self.parts.push(libc::iovec { iov_base: base, iov_len: out.bytes.len() });
-            }
-            let pieces =
-                self.parts.iter_mut().zip(&mut self.names).zip(&mut self.control).zip(&self.controls);
-            for (((part, name), control), &len) in pieces {
-                let mut one = header(part, &mut name.bytes, control.0.as_mut_ptr(), len);
-                one.msg_hdr.msg_namelen = name.len;
-                self.headers.push(one);
-            }
+            self.prepare(chunk, &mut describe);
             let start = batch * self.capacity;
             self.transmit(&fd, |at, errno| failed(start + at, errno));
+        }
+    }
+
+    /// Goes through everything that sending needs, and sends nothing: the first message that matters then does not wait
+    /// for the code that sends it.
+    pub(crate) fn rehearse<'a, T>(
+        &mut self,
+        message: &'a T,
+        mut describe: impl FnMut(&'a T, &mut Space) -> (Outgoing<'a>, usize),
+    ) {
+        self.prepare(std::slice::from_ref(message), &mut describe);
+        self.names.clear();
+        self.parts.clear();
+        self.headers.clear();
+    }
+
+    /// Makes the headers of at most as many messages as there is room for.
+    fn prepare<'a, T>(
+        &mut self,
+        chunk: &'a [T],
+        describe: &mut impl FnMut(&'a T, &mut Space) -> (Outgoing<'a>, usize),
+    ) {
+        self.names.clear();
+        self.parts.clear();
+        self.headers.clear();
+        for (at, message) in chunk.iter().enumerate() {
+            let (out, len) = describe(message, &mut self.control[at]);
+            self.controls[at] = len;
+            self.names.push(out.to);
+            let base = out.bytes.as_ptr().cast_mut().cast();
+            self.parts.push(libc::iovec { iov_base: base, iov_len: out.bytes.len() });
+        }
+        let pieces = self.parts.iter_mut().zip(&mut self.names).zip(&mut self.control).zip(&self.controls);
+        for (((part, name), control), &len) in pieces {
+            let mut one = header(part, &mut name.bytes, control.0.as_mut_ptr(), len);
+            one.msg_hdr.msg_namelen = name.len;
+            self.headers.push(one);
         }
     }
 

@@ -220,6 +220,15 @@ impl Node {
         self.facts.interface_of(address)
     }
 
+    /// When the router that is looked at next takes over, if it is a Backup and hears nothing meanwhile. Whoever carries
+    /// that out can be ready by then.
+    #[must_use]
+    pub fn takeover_at(&self) -> Option<Instant> {
+        let (at, id) = self.schedule.peek()?;
+        let router = &self.slots.get(&id)?.router;
+        Some(at).filter(|at| router.role() == Role::Backup && router.deadline() == Some(*at))
+    }
+
     /// The virtual routers that listen for adverts: interface (if it exists), VRID, family, multicast group.
     pub fn listeners(&self) -> impl Iterator<Item = Listener> + '_ {
         self.slots.values().map(|slot| {

@@ -127,7 +127,7 @@ fn main() -> Result<(), Failure> {
     }
     let mut report = report::Report::new(&wish);
     for trial in TRIALS {
-        let named = wish.only.iter().any(|word| trial.name.contains(word.as_str()));
+        let named = wish.only.iter().any(|word| is_meant(trial.name, word));
         if !(named || wish.only.is_empty() && (wish.all || !trial.extra)) {
             continue;
         }
@@ -155,6 +155,11 @@ fn main() -> Result<(), Failure> {
     println!();
     print!("{}", report.table());
     report.write()
+}
+
+/// A whole name means that trial alone, a part of names all that have it.
+fn is_meant(name: &str, word: &str) -> bool {
+    name == word || name.contains(word) && TRIALS.iter().all(|trial| trial.name != word)
 }
 
 /// Runs a trial; again if somebody else had the machine meanwhile. What disturbed it, if it was disturbed each time.

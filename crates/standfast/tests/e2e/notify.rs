@@ -269,10 +269,13 @@ fn hangs() -> Outcome {
     let running = node.start_active()?;
     let client = lab.machine("client")?;
     let capture = lab::Capture::start(client, "eth0")?;
+    // Each of them is news for the script. A cable that is back before anybody has looked is none.
     for _ in 0..3 {
+        let mark = running.lines().mark();
         machine.link_down("eth0")?;
+        running.wait_for_line_from(mark, "Entering FAULT STATE", SOON)?;
         machine.link_up("eth0")?;
-        std::thread::sleep(Duration::from_millis(300));
+        running.wait_for_line_from(mark, "Entering MASTER STATE", SOON)?;
     }
     std::thread::sleep(Duration::from_secs(1));
     let adverts = capture.records().iter().filter(|record| record.advert().is_some()).count();
