@@ -826,6 +826,12 @@ fn need(host: &Host, vrfs: BTreeSet<InterfaceIndex>) -> Need {
             Family::V6 => &mut need.v6,
         };
         set.get_or_insert_with(VridSet::default).insert(instance.settings.vrid);
+        // IP header, Authentication Header, message, password and signed trailer.
+        let bytes = match instance.settings.family {
+            Family::V4 => 60 + 24 + 8 + 4 * instance.addresses.len() + 8 + 28,
+            Family::V6 => 8 + 16 * instance.addresses.len() + 28,
+        };
+        need.longest = need.longest.max(bytes);
         need.authenticated |= matches!(instance.authentication, model::Authentication::Header(_));
     }
     need.backlog = host.instances.len() * 4;

@@ -50,6 +50,8 @@ pub struct Need {
     /// Adverts that may wait in a fast socket before the kernel drops. Four intervals of all routers is a good
     /// measure; at least 2048 are provided for.
     pub backlog: usize,
+    /// The bytes of the longest advert that is expected. When a longer one comes there is room for the next.
+    pub longest: usize,
     /// VRF devices, each of which has receiving sockets of its own: whether others hear what comes in there is for the host
     /// to say (`raw_l3mdev_accept`).
     pub vrfs: BTreeSet<InterfaceIndex>,
@@ -187,6 +189,7 @@ impl Speaker {
         }
         let program = need.authenticated.then(filter::authenticated);
         self.set_ears(Family::V4, Kind::Authenticated, program, need, &mut missing);
+        self.inbox.make_room(need.longest);
         self.ears.sort_by_key(|ear| ear.kind == Kind::Vrrp(Side::Stray));
         self.need = need.clone();
         Ok(missing)
@@ -587,6 +590,7 @@ impl Ear {
                     None => drained.unreadable += 1,
                 }
             }
+            inbox.adapt();
             budget = budget.saturating_sub(count);
             if later || count < inbox.capacity() {
                 return;

@@ -12,7 +12,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use core::time::Duration;
 use model::{Host, VirtualAddress};
 use timeline::Instant;
-use wire::{Family, Mac};
+use wire::{Family, Mac, Vrid};
 
 use crate::estate::Estate;
 use crate::event::Event;
@@ -296,6 +296,20 @@ pub enum Datagram<'a> {
         /// From the first byte of the VRRP message.
         payload: &'a [u8],
     },
+}
+
+impl Datagram<'_> {
+    /// For whom it probably is, unchecked: family, whether it is unicast, and VRID.
+    pub(crate) fn addressee(&self) -> Option<(Family, bool, Vrid)> {
+        let (family, multicast, message) = match *self {
+            Self::V4(bytes) => {
+                let start = usize::from(bytes.first()? & 15) * 4;
+                (Family::V4, bytes.get(16)? & 0xf0 == 0xe0, bytes.get(start..)?)
+            }
+            Self::V6 { destination, payload, .. } => (Family::V6, destination.is_multicast(), payload),
+        };
+        Some((family, !multicast, Vrid::new(*message.get(1)?)?))
+    }
 }
 
 /// An order from the operator.

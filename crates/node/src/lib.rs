@@ -14,6 +14,7 @@ extern crate std;
 
 pub mod compat;
 mod dial;
+mod echo;
 mod egress;
 pub mod estate;
 pub mod event;

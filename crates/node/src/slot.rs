@@ -1,10 +1,11 @@
 //! One instance at run time: its configuration, its router, what it holds, what it counted.
 
+use crate::echo::Echo;
 use crate::egress::{self, Egress};
 use crate::estate::{Outline, Unnoted};
 use crate::event::{Disbelieved, Fault, Standing};
 use crate::held::{Held, Spot};
-use crate::io::{self, Errno, RouterId};
+use crate::io::{self, Errno, Frame, RouterId};
 use crate::verdict::{Bequest, Place, Share, Verdict};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,8 @@ use wire::message::Auth;
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Slot {
+    /// What it hears again and again.
+    pub(crate) echo: Echo,
     pub(crate) id: RouterId,
     /// What is to be noted of it.
     pub(crate) unnoted: Unnoted,
@@ -30,15 +33,21 @@ pub(crate) struct Slot {
     pub(crate) noted: bool,
     /// Silence was excused since the last advert; not twice.
     pub(crate) excused: bool,
+    /// When the last believed advert arrived.
+    pub(crate) heard_at: Instant,
+    /// Its live entry in the schedule.
+    pub(crate) queued: Option<Instant>,
+    /// Adverts that were not believed since the last one that was, or since the role changed.
+    pub(crate) disbelieved: Option<Box<Disbelieved>>,
+    pub(crate) counters: Counters,
+    pub(crate) router: Router,
+    // From here on: what an advert asks for that is sent, or that is not the same as the one before it.
     pub(crate) creed: Creed,
     pub(crate) authentication: vrrp::Authentication,
     /// As it was noted last for a successor.
     pub(crate) outline: Outline,
-    /// Its live entry in the schedule.
-    pub(crate) queued: Option<Instant>,
     /// When to look at it for another reason than its router's timers; recomputed by [`Slot::note_aside`].
     pub(crate) aside_at: Option<Instant>,
-    pub(crate) router: Router,
     pub(crate) verdict: Verdict,
     /// Its group.
     pub(crate) group: Option<usize>,
@@ -48,13 +57,8 @@ pub(crate) struct Slot {
     pub(crate) advertised_before: Instant,
     pub(crate) copies: usize,
     pub(crate) egress: Egress,
-    /// When the last believed advert arrived.
-    pub(crate) heard_at: Instant,
-    /// Adverts that were not believed since the last one that was, or since the role changed.
-    pub(crate) disbelieved: Option<Disbelieved>,
     /// The listed addresses, sorted, for comparing with those of an advert.
     pub(crate) listed: Vec<IpAddr>,
-    pub(crate) counters: Counters,
     // From here on: what changes of role, of the configuration and of the facts are about.
     pub(crate) instance: Instance,
     /// What it says of itself, without its group.
@@ -298,26 +302,27 @@ impl Slot {
         let (router, creed) = (Router::new(instance.settings.clone()), Creed::of(&instance));
         let verdict = Verdict::of(&instance, &Share::default(), None, None);
         let mut slot = Self {
+            echo: Echo::NONE,
             id,
             unnoted: Unnoted::Nothing,
             noted: false,
             excused: false,
+            heard_at: now,
+            queued: None,
+            disbelieved: None,
+            counters: Counters::default(),
+            router,
             creed,
             authentication: vrrp::Authentication::None,
             outline: (Role::Initialize, instance.settings.interval, None, instance.settings.priority),
-            queued: None,
             aside_at: None,
-            router,
             verdict,
             group: None,
             advertised_at: Instant::EPOCH,
             advertised_before: Instant::EPOCH,
             copies: 0,
             egress: Egress::default(),
-            heard_at: now,
-            disbelieved: None,
             listed: Vec::new(),
-            counters: Counters::default(),
             own: Share::default(),
             place: None,
             standing: Standing::Initialize,
@@ -387,11 +392,38 @@ impl Slot {
         state + usize::from(self.excused) + usize::from(self.counters.received > 0) + usize::from(listed)
     }
 
+    /// Whether this is what it has heard before and nothing has happened since: then all that it does is done.
+    pub(crate) fn hears_again(&mut self, now: Instant, frame: &Frame<'_>, creed: u64) -> bool {
+        let at = frame.at.min(now);
+        let again = self.echo.repeats(frame, creed)
+            && at >= self.heard_at
+            && self.queued.is_some()
+            && self.router.hears_again(now, at, self.echo.span);
+        if again {
+            self.believe_in(at);
+        }
+        again
+    }
+
+    /// An advert that arrived at `at` is believed.
+    pub(crate) fn believe_in(&mut self, at: Instant) {
+        self.excused = false;
+        self.disbelieved = None;
+        self.heard_at = at;
+        self.counters.received += 1;
+    }
+
     /// An advert was not believed.
     pub(crate) fn note_discard(&mut self, source: IpAddr, why: Discard) {
         self.counters.discards.count(why);
-        let adverts = self.disbelieved.map_or(0, |before| before.adverts).saturating_add(1);
-        self.disbelieved = Some(Disbelieved { adverts, source, why });
+        let before = self.disbelieved.as_ref();
+        let adverts = before.map_or(0, |before| before.adverts).saturating_add(1);
+        let disbelieved = Disbelieved { adverts, source, why };
+        // A flood of them shall not ask the allocator each time.
+        match &mut self.disbelieved {
+            Some(place) => **place = disbelieved,
+            None => self.disbelieved = Some(Box::new(disbelieved)),
+        }
     }
 
     /// When it wants to be looked at.

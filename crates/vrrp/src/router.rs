@@ -216,17 +216,18 @@ pub enum Notice {
     StoodStill(Duration),
 }
 
-/// One virtual router on this host.
+/// One virtual router on this host. In the order of its fields (`repr(C)`): what every advert moves comes first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
 pub struct Router {
-    settings: Settings,
+    state: State,
     /// Effective priority.
     priority: Priority,
     /// Own primary address; meaningless in `Initialize`.
     primary: IpAddr,
     /// Where in each interval its adverts belong.
     phase: Phase,
-    state: State,
+    settings: Settings,
 }
 
 /// Where in each interval a router's adverts belong. Of many routers that become Active at once, each would else
@@ -424,6 +425,32 @@ impl Router {
             State::Backup { interval, .. } => interval,
             State::Initialize | State::Active { .. } => self.settings.interval,
         }
+    }
+
+    /// If this Backup waits for nothing but the next advert of the router that it follows, whose last one was `last`: how
+    /// long after such an advert it takes over. The same advert again does nothing but put that off, as long as nothing
+    /// else happens to this router: [`Router::hears_again`].
+    #[must_use]
+    pub fn patience(&self, last: &Advertisement) -> Option<Duration> {
+        let State::Backup { down_at, interval, hold: None, leader, preempting: false } = self.state else {
+            return None;
+        };
+        let followed = leader == Some(Leader { source: last.source, priority: last.priority });
+        let patience = self.down(interval);
+        let is_leading = followed && last.priority != Priority::LEAVING;
+        (is_leading && down_at == last.at + patience).then_some(patience)
+    }
+
+    /// The advert for which `patience` was told arrived once more, at `at`: what [`Input::Advertisement`] would do.
+    /// Returns false, and has done nothing, if it lay in a queue for so long that more is to be asked.
+    #[must_use]
+    pub fn hears_again(&mut self, now: Instant, at: Instant, patience: Duration) -> bool {
+        let State::Backup { down_at, interval, .. } = &mut self.state else { return false };
+        if at + interval.duration() < now {
+            return false;
+        }
+        *down_at = at + patience;
+        true
     }
 
     fn down(&self, interval: Interval) -> Duration {

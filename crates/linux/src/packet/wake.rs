@@ -63,17 +63,18 @@ pub(super) struct Crowd {
 
 impl Crowd {
     /// Over so long adverts are counted.
-    const WINDOW: Duration = Duration::from_millis(10);
+    const WINDOW: Duration = Duration::from_millis(20);
     /// So many of them are a crowd: two a millisecond.
-    const DENSE: usize = 20;
-    /// More of them at once than this are a flood, which must not find the sockets unattended.
-    const FLOOD: usize = 256;
+    const DENSE: usize = 40;
+    /// More of them at once than this are a flood, which must not find the sockets unattended: they have room for twice as
+    /// many.
+    const FLOOD: usize = 1024;
     /// They wait for each other at least so long.
     const SHORTEST: Duration = Duration::from_millis(1);
     /// And no longer.
-    const LONGEST: Duration = Duration::from_millis(4);
+    const LONGEST: Duration = Duration::from_millis(8);
     /// In between, the shortest interval between adverts has so many slots.
-    const SLOTS: u32 = 25;
+    const SLOTS: u32 = 12;
 
     pub(super) const fn new() -> Self {
         Self { since: Instant::EPOCH, frames: 0, is_dense: false, slot: Self::SHORTEST }
@@ -123,7 +124,7 @@ mod tests {
         };
         assert_eq!(slot(&[]), Crowd::SHORTEST);
         assert_eq!(slot(&[1, 100]), Crowd::SHORTEST);
-        assert_eq!(slot(&[100, 7]), Duration::from_micros(2_800));
+        assert_eq!(slot(&[100, 6]), Duration::from_millis(5));
         assert_eq!(slot(&[100]), Crowd::LONGEST);
     }
 
@@ -138,17 +139,17 @@ mod tests {
         };
         feed(&mut crowd, 0, 100_000, 1000);
         assert!(!crowd.is_dense(), "one a millisecond");
-        feed(&mut crowd, 100_000, 130_000, 100);
+        feed(&mut crowd, 100_000, 150_000, 100);
         assert!(crowd.is_dense(), "ten a millisecond");
-        feed(&mut crowd, 130_000, 180_000, 5000);
+        feed(&mut crowd, 150_000, 230_000, 5000);
         assert!(!crowd.is_dense(), "it has dispersed");
-        feed(&mut crowd, 180_000, 210_000, 100);
+        feed(&mut crowd, 230_000, 280_000, 100);
         assert!(crowd.is_dense);
         crowd.note(at(900_000), 200);
         assert!(!crowd.is_dense(), "a burst after a pause");
-        feed(&mut crowd, 900_000, 930_000, 100);
+        feed(&mut crowd, 900_000, 950_000, 100);
         assert!(crowd.is_dense());
-        crowd.note(at(930_500), 500);
+        crowd.note(at(950_500), 1500);
         assert!(!crowd.is_dense(), "a flood");
     }
 }

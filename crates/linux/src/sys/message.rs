@@ -14,6 +14,9 @@ use std::ptr;
 /// in practice. A longer one is reported as truncated.
 const BYTES: usize = 2048;
 
+/// Room for a datagram as long as no longer one is expected or has come: what lies close together is read faster.
+const USUAL: usize = 256;
+
 /// Room for a socket address.
 const NAME: u32 = 32;
 
@@ -93,14 +96,16 @@ pub(crate) struct Received<'a> {
 
 /// Buffers for receiving many datagrams with one system call.
 pub(crate) struct RecvBatch {
-    data: Box<[[u8; BYTES]]>,
+    /// One after the other, each of `room` bytes.
+    data: Box<[u8]>,
+    room: usize,
     control: Box<[Space]>,
     names: Box<[Name]>,
     lens: Box<[Len]>,
     /// Point into `data`; `headers` point to these, to `names` and to `control`. Boxes stay where they are however
     /// their owner moves, so all is set up once. Nothing here ever goes through these pointers: only the kernel does, in
     /// a call that the compiler must take for one that may write anywhere.
-    _parts: Box<[libc::iovec]>,
+    parts: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
     /// So many headers carry what the last call has written.
     used: usize,
@@ -115,29 +120,49 @@ struct Len {
     said: Said,
 }
 
-// SAFETY: the pointers in `_parts` and `headers` lead to boxes of the same value and are read by the kernel only,
+// SAFETY: the pointers in `parts` and `headers` lead to boxes of the same value and are read by the kernel only,
 // during calls that borrow the value mutably.
 unsafe impl Send for RecvBatch {}
 
 impl RecvBatch {
     /// Buffers for `count` datagrams.
     pub(crate) fn new(count: usize) -> Self {
-        let mut data = vec![[0; BYTES]; count].into_boxed_slice();
+        let mut data = vec![0; USUAL * count].into_boxed_slice();
         let mut control = vec![Space::EMPTY; count].into_boxed_slice();
         let mut names = vec![Name::EMPTY; count].into_boxed_slice();
-        let part = |to: &mut [u8; BYTES]| libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: BYTES };
-        let mut parts: Box<[libc::iovec]> = data.iter_mut().map(part).collect();
+        let mut parts: Box<[libc::iovec]> = data.chunks_mut(USUAL).map(part).collect();
         let rooms = parts.iter_mut().zip(&mut control).zip(&mut names);
         let headers = rooms
             .map(|((part, room), name)| header(part, &mut name.bytes, room.0.as_mut_ptr(), room.0.len()))
             .collect();
         let lens = vec![Len::default(); count].into_boxed_slice();
-        Self { data, control, names, lens, _parts: parts, headers, used: 0, named: true }
+        Self { data, room: USUAL, control, names, lens, parts, headers, used: 0, named: true }
     }
 
     /// How many datagrams one call can bring.
     pub(crate) fn capacity(&self) -> usize {
-        self.data.len()
+        self.headers.len()
+    }
+
+    /// Makes room for datagrams of so many bytes, at most [`BYTES`]. What the last call has brought is gone.
+    pub(crate) fn make_room(&mut self, bytes: usize) {
+        let room = bytes.clamp(USUAL, BYTES).next_power_of_two();
+        if room <= self.room {
+            return;
+        }
+        self.data = vec![0; room * self.capacity()].into_boxed_slice();
+        self.room = room;
+        // The headers point to the parts, which stay where they are.
+        self.parts.iter_mut().zip(self.data.chunks_mut(room)).for_each(|(to, data)| *to = part(data));
+        self.lens.fill(Len::default());
+    }
+
+    /// Makes room for any advert, if the last call has brought a datagram that was too long for the room that there was.
+    /// To be called when what it has brought is done with.
+    pub(crate) fn adapt(&mut self) {
+        if self.lens.iter().take(self.used).any(|len| len.truncated) {
+            self.make_room(BYTES);
+        }
     }
 
     /// Receives what is there, without waiting; returns how many. `EAGAIN` is `Ok(0)`. `named`: also who sent it, which
@@ -182,7 +207,7 @@ impl RecvBatch {
         for ((len, header), control) in arrivals {
             let said = control.0.get(..control_len(&header.msg_hdr)).unwrap_or_default();
             *len = Len {
-                data: usize::try_from(header.msg_len).unwrap_or(0).min(BYTES),
+                data: usize::try_from(header.msg_len).unwrap_or(0).min(self.room),
                 said: Said::read(said),
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             };
@@ -201,7 +226,7 @@ impl RecvBatch {
             return Received { bytes: &[], truncated: false, source_v6: None, said: Said::default() };
         };
         Received {
-            bytes: &self.data[at][..len.data],
+            bytes: &self.data[at * self.room..][..len.data],
             truncated: len.truncated,
             source_v6: if self.named { self.names[at].source_v6() } else { None },
             said: len.said,
@@ -332,6 +357,10 @@ impl SendBatch {
             }
         }
     }
+}
+
+fn part(to: &mut [u8]) -> libc::iovec {
+    libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() }
 }
 
 /// A message header that points to the given buffers.

@@ -49,6 +49,7 @@ fn both(vrids: &[u8]) -> Need {
         v6: Some(set(vrids)),
         authenticated: false,
         backlog: 0,
+        longest: 0,
         vrfs: BTreeSet::new(),
     }
 }

@@ -22,6 +22,7 @@ use self::group::{Stir, User};
 use self::learn::Loss;
 use self::wires::{Door, Way, Wires};
 use crate::dial::Dial;
+use crate::echo::Echo;
 use crate::egress::{self, Heard};
 use crate::estate::Estate;
 use crate::event::{Contrast, Event, Standing};
@@ -102,6 +103,8 @@ pub struct Node {
     scratch: Vec<Decision>,
     /// What time it is for signed adverts.
     dial: Dial,
+    /// Another number after anything by which an advert might be judged otherwise than the one before it.
+    creed: u64,
     pub(crate) herald: Herald,
 }
 
@@ -127,6 +130,9 @@ impl Machine for Node {
     fn handle(&mut self, now: Instant, input: Input<'_>, effects: &mut Vec<Effect>) {
         if self.stopping == Some(Order::Abandon) {
             return;
+        }
+        if !matches!(input, Input::Frame(_) | Input::Elapsed) {
+            self.creed += 1;
         }
         match input {
             Input::Fact(fact) => return self.learn(now, fact, effects),
@@ -249,6 +255,9 @@ impl Node {
     // ---- adverts in ----
 
     fn hear(&mut self, now: Instant, frame: &Frame<'_>, effects: &mut Vec<Effect>) {
+        if self.hears_again(now, frame) {
+            return;
+        }
         let ingress = match frame.datagram {
             Datagram::V4(bytes) => match Ingress::v4(bytes) {
                 Ok(ingress) => ingress,
@@ -284,11 +293,15 @@ impl Node {
         match verdict {
             Ok(admitted) => {
                 let id = slot.id;
-                slot.excused = false;
-                slot.disbelieved = None;
-                slot.heard_at = at;
+                slot.believe_in(at);
                 note_admitted(now, slot, &admitted, &ingress, effects);
                 self.drive(now, id, vrrp::Input::Advertisement(admitted.advertisement), effects);
+                if let Some(slot) = self.slots.get_mut(&id)
+                    && let Some(patience) = slot.router.patience(&admitted.advertisement)
+                {
+                    let way = (slot.router.settings().version, &slot.authentication);
+                    slot.echo = Echo::of(frame, way, &admitted, self.creed, patience);
+                }
             }
             Err(why) => {
                 slot.note_discard(ingress.source, why);
@@ -312,6 +325,15 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Nearly all adverts that a Backup hears say what the one before has said.
+    fn hears_again(&mut self, now: Instant, frame: &Frame<'_>) -> bool {
+        let Some((family, unicast, vrid)) = frame.datagram.addressee() else { return false };
+        let way = Way { door: Door::Interface(frame.interface), family, unicast };
+        let id = self.by_wire.find(way, vrid, || self.facts.vrf_of(frame.interface));
+        let slot = id.and_then(|id| self.slots.get_mut(&id));
+        slot.is_some_and(|slot| slot.hears_again(now, frame, self.creed))
     }
 
     fn stray(
@@ -426,6 +448,10 @@ impl Node {
     fn drive(&mut self, now: Instant, id: RouterId, input: vrrp::Input, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         self.scratch.clear();
+        // Only a Backup has one: whatever happens to it, also that it is one no more, ends that.
+        if slot.router.role() == Role::Backup {
+            slot.echo.forget();
+        }
         slot.router.handle(now, input, &mut self.scratch);
         let advertised = self.scratch.iter().any(|effect| matches!(effect, Decision::Advertise(_)));
         let mut copies = 0;
@@ -594,7 +620,6 @@ fn note_admitted(
     effects: &mut Vec<Effect>,
 ) {
     let (advertisement, remarks) = (&admitted.advertisement, &admitted.remarks);
-    slot.counters.received += 1;
     slot.counters.priority_zero_received += u64::from(advertisement.priority == Priority::LEAVING);
     let version_3 = slot.router.settings().version == wire::Version::V3;
     slot.counters.message_sums += u64::from(version_3 && remarks.sum == vrrp::SumForm::Message);
@@ -661,7 +686,7 @@ fn moved(now: Instant, slot: &mut Slot, transition: Transition, effects: &mut Ve
     slot.excused = false;
     slot.rival = None;
     let silence = matches!(transition.why, vrrp::Why::NoResponse);
-    let disbelieved = slot.disbelieved.take().filter(|_| silence);
+    let disbelieved = slot.disbelieved.take().filter(|_| silence).map(|disbelieved| *disbelieved);
     let faults = slot.faults().to_vec();
     let (instance, to, why) = (slot.instance.name.clone(), slot.standing, transition.why);
     effects.push(report(Event::Moved { instance, from, to, why, faults, disbelieved }));

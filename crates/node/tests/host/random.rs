@@ -282,9 +282,14 @@ fn make_peace(world: &mut World) {
     world.run(ms(75_000));
 }
 
-/// Everything that was wanted in a world in which `steps` happened.
+/// Everything that was wanted in a world in which `steps` happened, and how it stands in the end.
 fn run(steps: &[Step]) -> Vec<String> {
+    go_through(steps, false)
+}
+
+fn go_through(steps: &[Step], forgetful: bool) -> Vec<String> {
     let mut world = World::new(2);
+    world.machines.iter_mut().for_each(|machine| machine.forgetful = forgetful);
     let mut fresh = 10;
     for n in 0..2 {
         interfaces(&mut world, n);
@@ -318,7 +323,8 @@ fn run(steps: &[Step]) -> Vec<String> {
         );
     }
     let log = world.machines.iter().flat_map(|machine| machine.log.iter().map(|entry| format!("{entry:?}")));
-    log.collect()
+    let stands = world.machines.iter().map(|machine| format!("{:?}", machine.node.status(world.now)));
+    log.chain(stands).collect()
 }
 
 proptest! {
@@ -336,6 +342,15 @@ proptest! {
     #[test]
     fn twice_the_same_is_the_same_twice(steps in prop::collection::vec(step(), 1..40)) {
         prop_assert_eq!(run(&steps), run(&steps));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_advert_heard_before_does_what_it_does_when_it_is_new(steps in prop::collection::vec(step(), 1..60)) {
+        prop_assert_eq!(go_through(&steps, false), go_through(&steps, true));
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Machine {
     pub(crate) node: Node,
     pub(crate) kernel: Kernel,
     pub(crate) frozen: bool,
+    /// Something that means nothing comes before each frame: no advert is known from before.
+    pub(crate) forgetful: bool,
     pub(crate) abandoned: bool,
     /// Everything that the node wanted done.
     pub(crate) log: Vec<(Instant, Effect)>,
@@ -351,6 +353,7 @@ impl Machine {
             node: Node::new(),
             kernel,
             frozen: false,
+            forgetful: false,
             abandoned: false,
             log: Vec::new(),
             facts: VecDeque::new(),
@@ -539,6 +542,9 @@ impl Machine {
                 }
                 _ => Datagram::V4(&sent.datagram),
             };
+            if self.forgetful {
+                self.node.handle(now, Input::Begun(RunId(u64::MAX)), &mut effects);
+            }
             self.node.handle(now, Input::Frame(Frame { interface, at, datagram }), &mut effects);
         }
         for outcome in self.outcomes.drain(..) {
