@@ -6,6 +6,7 @@ mod addresses;
 mod closed;
 mod config;
 mod discards;
+mod echo;
 mod election;
 mod facts;
 mod fixed;
