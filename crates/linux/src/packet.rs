@@ -79,6 +79,8 @@ pub enum Command {
     Order(Order),
     /// Have everything in memory that a takeover needs.
     Brace,
+    /// Give back the memory that was needed when much happened.
+    Rest,
     /// Answer with a [`Report::Status`].
     Status,
     /// The same, and count from zero from then on.
@@ -693,6 +695,10 @@ impl Turner {
                     self.abandoned |= order == Order::Abandon;
                 }
                 Command::Brace => self.brace(now),
+                Command::Rest => {
+                    privileges::trim_own();
+                    self.hand.rest();
+                }
                 Command::Status => self.tell_status(now),
                 Command::StatusAndCountAnew => {
                     self.tell_status(now);

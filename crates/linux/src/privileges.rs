@@ -128,6 +128,12 @@ pub fn keep_freed_memory() {
     crate::sys::process::keep_freed_memory();
 }
 
+/// Gives back the free end of the memory from which the calling thread takes its own. What lies between what is in use,
+/// [`give_back`] gives back for all threads; the end only its own thread can. Memory must not be locked.
+pub fn trim_own() {
+    crate::sys::process::trim_own();
+}
+
 /// Gives back to the kernel what is not needed any more: memory that is free again, and the mapped pages of this program.
 /// What is needed again comes back from the page cache by itself, and most of it never is.
 pub fn give_back() {

@@ -65,10 +65,9 @@ impl Scheduler {
         remark
     }
 
-    /// Much has happened at once, and is over: gives back the memory that only that has needed. What is needed all the time
-    /// comes back by itself, what a takeover needs with [`Command::Brace`](crate::packet::Command::Brace), which belongs
-    /// after this. Returns in words what must be told.
-    pub fn rest(&mut self) -> Option<String> {
+    /// Much has happened at once, and is over: unlocks the memory and gives back what only that has needed. The threads give
+    /// back their part with [`Command::Rest`](crate::packet::Command::Rest).
+    pub fn loosen(&mut self) {
         // Who frees holds the allocator's locks: nothing ordinary shall come between while the packet thread waits for
         // one, and the packet thread may.
         let before = process::Schedule::own().ok();
@@ -78,9 +77,13 @@ impl Scheduler {
             let _ = rustix::mm::munlockall();
         }
         privileges::give_back();
-        let locked = self.may_lock.then(privileges::lock_memory);
         before.filter(|_| is_hurried).into_iter().for_each(process::Schedule::take_up);
-        let (is_locked, remark) = locked?;
+    }
+
+    /// Locks the memory again. What is needed all the time comes back by itself, what a takeover needs with
+    /// [`Command::Brace`](crate::packet::Command::Brace), which belongs after this. Returns in words what must be told.
+    pub fn tighten(&mut self) -> Option<String> {
+        let (is_locked, remark) = self.may_lock.then(privileges::lock_memory)?;
         self.may_lock = is_locked;
         (!is_locked).then_some(remark)
     }
@@ -228,7 +231,8 @@ mod tests {
         let mut scheduler = Scheduler { may_lock: false, ..Scheduler::new() };
         let before = process::Schedule::own().unwrap();
         for _ in 0..2 {
-            assert_eq!(scheduler.rest(), None);
+            scheduler.loosen();
+            assert_eq!(scheduler.tighten(), None);
             assert_eq!(process::Schedule::own(), Ok(before));
         }
     }
@@ -238,7 +242,8 @@ mod tests {
         // In a process that may lock, it does.
         let mut scheduler = Scheduler { may_lock: true, ..Scheduler::new() };
         let can = may_lock();
-        let said = scheduler.rest();
+        scheduler.loosen();
+        let said = scheduler.tighten();
         assert_eq!((said.is_none(), scheduler.may_lock), (can, can), "{said:?}");
         let _ = rustix::mm::munlockall();
     }

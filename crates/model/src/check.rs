@@ -266,7 +266,7 @@ impl Instance {
 
     /// Whether it tracks something that changes its priority; processes count on request.
     fn has_weights(&self, processes: bool) -> bool {
-        let Tracking { scripts, processes: others, files, bfd } = &self.tracking;
+        let Tracking { scripts, processes: others, files, bfd } = &*self.tracking;
         let others = others.iter().filter(|_| processes);
         self.track_interfaces.iter().any(|t| t.weight != 0)
             || scripts.iter().chain(files).chain(bfd).chain(others).any(|t| t.weight.value != 0)

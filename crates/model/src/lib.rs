@@ -18,6 +18,7 @@ mod filter;
 mod fixed;
 mod home;
 mod notify;
+mod rare;
 mod script;
 mod track;
 
@@ -28,6 +29,7 @@ pub use filter::Filter;
 pub use fixed::{StaticAddress, TrackGroup};
 pub use home::Home;
 pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
+pub use rare::{Blank, Rare};
 pub use script::{Account, Command, Flaw, Hook, Scripts, TimedHook};
 pub use track::{
     Bfd, File, InitialNumber, LinkDelay, ParameterMatch, Process, Script, SyncGroup, Tracked, Tracking,
@@ -179,13 +181,13 @@ pub struct Instance {
     /// Further interfaces whose link state counts.
     pub track_interfaces: Vec<TrackedInterface>,
     /// What else is tracked.
-    pub tracking: Tracking,
+    pub tracking: Rare<Tracking>,
     /// The own interface's link state does not count (`dont_track_primary`).
     pub ignore_own_link: bool,
     /// A source address that is written but not there is a fault (`track_src_ip`).
     pub track_source: bool,
     /// Who is told of its changes.
-    pub notify: Notify,
+    pub notify: Rare<Notify>,
     /// It was asked for what RFC 3768 or RFC 9568 say to the letter (`strict_mode`, `vrrp_strict`).
     pub strict: bool,
     /// Accept_Mode of RFC 9568, as it was written (`accept`, `no_accept`): without it, packets for the addresses are
@@ -221,10 +223,10 @@ impl Instance {
             addresses,
             excluded: Vec::new(),
             track_interfaces: Vec::new(),
-            tracking: Tracking::default(),
+            tracking: Rare::default(),
             ignore_own_link: false,
             track_source: false,
-            notify: Notify::default(),
+            notify: Rare::default(),
             strict: false,
             accept: true,
             arp_gap: Duration::ZERO,
@@ -324,7 +326,7 @@ pub enum Authentication {
     /// IPsec Authentication Header, HMAC-MD5-96, as keepalived speaks it.
     Header(Secret),
     /// A signed trailer behind each advert, in either version (`auth_hmac`).
-    Keyed(Keyring),
+    Keyed(Arc<Keyring>),
 }
 
 /// Eight secret bytes, zero-padded. Never shown: `Debug` prints dots.

@@ -1,5 +1,6 @@
 //! Who is told of a change of state: programs, pipes, mail.
 
+use crate::rare::Blank;
 use crate::{Account, Hook};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -28,6 +29,20 @@ pub struct Notify {
     pub mail: Option<bool>,
     /// Write changes of the priority to the pipes; `None`: as the host says.
     pub priority_changes: Option<bool>,
+}
+
+impl Blank for Notify {
+    const BLANK: &'static Self = &Self {
+        active: None,
+        backup: None,
+        fault: None,
+        stop: None,
+        any: None,
+        lower_advert: None,
+        deleted: Deleted::AsFault,
+        mail: None,
+        priority_changes: None,
+    };
 }
 
 impl Notify {
@@ -83,7 +98,7 @@ impl crate::Host {
         let groups = self.groups.iter().map(|group| &group.notify);
         let pipes = [&self.notify.fifo, &self.notify.vrrp_fifo].into_iter().flatten();
         let readers = pipes.filter_map(|pipe| pipe.script.as_ref());
-        instances.chain(groups).flat_map(Notify::hooks).chain(readers)
+        instances.chain(groups).flat_map(|notify| notify.hooks()).chain(readers)
     }
 }
 

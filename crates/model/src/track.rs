@@ -1,5 +1,6 @@
 //! What can be tracked, and how a failure counts.
 
+use crate::rare::{Blank, Rare};
 use crate::{Account, Command, InterfaceName, TrackedInterface};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -189,6 +190,11 @@ pub struct Tracking {
     pub bfd: Vec<Tracked>,
 }
 
+impl Blank for Tracking {
+    const BLANK: &'static Self =
+        &Self { scripts: Vec::new(), processes: Vec::new(), files: Vec::new(), bfd: Vec::new() };
+}
+
 impl Tracking {
     /// Each list.
     #[must_use]
@@ -214,9 +220,9 @@ pub struct SyncGroup {
     /// Interfaces tracked for all members.
     pub track_interfaces: Vec<TrackedInterface>,
     /// What else is tracked for all members.
-    pub tracking: Tracking,
+    pub tracking: Rare<Tracking>,
     /// Who is told.
-    pub notify: crate::Notify,
+    pub notify: Rare<crate::Notify>,
 }
 
 /// A line of `interface_up_down_delays`: changes of a link count when they last.

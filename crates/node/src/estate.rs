@@ -8,6 +8,7 @@ use crate::Node;
 use crate::io::RouterId;
 use crate::slot::Slot;
 use crate::verdict::Bequest;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use model::Identity;
 use timeline::{Duration, Instant};
@@ -138,8 +139,8 @@ impl Slot {
     /// Takes over what a router of the same identity left.
     pub(crate) fn inherit(&mut self, estate: &Estate) {
         let Tally { sent, received, became_active, released_active } = estate.tally;
-        self.legacy = Some(estate.legacy);
-        self.bequest = Some(Bequest { priority: estate.priority, until: self.since + PATIENCE });
+        self.legacy = Some(Box::new(estate.legacy));
+        self.bequest = Some(Box::new(Bequest { priority: estate.priority, until: self.since + PATIENCE }));
         self.told_priority = estate.priority;
         // What the others have heard last.
         if let Legacy::Active { interval, until, .. } = estate.legacy {

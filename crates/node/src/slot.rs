@@ -70,9 +70,9 @@ pub(crate) struct Slot {
     pub(crate) spots: Vec<Spot>,
     pub(crate) seen: Seen,
     /// Where a router before it left off; of use once, when it starts with the first configuration.
-    pub(crate) legacy: Option<Legacy>,
+    pub(crate) legacy: Option<Box<Legacy>>,
     /// The priority of the router before it: in force until everything that is tracked has been heard of.
-    pub(crate) bequest: Option<Bequest>,
+    pub(crate) bequest: Option<Box<Bequest>>,
     /// Rounds of announcements owed once the addresses are in place.
     pub(crate) rounds: u32,
     /// All addresses in place was reported for this activation.
@@ -86,7 +86,7 @@ pub(crate) struct Slot {
     pub(crate) retry_at: Option<Instant>,
     pub(crate) quiet: BTreeMap<Cause, Quiet>,
     /// Who advertises with less while we are Active.
-    pub(crate) rival: Option<Rival>,
+    pub(crate) rival: Option<Box<Rival>>,
     /// The priority that was told last.
     pub(crate) told_priority: Priority,
     /// Virtual addresses that somebody else set while we are Backup, already told.
@@ -145,9 +145,13 @@ impl Slot {
         let answered = if settings.lower_priority_no_advert { 3 } else { 1 };
         let grace = settings.interval.duration() * answered / 2;
         let recent = self.router.down_interval();
-        let known = self.rival.filter(|rival| rival.source == source && at.since(rival.last) <= recent);
-        let rival = Rival { source, first: known.map_or(at, |rival| rival.first), last: at };
-        self.rival = Some(rival);
+        let first = Rival { source, first: at, last: at };
+        let rival = self.rival.get_or_insert_with(|| Box::new(first));
+        if rival.source == source && at.since(rival.last) <= recent {
+            rival.last = at;
+        } else {
+            **rival = first;
+        }
         at.since(rival.first) > grace
     }
 }
@@ -444,7 +448,7 @@ impl Slot {
     fn note_aside_of(&mut self, retry_at: Option<Instant>) {
         self.retry_at = retry_at;
         let refusal = self.refusal.until.as_ref().map(|refused| refused.0);
-        let bequest = self.bequest.map(|bequest| bequest.until);
+        let bequest = self.bequest.as_ref().map(|bequest| bequest.until);
         self.aside_at = [refusal, retry_at, bequest].into_iter().flatten().min();
     }
 
@@ -457,7 +461,7 @@ impl Slot {
         if tries {
             self.refusal.until = None;
         }
-        let is_over = self.bequest.is_some_and(|bequest| now >= bequest.until);
+        let is_over = self.bequest.as_ref().is_some_and(|bequest| now >= bequest.until);
         if is_over {
             self.bequest = None;
         }

@@ -11,6 +11,7 @@ use crate::facts::Facts;
 use crate::io::InterfaceIndex;
 use crate::status::Kind;
 use crate::track::Trackers;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -119,11 +120,12 @@ impl Verdict {
 
     /// The priority of the router before it holds until what this one tracks is known, or it has been waited for long
     /// enough, or something is known to be unknowable. No owner is moved, and none made.
-    pub(crate) fn inherit(&mut self, now: Instant, bequest: &mut Option<Bequest>) {
-        *bequest = bequest.filter(|bequest| self.is_early && now < bequest.until);
-        let both = bequest.filter(|bequest| !bequest.priority.is_owner() && !self.priority.is_owner());
+    pub(crate) fn inherit(&mut self, now: Instant, bequest: &mut Option<Box<Bequest>>) {
+        bequest.take_if(|bequest| !self.is_early || now >= bequest.until);
+        let both =
+            bequest.as_deref().filter(|bequest| !bequest.priority.is_owner() && !self.priority.is_owner());
         if let Some(Bequest { priority, .. }) = both {
-            self.priority = priority;
+            self.priority = *priority;
         }
     }
 }

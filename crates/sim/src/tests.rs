@@ -283,7 +283,7 @@ fn keyed_pair() -> Vec<Host> {
     let ring = Keyring { keys, active: 1, window, replay, mode };
     let mut hosts = pair();
     hosts.iter_mut().for_each(|host| {
-        host.instances[0].authentication = Authentication::Keyed(ring.clone());
+        host.instances[0].authentication = Authentication::Keyed(ring.clone().into());
     });
     hosts
 }

@@ -212,6 +212,8 @@ enum Asked {
 #[derive(Clone, Copy, Default)]
 struct Stir {
     reports: usize,
+    /// It is being given back, and memory is not locked meanwhile.
+    is_loose: bool,
 }
 
 impl Stir {
@@ -219,6 +221,8 @@ impl Stir {
     const MUCH: usize = 500;
     /// It is quiet when nothing was reported for so long.
     const QUIET: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+    /// So long the threads have for giving back what is theirs. Who is later does it another time.
+    const LOOSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
     fn note(&mut self, reports: usize) {
         self.reports = self.reports.saturating_add(reports);
@@ -226,6 +230,9 @@ impl Stir {
 
     /// How long to wait for the next report, if that makes a difference.
     fn patience(&self) -> Option<&'static Timespec> {
+        if self.is_loose {
+            return Some(&Self::LOOSE);
+        }
         (self.reports >= Self::MUCH).then_some(&Self::QUIET)
     }
 }
@@ -271,12 +278,18 @@ impl Clerk<'_> {
                 ready.push(PollFd::new(&self.supervisor, PollFlags::empty()));
             }
             match poll(&mut ready, self.stir.patience()) {
-                Ok(0) => {
+                Ok(0) if self.stir.is_loose => {
                     self.stir = Stir::default();
-                    reports = Vec::new();
-                    let remark = self.scheduler.rest();
+                    let remark = self.scheduler.tighten();
                     remark.into_iter().for_each(|remark| self.log.warning(&remark));
                     desk.command(Command::Brace);
+                    continue;
+                }
+                Ok(0) => {
+                    self.stir.is_loose = true;
+                    reports = Vec::new();
+                    self.scheduler.loosen();
+                    desk.command(Command::Rest);
                     continue;
                 }
                 Ok(_) => {}

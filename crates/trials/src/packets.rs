@@ -65,7 +65,7 @@ fn choose(mut u: Unstructured<'_>) -> Result<()> {
     let unicast = flags & 4 != 0;
     let authentication = match flags >> 3 & 3 {
         0 => Authentication::None,
-        3 => Authentication::Keyed(ring()),
+        3 => Authentication::Keyed(ring().into()),
         1 => Authentication::Password(Auth::Pass(PASSWORD)),
         _ => Authentication::Header(ah::Key::new(PASSWORD)),
     };

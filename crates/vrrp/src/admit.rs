@@ -6,6 +6,8 @@
 
 use crate::keyring::{Clocks, Freshness, Keyring, Mode, Replay, Stamps};
 use crate::router::Advertisement;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
@@ -147,7 +149,7 @@ pub enum Authentication {
     /// Auth Type 2.
     Header(ah::Key),
     /// A signed trailer, in either version (AUTH-16); Auth Type 0.
-    Keyed(Keyring),
+    Keyed(Arc<Keyring>),
 }
 
 /// Where adverts for a virtual router are sent.
@@ -175,11 +177,15 @@ pub struct Peer {
     pub max_ttl: Option<u8>,
 }
 
-/// What authentication must remember: the last sequence number of each sender (AUTH-9, AUTH-17).
+/// What authentication must remember: the last sequence number of each sender (AUTH-9, AUTH-17). Most routers have nothing
+/// to remember, and need no place for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Seen(Option<Box<Senders>>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Senders {
     /// The last few senders of Authentication Headers, latest first.
-    senders: Vec<(IpAddr, u32)>,
+    sequences: Vec<(IpAddr, u32)>,
     /// The senders of signed trailers.
     stamps: Stamps,
 }
@@ -187,7 +193,7 @@ pub struct Seen {
 impl Seen {
     /// Makes room for the stamps of so many listed peers, and of some others. Without it only the last sender is known.
     pub fn make_room(&mut self, peers: usize) {
-        self.stamps.make_room(peers);
+        self.senders().stamps.make_room(peers);
     }
 
     /// Of an advert that was refused with [`Discard::Stale`], and so is genuine: whether it is no recording of what its
@@ -196,31 +202,43 @@ impl Seen {
     pub fn is_news(&self, ingress: &Ingress<'_>) -> bool {
         let body = Message::new(ingress.payload).and_then(|message| message.body(ingress.family()).ok());
         let trailer = body.and_then(|body| Trailer::read(body.tail));
-        trailer.is_some_and(|trailer| {
-            self.stamps.last(ingress.source).is_none_or(|last| trailer.stamp.is_after(last))
-        })
+        trailer
+            .is_some_and(|trailer| self.last(ingress.source).is_none_or(|last| trailer.stamp.is_after(last)))
     }
 
     /// The greatest sequence number known; a sender that was restarted must go beyond it (AUTH-10).
     #[must_use]
     pub fn greatest(&self) -> u32 {
-        self.senders.iter().map(|(_, sequence)| *sequence).max().unwrap_or(0)
+        self.sequences().iter().map(|(_, sequence)| *sequence).max().unwrap_or(0)
+    }
+
+    fn senders(&mut self) -> &mut Senders {
+        self.0.get_or_insert_default()
+    }
+
+    fn sequences(&self) -> &[(IpAddr, u32)] {
+        self.0.as_deref().map_or(&[], |senders| &senders.sequences)
+    }
+
+    /// The last stamp of a sender.
+    fn last(&self, source: IpAddr) -> Option<Stamp> {
+        self.0.as_deref().and_then(|senders| senders.stamps.last(source))
     }
 
     fn is_replay(&self, source: IpAddr, sequence: u32) -> bool {
-        self.senders.iter().any(|(known, last)| *known == source && sequence <= *last)
+        self.sequences().iter().any(|(known, last)| *known == source && sequence <= *last)
     }
 
     fn remember(&mut self, source: IpAddr, sequence: u32) {
-        let known = self.senders.iter().position(|(known, _)| *known == source);
-        let place =
-            known.or_else(|| self.senders.len().checked_sub(1).filter(|_| self.senders.len() >= SENDERS));
+        let sequences = &mut self.senders().sequences;
+        let known = sequences.iter().position(|(known, _)| *known == source);
+        let place = known.or_else(|| sequences.len().checked_sub(1).filter(|_| sequences.len() >= SENDERS));
         if let Some(place) = place {
-            self.senders.remove(place);
+            sequences.remove(place);
         } else {
-            self.senders.reserve_exact(SENDERS - self.senders.len());
+            sequences.reserve_exact(SENDERS - sequences.len());
         }
-        self.senders.insert(0, (source, sequence));
+        sequences.insert(0, (source, sequence));
     }
 }
 
@@ -452,7 +470,7 @@ pub fn admit(
     match proof {
         Proof::None => {}
         Proof::Sequence(sequence) => seen.remember(ingress.source, sequence),
-        Proof::Stamp(stamp, _) => seen.stamps.remember(ingress.source, stamp),
+        Proof::Stamp(stamp, _) => seen.senders().stamps.remember(ingress.source, stamp),
     }
     let confirms_wall_clock = matches!(proof, Proof::Stamp(_, Freshness::Wall));
     let advertisement = Advertisement { source: ingress.source, priority: message.priority(), interval, at };
@@ -605,7 +623,7 @@ fn check_trailer(
     if !trailer.verifies(key, ingress.source, body.message) {
         return Err(Discard::SignatureWrong);
     }
-    let last = seen.stamps.last(ingress.source);
+    let last = seen.last(ingress.source);
     let is_new = |last: &Stamp| trailer.stamp.is_after(*last);
     if ring.replay == Replay::Monotonic {
         return match last.is_none_or(|last| is_new(&last)) {

@@ -31,7 +31,7 @@ impl Advice<'_> {
         let asks = |notify: &Notify| notify.mail.unwrap_or(default);
         let instances = self.instances.iter().map(|placed| &placed.instance.notify);
         let mut all = instances.chain(self.host.groups.iter().map(|group| &group.notify));
-        if self.instances.is_empty() || self.mail.has_servers || all.any(asks) {
+        if self.instances.is_empty() || self.mail.has_servers || all.any(|notify| asks(notify)) {
             return;
         }
         let Some(server) = self.mail.server else { return };

@@ -77,7 +77,7 @@ impl Placed {
     /// Drops what is tracked by name, but for what `keep` says.
     pub(super) fn keep_lines(&mut self, keep: impl FnMut(&Line) -> bool) {
         self.lines.retain(keep);
-        self.instance.tracking = tracking(&self.lines);
+        self.instance.tracking = tracking(&self.lines).into();
     }
 }
 
@@ -171,10 +171,10 @@ impl Lower<'_> {
             addresses: addresses.iter().map(|entry| entry.address.clone()).collect(),
             excluded: excluded.iter().map(|entry| entry.address.clone()).collect(),
             track_interfaces,
-            tracking: tracking(&draft.lines),
+            tracking: tracking(&draft.lines).into(),
             ignore_own_link: draft.ignore_own_link,
             track_source,
-            notify: draft.notify,
+            notify: draft.notify.into(),
             strict,
             accept,
             arp_gap: gaps.arp.unwrap_or(globals.arp_gap),

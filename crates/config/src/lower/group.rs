@@ -158,8 +158,8 @@ impl Lower<'_> {
                 members,
                 weights: draft.weights,
                 track_interfaces: draft.interfaces.into_iter().map(|(tracked, _)| tracked).collect(),
-                tracking: tracking(&draft.lines),
-                notify: draft.notify,
+                tracking: tracking(&draft.lines).into(),
+                notify: draft.notify.into(),
             });
         }
         groups

@@ -220,7 +220,9 @@ impl Lower<'_> {
             });
         }
         let keys = to.keys.iter().map(|(id, key, _)| (*id, key.clone())).collect();
-        Some(Authentication::Keyed(Keyring { keys, active, window: to.window, replay: to.replay, mode }))
+        Some(Authentication::Keyed(
+            Keyring { keys, active, window: to.window, replay: to.replay, mode }.into(),
+        ))
     }
 }
 

@@ -7,6 +7,7 @@ use super::instance::Draft;
 use crate::registry::Id;
 use crate::source::Span;
 use alloc::format;
+use alloc::sync::Arc;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{Authentication, KeyMode, Settings, Transport};
@@ -54,7 +55,7 @@ impl Lower<'_> {
         if let (Authentication::Keyed(ring), Some(keys)) = (&mut *loose.authentication, &draft.keys)
             && ring.mode != KeyMode::Enforce
         {
-            ring.mode = KeyMode::Enforce;
+            Arc::make_mut(ring).mode = KeyMode::Enforce;
             self.too_loose(
                 keys.place(),
                 cause,

@@ -76,8 +76,8 @@ fn definitions() -> BoxedStrategy<Definitions> {
                 .into_iter()
                 .map(|(interface, weight)| TrackedInterface { interface, weight, reverse: false })
                 .collect(),
-            tracking: Tracking::default(),
-            notify,
+            tracking: Tracking::default().into(),
+            notify: notify.into(),
         },
     );
     let kinds = (vec(script(), 0..3), vec(process(), 0..3), vec(file(), 0..3), vec(bfd(), 0..3));
@@ -99,7 +99,7 @@ fn with_trackers(mut host: Host, (scripts, processes, files, bfd, groups, picks)
         host.files.iter().map(|f| f.name.clone()).collect(),
         host.bfd.iter().map(|b| b.name.clone()).collect(),
     ];
-    let tracking = |picks: &[Vec<(usize, Weight)>; 4], plain: bool| {
+    let tracking = |picks: &[Vec<(usize, Weight)>; 4], plain: bool| -> model::Rare<Tracking> {
         let list = |n: usize| {
             let found = picks[n].iter().filter_map(|(at, weight)| {
                 let weight = if plain { Weight { value: 0, ..*weight } } else { *weight };
@@ -107,7 +107,7 @@ fn with_trackers(mut host: Host, (scripts, processes, files, bfd, groups, picks)
             });
             once(found.collect(), |t| t.name.clone())
         };
-        Tracking { scripts: list(0), processes: list(1), files: list(2), bfd: list(3) }
+        Tracking { scripts: list(0), processes: list(1), files: list(2), bfd: list(3) }.into()
     };
     let mut free: Vec<Arc<str>> = host.instances.iter().map(|i| i.name.clone()).collect();
     host.groups = once(groups, |g| g.name.clone());
@@ -133,7 +133,7 @@ fn with_trackers(mut host: Host, (scripts, processes, files, bfd, groups, picks)
     };
     let tracked = |list: fn(&Tracking) -> &Vec<Tracked>, name: &Arc<str>| {
         let own = host.instances.iter().map(|i| &i.tracking).chain(host.groups.iter().map(|g| &g.tracking));
-        used.contains(name) && own.flat_map(list).any(|t| t.name == *name)
+        used.contains(name) && own.flat_map(|tracking| list(tracking)).any(|t| t.name == *name)
     };
     let scripts = host.scripts.iter().filter(|s| tracked(|t| &t.scripts, &s.name)).cloned().collect();
     let processes = host.processes.iter().filter(|p| tracked(|t| &t.processes, &p.name)).cloned().collect();
@@ -615,7 +615,7 @@ fn keyring() -> BoxedStrategy<Authentication> {
         .prop_map(|(keys, window, counts, active)| {
             let active = active.get(&keys).0;
             let replay = if counts { Replay::Monotonic } else { Replay::Time };
-            Authentication::Keyed(Keyring { keys, active, window, replay, mode: KeyMode::Enforce })
+            Authentication::Keyed(Keyring { keys, active, window, replay, mode: KeyMode::Enforce }.into())
         })
         .boxed()
 }
@@ -735,10 +735,10 @@ fn built(
         addresses,
         excluded,
         track_interfaces: tracked,
-        tracking: Tracking::default(),
+        tracking: Tracking::default().into(),
         ignore_own_link,
         track_source: track_source && sourced,
-        notify,
+        notify: notify.into(),
         strict,
         accept,
         arp_gap: Duration::ZERO,

@@ -171,9 +171,6 @@ impl Announcer {
     /// Sends up to [`CHUNK`] frames that are due. Returns when the next is due; `None`: nothing waits.
     pub(super) fn advance(&mut self, now: Instant) -> Option<Instant> {
         self.bursts.retain_mut(Burst::advance);
-        if self.bursts.is_empty() {
-            self.bursts.shrink_to(ROOM);
-        }
         // Stable: among equals, first come, first served.
         self.bursts.sort_by_key(|burst| burst.round);
         let mut bursts = std::mem::take(&mut self.bursts);
@@ -209,6 +206,9 @@ impl Announcer {
         self.send(&frames);
         bursts.retain(|burst| !burst.pending.is_empty() || burst.round + 1 < burst.rounds);
         self.bursts = bursts;
+        if self.bursts.is_empty() {
+            self.bursts.shrink_to(ROOM);
+        }
         (!self.bursts.is_empty()).then_some(due)
     }
 }

@@ -57,6 +57,8 @@ struct Queue {
     disturbed: Option<Noticed>,
     /// Addresses may have to be set in a moment.
     brace: bool,
+    /// Much has happened, and is over.
+    rest: bool,
 }
 
 /// What both sides see.
@@ -176,6 +178,13 @@ impl Hand {
     pub fn brace(&self) {
         let mut queue = self.shared.lock();
         queue.brace = true;
+        self.shared.wake(queue);
+    }
+
+    /// Much has happened, and is over: has the thread give back the memory that only that has needed.
+    pub fn rest(&self) {
+        let mut queue = self.shared.lock();
+        queue.rest = true;
         self.shared.wake(queue);
     }
 

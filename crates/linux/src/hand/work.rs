@@ -9,6 +9,7 @@ use crate::ledger::beat::HandBeat;
 use crate::ledger::{Ledger, Slot, State, is_gone, kernel_keeps_marks};
 use crate::mailbox::{Mailbox, ROOM};
 use crate::netlink::{Netlink, Request, SLICE};
+use crate::privileges;
 use model::VirtualAddress;
 use node::io::{Act, Announcement, Hold, InterfaceIndex, Outcome, Place, Placed, RouterId, Settled};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -201,6 +202,12 @@ impl Worker {
         while queue.orders.is_empty() && self.jobs.is_empty() && queue.disturbed.is_none() {
             if queue.ending {
                 return false;
+            }
+            if std::mem::take(&mut queue.rest) {
+                drop(queue);
+                privileges::trim_own();
+                queue = shared.lock();
+                continue;
             }
             if std::mem::take(&mut queue.brace) {
                 let pushed = shared.pushed.load(Ordering::Acquire);

@@ -29,10 +29,10 @@ impl Truth for Now<'_> {
 
     fn notify(&self, who: Who, name: &str) -> Option<&Notify> {
         match who {
-            Who::Router(id) => self.slots.get(&id).map(|slot| &slot.instance.notify),
+            Who::Router(id) => self.slots.get(&id).map(|slot| &*slot.instance.notify),
             Who::Group(at) => {
                 let group = self.groups.get(at).map(|group| &group.group);
-                group.filter(|group| *group.name == *name).map(|group| &group.notify)
+                group.filter(|group| *group.name == *name).map(|group| &*group.notify)
             }
         }
     }

@@ -168,7 +168,7 @@ impl Node {
                     let primary = place.source;
                     let input = match slot.legacy.take() {
                         // It runs, as far as anybody else can tell.
-                        Some(legacy) => vrrp::Input::Resume { primary, legacy },
+                        Some(legacy) => vrrp::Input::Resume { primary, legacy: *legacy },
                         None if slot.verdict.waits => return,
                         None => vrrp::Input::Startup { primary },
                     };

@@ -15,7 +15,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use model::{Command, Deleted, Hook, Host, Notify};
+use model::{Blank, Command, Deleted, Hook, Host, Notify};
 use timeline::Instant;
 use wire::Priority;
 
@@ -109,7 +109,7 @@ impl Herald {
         let of_instances = host.instances.iter().map(|instance| &instance.notify);
         let mut all = of_instances.chain(host.groups.iter().map(|group| &group.notify));
         self.wanted = has_pipes(host)
-            || all.any(|notify| *notify != Notify::default() || outbox::is_wanted(host, notify));
+            || all.any(|notify| **notify != *Notify::BLANK || outbox::is_wanted(host, notify));
         // Instances that are gone are told of one by one, groups are not.
         let groups: BTreeSet<&Arc<str>> = host.groups.iter().map(|group| &group.name).collect();
         self.known_groups.retain(|name| groups.contains(name));

@@ -3,7 +3,7 @@
 use crate::config::{host, instance};
 use crate::tracking::{script, tracked};
 use crate::world::{ETH0, Programs, World, address, forged, ip, link, ms};
-use model::{Host, Instance, SyncGroup, TrackedInterface, Tracking};
+use model::{Host, Instance, SyncGroup, TrackedInterface};
 use node::Node;
 use node::event::{Event, Fault, Standing};
 use node::io::{
@@ -19,8 +19,8 @@ pub(crate) fn group(members: &[&str]) -> SyncGroup {
         members: members.iter().map(|name| (*name).into()).collect(),
         weights: false,
         track_interfaces: Vec::new(),
-        tracking: Tracking::default(),
-        notify: model::Notify::default(),
+        tracking: model::Rare::default(),
+        notify: model::Rare::default(),
     }
 }
 

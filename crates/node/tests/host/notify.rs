@@ -29,8 +29,8 @@ fn all() -> Notify {
 
 /// Everybody is told everything.
 fn told(mut host: Host) -> Host {
-    host.instances.iter_mut().for_each(|instance| instance.notify = all());
-    host.groups.iter_mut().for_each(|group| group.notify = all());
+    host.instances.iter_mut().for_each(|instance| instance.notify = all().into());
+    host.groups.iter_mut().for_each(|group| group.notify = all().into());
     piped(host)
 }
 
@@ -232,7 +232,7 @@ fn priorities_are_told_where_that_is_wanted() {
 /// Who is told what when a reload removes `VI_51`.
 fn removed(deleted: Deleted, faulty: bool) -> Vec<String> {
     let (stays, mut goes) = (scenario(100), instance(51, 100, &["10.0.0.4"]));
-    goes.notify = Notify { deleted, ..all() };
+    goes.notify = Notify { deleted, ..all() }.into();
     let mut world = World::new(1);
     world.boot(0, piped(host(vec![stays.clone(), goes])));
     world.run(ms(5_000));
@@ -319,7 +319,7 @@ fn flapping(world: &mut World, times: usize) {
 }
 
 fn only_any(instance: Instance) -> Instance {
-    Instance { notify: Notify { any: Some(hook("/n").into()), ..Notify::default() }, ..instance }
+    Instance { notify: Notify { any: Some(hook("/n").into()), ..Notify::default() }.into(), ..instance }
 }
 
 fn hangs() -> Programs {

@@ -150,7 +150,7 @@ fn auth_16_a_trailer_is_signed_in_place() {
         let keys = vec![(1, model::Key::new(&[7; 32]).unwrap())];
         let (window, replay, mode) = (None, model::Replay::Time, model::KeyMode::Enforce);
         let ring = model::Keyring { keys, active: 1, window, replay, mode };
-        instance.authentication = Authentication::Keyed(ring);
+        instance.authentication = Authentication::Keyed(ring.into());
     };
     let v4 = |priority| host(priority, Version::V3, "10.0.0.N", keyed);
     steady("auth_hmac, IPv4", v4(150), v4(100));
@@ -184,8 +184,9 @@ fn in_a_group_that_tracks_something() {
             tracking: model::Tracking {
                 files: vec![model::Tracked { name, weight }],
                 ..model::Tracking::default()
-            },
-            notify: model::Notify::default(),
+            }
+            .into(),
+            notify: model::Rare::default(),
         }];
         host
     };

@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
-use model::{Flaw, Host, Tracking};
+use model::{Flaw, Host, Rare, Tracking};
 use node::io::{Ending, Errno, Reason, Unread};
 use timeline::{Duration, Instant};
 
@@ -396,12 +396,12 @@ impl<'a, 'b> Trouble<'a, 'b> {
         let at = random.index(host.instances.len());
         let is_grouped = !host.groups.is_empty();
         let Some(instance) = host.instances.get_mut(at) else { return host };
-        let is_tracking = !instance.track_interfaces.is_empty() || instance.tracking != Tracking::default();
+        let is_tracking = !instance.track_interfaces.is_empty() || *instance.tracking != Tracking::default();
         match random.below(6) {
             0 if is_grouped => instance.settings.preempt ^= true,
             0 if is_tracking => {
                 instance.track_interfaces.clear();
-                instance.tracking = Tracking::default();
+                instance.tracking = Rare::default();
             }
             0 => instance.settings.priority = priority(random),
             1 => instance.settings.preempt ^= true,

@@ -8,7 +8,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use model::{Command, File, InitialNumber, LinkDelay, Process, Script, SyncGroup, Tracked, Tracking, Weight};
+use model::{
+    Command, File, InitialNumber, LinkDelay, Process, Rare, Script, SyncGroup, Tracked, Tracking, Weight,
+};
 use timeline::Duration;
 
 /// The names of what is tracked in any plan.
@@ -120,7 +122,7 @@ fn group(host: &mut model::Host) {
         instance.settings.priority = first.priority;
         (instance.settings.preempt, instance.settings.preempt_delay) = (first.preempt, first.preempt_delay);
         // A member follows what its group tracks; weights of its own would part it from the others.
-        instance.tracking = Tracking::default();
+        instance.tracking = Rare::default();
         instance.track_interfaces.clear();
     }
     let mut tracking = Tracking::default();
@@ -135,5 +137,12 @@ fn group(host: &mut model::Host) {
     let members: Vec<Arc<str>> = host.instances.iter().map(|instance| instance.name.clone()).collect();
     let (name, track_interfaces, notify) =
         (format!("G{}", members.len()).into(), vec![], model::Notify::default());
-    host.groups.push(SyncGroup { name, members, weights: false, track_interfaces, tracking, notify });
+    host.groups.push(SyncGroup {
+        name,
+        members,
+        weights: false,
+        track_interfaces,
+        tracking: tracking.into(),
+        notify: notify.into(),
+    });
 }

@@ -47,8 +47,8 @@ pub(super) fn any(u: &mut Unstructured<'_>) -> Result<Host> {
             members,
             weights,
             track_interfaces: Vec::new(),
-            tracking,
-            notify,
+            tracking: tracking.into(),
+            notify: notify.into(),
         });
     }
     Ok(host)
@@ -106,10 +106,10 @@ fn instance(u: &mut Unstructured<'_>, n: u8) -> Result<Instance> {
         addresses,
         excluded,
         track_interfaces,
-        tracking: Tracking::default(),
+        tracking: model::Rare::default(),
         ignore_own_link: u.ratio(1, 8)?,
         track_source: u.ratio(1, 8)?,
-        notify: model::Notify::default(),
+        notify: model::Rare::default(),
         strict: u.ratio(1, 8)?,
         accept: n != 1,
         arp_gap: Duration::ZERO,
@@ -176,7 +176,7 @@ fn trackers(u: &mut Unstructured<'_>, host: &mut Host) -> Result<()> {
     for instance in &mut host.instances {
         let tracked = |name: &str| vec![Tracked { name: name.into(), weight }];
         let (scripts, processes) = (tracked("a"), tracked("b"));
-        instance.tracking = Tracking { scripts, processes, files: tracked("c"), bfd: Vec::new() };
+        instance.tracking = Tracking { scripts, processes, files: tracked("c"), bfd: Vec::new() }.into();
     }
     Ok(())
 }

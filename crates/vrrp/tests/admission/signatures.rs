@@ -52,7 +52,7 @@ const fn at(seconds: i64) -> Stamp {
 
 #[test]
 fn auth_16_what_is_signed_with_a_known_key_is_believed() {
-    let with = |ring: Keyring| judge(&policy(&Authentication::Keyed(ring)), &vector()).map(|_| ());
+    let with = |ring: Keyring| judge(&policy(&Authentication::Keyed(ring.into())), &vector()).map(|_| ());
     assert_eq!(with(ring()), Ok(()));
     let two = vec![(9, key(1)), (1, key(0))];
     assert_eq!(with(Keyring { keys: two, active: 9, ..ring() }), Ok(()), "any known key may sign");
@@ -70,7 +70,8 @@ fn auth_16_what_is_signed_with_a_known_key_is_believed() {
 #[test]
 fn auth_16_what_is_not_signed_is_believed_by_who_does_not_ask_for_it() {
     let plain = datagram(&hex(MESSAGE));
-    let with = |mode| judge(&policy(&Authentication::Keyed(Keyring { mode, ..ring() })), &plain).map(|_| ());
+    let with =
+        |mode| judge(&policy(&Authentication::Keyed(Keyring { mode, ..ring() }.into())), &plain).map(|_| ());
     assert_eq!(with(Mode::Enforce), Err(Discard::SignatureMissing));
     assert_eq!(with(Mode::Permissive), Ok(()));
     assert_eq!(with(Mode::ReceiveOnly), Ok(()));
@@ -88,7 +89,7 @@ fn auth_16_version_2_is_signed_behind_its_authentication_data() {
     payload[6..8].copy_from_slice(&sum.to_be_bytes());
     payload.resize(payload.len() + trailer::LEN, 0);
     trailer::seal(&key(0), 1, STAMP, SENDER.into(), &mut payload, None).unwrap();
-    let keyed = Authentication::Keyed(ring());
+    let keyed = Authentication::Keyed(ring().into());
     let policy = Policy { version: V2.version, ..policy(&keyed) };
     assert!(judge(&policy, &datagram(&payload)).is_ok());
     // A password and a signature are not both.
@@ -102,7 +103,7 @@ fn auth_16_version_2_is_signed_behind_its_authentication_data() {
 
 #[test]
 fn auth_17_a_stamp_outside_the_window_is_stale_and_one_that_was_used_a_replay() {
-    let keyed = Authentication::Keyed(ring());
+    let keyed = Authentication::Keyed(ring().into());
     let policy = policy(&keyed);
     let judge_at = |stamp| judge(&policy, &signed(stamp)).map(|_| ());
     assert_eq!([at(-5), at(0), at(5)].map(judge_at), [Ok(()); 3]);
@@ -120,7 +121,7 @@ fn auth_17_a_stamp_outside_the_window_is_stale_and_one_that_was_used_a_replay() 
 
 #[test]
 fn auth_17_only_what_is_believed_in_every_other_way_is_remembered() {
-    let keyed = Authentication::Keyed(ring());
+    let keyed = Authentication::Keyed(ring().into());
     let mut seen = Seen::default();
     seen.make_room(0);
     let peers = [Peer { address: v4(10, 0, 0, 9), min_ttl: None, max_ttl: None }];
@@ -132,7 +133,7 @@ fn auth_17_only_what_is_believed_in_every_other_way_is_remembered() {
 
 #[test]
 fn auth_17_monotonic_stamps_need_no_clock() {
-    let keyed = Authentication::Keyed(Keyring { replay: Replay::Monotonic, ..ring() });
+    let keyed = Authentication::Keyed(Keyring { replay: Replay::Monotonic, ..ring() }.into());
     let mut seen = Seen::default();
     let mut again = |stamp| judge_again(&mut seen, &policy(&keyed), &signed(stamp)).map(|_| ());
     assert_eq!(again(at(-100_000)), Ok(()));
@@ -143,7 +144,7 @@ fn auth_17_monotonic_stamps_need_no_clock() {
 
 #[test]
 fn auth_18_two_clocks_count_and_the_wall_clock_is_confirmed() {
-    let keyed = Authentication::Keyed(ring());
+    let keyed = Authentication::Keyed(ring().into());
     let clocks = Clocks { wall: at(3_600), kept: at(0) };
     let policy = Policy { clocks, ..policy(&keyed) };
     let mut seen = Seen::default();
@@ -165,7 +166,7 @@ fn auth_18_two_clocks_count_and_the_wall_clock_is_confirmed() {
 
 #[test]
 fn auth_18_a_sender_whose_clock_was_put_right_is_heard_again() {
-    let keyed = Authentication::Keyed(ring());
+    let keyed = Authentication::Keyed(ring().into());
     let mut seen = Seen::default();
     seen.make_room(0);
     let ahead = Policy { clocks: Clocks { wall: at(0), kept: at(3_600) }, ..policy(&keyed) };
@@ -179,7 +180,7 @@ fn auth_18_a_sender_whose_clock_was_put_right_is_heard_again() {
 
 #[test]
 fn auth_17_a_recording_is_refused_when_the_wall_clock_is_set_back_to_its_time() {
-    let keyed = Authentication::Keyed(ring());
+    let keyed = Authentication::Keyed(ring().into());
     let mut seen = Seen::default();
     seen.make_room(0);
     let right = Policy { clocks: Clocks { wall: at(3_600), kept: at(3_600) }, ..policy(&keyed) };
@@ -194,7 +195,7 @@ fn auth_17_a_recording_is_refused_when_the_wall_clock_is_set_back_to_its_time() 
 
 #[test]
 fn auth_17_a_window_that_is_written_counts() {
-    let keyed = Authentication::Keyed(Keyring { window: Some(Duration::from_secs(1)), ..ring() });
+    let keyed = Authentication::Keyed(Keyring { window: Some(Duration::from_secs(1)), ..ring() }.into());
     let judge_at = |stamp| judge(&policy(&keyed), &signed(stamp)).map(|_| ());
     assert_eq!([at(-1), at(1)].map(judge_at), [Ok(()); 2]);
     assert_eq!([at(-2), at(2)].map(judge_at), [Err(Discard::Stale); 2]);
@@ -202,7 +203,7 @@ fn auth_17_a_window_that_is_written_counts() {
 
 #[test]
 fn auth_16_own_adverts_that_come_back_are_named_as_such() {
-    let keyed = Authentication::Keyed(ring());
+    let keyed = Authentication::Keyed(ring().into());
     let policy = Policy { own: IpAddr::V4(SENDER), ..policy(&keyed) };
     assert_eq!(judge(&policy, &vector()), Err(Discard::OwnSource));
 }
