@@ -65,7 +65,8 @@ pub struct Neighbors {
     mute: BTreeMap<SessionId, Errno>,
     /// Of sessions that are gone: their last word is on its way.
     retired: BTreeMap<SessionId, Mouth>,
-    inbox: RecvBatch,
+    /// There since there was somebody to hear.
+    inbox: Option<RecvBatch>,
     next_port: u16,
 }
 
@@ -86,7 +87,7 @@ impl Neighbors {
             mouths: BTreeMap::new(),
             mute: BTreeMap::new(),
             retired: BTreeMap::new(),
-            inbox: RecvBatch::new(BATCH),
+            inbox: None,
             next_port: FIRST_SOURCE_PORT + part,
         }
     }
@@ -162,13 +163,17 @@ impl Neighbors {
     /// Hands over what has arrived, at most a bounded number. Returns how many datagrams could not even be looked at.
     pub fn receive(&mut self, turn: &Turn, mut each: impl FnMut(Instant, Packet<'_>)) -> u32 {
         let mut unreadable = 0;
+        if self.ears.is_empty() {
+            return unreadable;
+        }
+        let inbox = self.inbox.get_or_insert_with(|| RecvBatch::new(BATCH));
         for ((_, multihop), ear) in &self.ears {
             for _ in 0..BUDGET / BATCH {
-                let count = self.inbox.receive(ear, true).or_else(|_| self.inbox.receive(ear, true));
+                let count = inbox.receive(ear, true).or_else(|_| inbox.receive(ear, true));
                 let count = count.unwrap_or(0);
                 for at in 0..count {
-                    let datagram = self.inbox.datagram(at);
-                    let Some(source) = self.inbox.source(at).filter(|_| !datagram.truncated) else {
+                    let datagram = inbox.datagram(at);
+                    let Some(source) = inbox.source(at).filter(|_| !datagram.truncated) else {
                         unreadable += 1;
                         continue;
                     };
@@ -176,7 +181,7 @@ impl Neighbors {
                     let (hop_limit, bytes) = (datagram.said.hop_limit, datagram.bytes);
                     each(turn.now, Packet { source, hop_limit, multihop: *multihop, at: stamp, bytes });
                 }
-                if count < self.inbox.capacity() {
+                if count < inbox.capacity() {
                     break;
                 }
             }

@@ -1,6 +1,7 @@
 //! What nearly nobody writes, and what a thousand instances should not each keep room for.
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
@@ -53,6 +54,14 @@ impl<T: Blank + fmt::Debug> fmt::Debug for Rare<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
+}
+
+impl<K: Clone + PartialEq + 'static, V: Clone + PartialEq + 'static> Blank for BTreeMap<K, V> {
+    const BLANK: &'static Self = &Self::new();
+}
+
+impl<T: Clone + PartialEq + 'static> Blank for BTreeSet<T> {
+    const BLANK: &'static Self = &Self::new();
 }
 
 #[cfg(test)]

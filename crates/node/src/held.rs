@@ -4,7 +4,7 @@
 use crate::io::{Errno, InterfaceIndex, Place, Placed, Settled};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use model::VirtualAddress;
+use model::{Blank, Rare, VirtualAddress};
 use timeline::Instant;
 
 /// One address of a router, and what is known about it.
@@ -19,7 +19,7 @@ pub(crate) struct Spot {
     /// What is known.
     pub(crate) held: Held,
     /// When it was taken away from us.
-    pub(crate) removals: Removals,
+    pub(crate) removals: Rare<Removals>,
 }
 
 /// What is known about one address.
@@ -61,9 +61,8 @@ pub(crate) enum Step {
 }
 
 impl Spot {
-    pub(crate) const fn new(device: Arc<str>, address: VirtualAddress) -> Self {
-        let removals = Removals { recent: Vec::new(), is_fight: false };
-        Self { device, address, at: None, held: Held::Absent, removals }
+    pub(crate) fn new(device: Arc<str>, address: VirtualAddress) -> Self {
+        Self { device, address, at: None, held: Held::Absent, removals: Rare::default() }
     }
 
     /// Where it is or is about to be.
@@ -173,10 +172,14 @@ impl Spot {
 }
 
 /// When an address was taken away from us, to tell an accident from a fight.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Removals {
     recent: Vec<Instant>,
     is_fight: bool,
+}
+
+impl Blank for Removals {
+    const BLANK: &'static Self = &Self { recent: Vec::new(), is_fight: false };
 }
 
 impl Removals {

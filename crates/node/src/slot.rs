@@ -12,7 +12,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Instance, Transport};
+use model::{Authentication, Instance, Rare, Transport};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{Discard, Legacy, Role, Router, Seen};
 use wire::Priority;
@@ -84,13 +84,13 @@ pub(crate) struct Slot {
     pub(crate) refusal: Refusal,
     /// When to look at its addresses again though nothing happens; recomputed by [`Slot::note_aside`].
     pub(crate) retry_at: Option<Instant>,
-    pub(crate) quiet: BTreeMap<Cause, Quiet>,
+    pub(crate) quiet: Rare<BTreeMap<Cause, Quiet>>,
     /// Who advertises with less while we are Active.
     pub(crate) rival: Option<Box<Rival>>,
     /// The priority that was told last.
     pub(crate) told_priority: Priority,
     /// Virtual addresses that somebody else set while we are Backup, already told.
-    pub(crate) squatters: BTreeSet<IpAddr>,
+    pub(crate) squatters: Rare<BTreeSet<IpAddr>>,
 }
 
 /// What each advert asks of the configuration, beside the settings of the router.
@@ -248,7 +248,7 @@ impl Cause {
 }
 
 /// Tells the first few, then no more for a minute, and then also the number of those not told.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Quiet {
     since: Option<Instant>,
     told: u32,
@@ -341,10 +341,10 @@ impl Slot {
             closed: Arc::default(),
             refusal: Refusal::default(),
             retry_at: None,
-            quiet: BTreeMap::new(),
+            quiet: Rare::default(),
             rival: None,
             told_priority: instance.settings.priority,
-            squatters: BTreeSet::new(),
+            squatters: Rare::default(),
             instance,
         };
         slot.adopt_configuration();

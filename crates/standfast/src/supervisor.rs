@@ -477,33 +477,37 @@ impl<'a> Supervisor<'a> {
             // A pipe that the worker has closed would be ready for ever.
             let words = if silent[0] { worker.pidfd.as_fd() } else { worker.words.as_fd() };
             let haste = if silent[1] { worker.pidfd.as_fd() } else { worker.haste.as_fd() };
-            let mut ready = vec![
-                PollFd::new(&self.signals, PollFlags::IN),
-                PollFd::new(&worker.pidfd, PollFlags::IN),
-                PollFd::from_borrowed_fd(words, PollFlags::IN),
-                PollFd::from_borrowed_fd(haste, PollFlags::IN),
-            ];
-            ready.extend(self.place.as_ref().map(|place| PollFd::new(place, PollFlags::IN)));
+            let place = self.place.as_ref().map_or(worker.pidfd.as_fd(), AsFd::as_fd);
+            let mut ready = [self.signals.as_fd(), worker.pidfd.as_fd(), words, haste, place]
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
             let limit = self.stopping.filter(|_| !killed);
             let limit = limit.map(|since| self.terms.stop_limit().saturating_sub(since.elapsed()));
             let rest = self.rest_at.map(|at| at.saturating_duration_since(Instant::now()));
             let pause = [limit, rest].into_iter().flatten().fold(self.guard.pause(), Duration::min);
             let timeout = Timespec::try_from(pause).ok();
             let count = poll(&mut ready, timeout.as_ref()).unwrap_or(0);
-            let ended = !ready[1].revents().is_empty();
-            let closed = |at: usize| {
-                ready[at].revents().contains(PollFlags::HUP) && !ready[at].revents().contains(PollFlags::IN)
-            };
-            silent = [silent[0] || closed(2), silent[1] || closed(3)];
-            if let Some(place) = &self.place {
+            let [signals, ended, words, haste, place] = ready.map(|fd| fd.revents());
+            let closed = |pipe: PollFlags| pipe.contains(PollFlags::HUP) && !pipe.contains(PollFlags::IN);
+            silent = [silent[0] || closed(words), silent[1] || closed(haste)];
+            // It wakes up for each interval of the fastest router: nobody is asked who has nothing to say.
+            if !place.is_empty()
+                && let Some(place) = &self.place
+            {
                 place.dismiss();
             }
-            self.pass_signals(worker);
-            self.pass_words(worker);
+            if !signals.is_empty() {
+                self.pass_signals(worker);
+            }
+            if haste.contains(PollFlags::IN) && matches!(worker.haste.read(&mut [0; 64]), Ok(1..)) {
+                self.guard.hurry();
+            }
+            if words.contains(PollFlags::IN) {
+                self.pass_words(worker);
+            }
             if self.rest_at.take_if(|at| *at <= Instant::now()).is_some() {
                 linux::privileges::give_back();
             }
-            if ended {
+            if !ended.is_empty() {
                 return worker.child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
             }
             self.guard(worker);
@@ -536,9 +540,6 @@ impl<'a> Supervisor<'a> {
 
     fn pass_words(&mut self, worker: &mut Worker) {
         let mut words = [0; 64];
-        if let Ok(1..) = worker.haste.read(&mut words) {
-            self.guard.hurry();
-        }
         // Once a turn: a worker gone mad that never stops talking must not keep signals waiting.
         if let Ok(count @ 1..) = worker.words.read(&mut words) {
             for said in words.iter().take(count) {

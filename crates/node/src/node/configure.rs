@@ -6,7 +6,7 @@ use super::group::{User, keys};
 use super::wires::{Door, Way};
 use super::{Node, report};
 use crate::event::Event;
-use crate::held::{Held, Removals, Spot, Step};
+use crate::held::{Held, Spot, Step};
 use crate::io::{Address, Effect, RouterId};
 use crate::slot::Slot;
 use crate::verdict::{Sight, Verdict, own};
@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use model::{Change, Home, Host, Instance, Transport};
+use model::{Change, Home, Host, Instance, Rare, Transport};
 use timeline::Instant;
 use vrrp::Phase;
 
@@ -154,7 +154,7 @@ impl Node {
         slot.holding &= gone.is_empty() && slot.all_present();
         // The administrator has seen to it: try again.
         slot.refusal.forgive();
-        slot.spots.iter_mut().for_each(|spot| spot.removals = Removals::default());
+        slot.spots.iter_mut().for_each(|spot| spot.removals = Rare::default());
         slot.note_aside();
         let by_address = &self.by_address;
         let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };

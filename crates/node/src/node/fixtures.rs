@@ -6,7 +6,7 @@
 use super::departing::Gone;
 use super::{Node, report};
 use crate::event::{Event, StaticNews};
-use crate::held::{Held, Removals, Spot, Whose};
+use crate::held::{Held, Spot, Whose};
 use crate::io::{Act, Address, Effect, Errno, Hold, InterfaceIndex, Outcome, Place, RouterId, Settled};
 use crate::slot::RETRY_ONE;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::StaticAddress;
+use model::{Rare, StaticAddress};
 use timeline::{Duration, Instant};
 
 /// Not a router: static addresses are set and removed under this name.
@@ -58,7 +58,7 @@ impl Fixtures {
             self.spots.push(match before.remove(&place(&fresh)) {
                 // The administrator has seen to it: what was given up is tried again.
                 Some(mut old) if old.address == one.address => {
-                    old.removals = Removals::default();
+                    old.removals = Rare::default();
                     if matches!(old.held, Held::Lost { .. } | Held::Refused { .. }) {
                         old.held = Held::Absent;
                     }

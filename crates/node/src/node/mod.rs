@@ -38,7 +38,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Host, Identity, Transport};
+use model::{Host, Identity, Rare, Transport};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{
     Admitted, Clocks, Discard, Effect as Decision, Expected, Ingress, Manner, Notice, Policy, Role,
@@ -681,7 +681,7 @@ fn moved(now: Instant, slot: &mut Slot, transition: Transition, effects: &mut Ve
     slot.counters.became_active += u64::from(transition.to == Role::Active && anew);
     slot.counters.released_active += u64::from(transition.from == Role::Active);
     slot.since = now;
-    slot.quiet.clear();
+    slot.quiet = Rare::default();
     slot.holding = false;
     slot.excused = false;
     slot.rival = None;

@@ -126,7 +126,9 @@ impl Node {
                 let address = spot.address.address;
                 let link = self.facts.link_named(&spot.device);
                 let Some(prefix) = link.and_then(|link| self.facts.unmarked(link.index, address)) else {
-                    slot.squatters.remove(&address);
+                    if slot.squatters.contains(&address) {
+                        slot.squatters.remove(&address);
+                    }
                     continue;
                 };
                 let foreign =
