@@ -36,7 +36,8 @@ impl<T> Mailbox<T> {
         let mut queue = self.lock();
         let was_empty = queue.is_empty();
         queue.extend(letters);
-        // For what lies there already the bell rings, or its reader, who silences it first, is about to take all.
+        // For what lies there already the bell rings, or whoever put it there is about to ring it, or its reader, who
+        // silences it first, is about to take all.
         let rings = was_empty && !queue.is_empty();
         drop(queue);
         if rings {

@@ -269,7 +269,7 @@ struct Turner {
     pulse_at: Instant,
     /// When everything was last made ready for a takeover.
     braced_at: Instant,
-    /// The supervisor has to look oftener than it does. It is told when the next turn has ended: it would wake up where the
+    /// The supervisor has to look oftener than it does. It is told when the next turn begins: it would wake up where the
     /// addresses of a takeover are being set.
     is_hasty: bool,
     unreadable: Unreadable,
@@ -415,6 +415,10 @@ impl Turner {
             }
         };
         self.pipes.end();
+        // What has happened in a turn that did not come to its end is told all the same.
+        for event in self.events.drain(..) {
+            self.teller.tell(Report::Event(event));
+        }
         // The desk need not wait for the hand to hear that the worst has happened.
         if let Some(what) = broken {
             self.teller.put(Report::Broken(what));
@@ -446,6 +450,9 @@ impl Turner {
     fn turn(&mut self, ready: Readable) {
         let mut turn = self.clock.turn();
         self.roll.turns(turn.now);
+        if std::mem::take(&mut self.is_hasty) {
+            (self.haste)();
+        }
         self.tell_clock(&turn);
         let is_due = |node: &Node, now| node.deadline().is_some_and(|at| at <= now);
         // Who stood still since the kernel was asked must ask again: the timer is overdue, or something is due that the
@@ -528,10 +535,7 @@ impl Turner {
         if let Err(why) = self.timer.set_by(deadline, now) {
             self.teller.tell(Report::Problem(Level::Alarm, why.to_string()));
         }
-        let is_hasty = self.roll.rests(now, deadline.unwrap_or(self.pulse_at));
-        if std::mem::replace(&mut self.is_hasty, is_hasty) {
-            (self.haste)();
-        }
+        self.is_hasty = self.roll.rests(now, deadline.unwrap_or(self.pulse_at));
         self.ended = self.abandoned || self.stopping && self.node.is_at_rest();
     }
 
@@ -694,7 +698,10 @@ impl Turner {
                     }
                     self.abandoned |= order == Order::Abandon;
                 }
-                Command::Brace => self.brace(now),
+                Command::Brace => {
+                    std::hint::black_box(node::rehearse());
+                    self.brace(now);
+                }
                 Command::Rest => {
                     privileges::trim_own();
                     self.hand.rest();

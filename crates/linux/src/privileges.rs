@@ -129,7 +129,8 @@ pub fn keep_freed_memory() {
 }
 
 /// Gives back the free end of the memory from which the calling thread takes its own. What lies between what is in use,
-/// [`give_back`] gives back for all threads; the end only its own thread can. Memory must not be locked.
+/// [`give_back`] gives back for all threads; the end only its own thread can. Of use between `Scheduler::loosen` and
+/// `Scheduler::tighten`.
 pub fn trim_own() {
     crate::sys::process::trim_own();
 }

@@ -65,8 +65,8 @@ impl Scheduler {
         remark
     }
 
-    /// Much has happened at once, and is over: unlocks the memory and gives back what only that has needed. The threads give
-    /// back their part with [`Command::Rest`](crate::packet::Command::Rest).
+    /// Much has happened at once, and is over: unlocks the memory and gives back what only that has needed, code too. The
+    /// threads give back their part with [`Command::Rest`](crate::packet::Command::Rest), until [`Scheduler::tighten`].
     pub fn loosen(&mut self) {
         // Who frees holds the allocator's locks: nothing ordinary shall come between while the packet thread waits for
         // one, and the packet thread may.
@@ -76,13 +76,16 @@ impl Scheduler {
         if self.may_lock {
             let _ = rustix::mm::munlockall();
         }
-        privileges::give_back();
+        process::trim();
+        process::give_freed_memory();
         before.filter(|_| is_hurried).into_iter().for_each(process::Schedule::take_up);
+        process::Mapped::here().give_back();
     }
 
     /// Locks the memory again. What is needed all the time comes back by itself, what a takeover needs with
     /// [`Command::Brace`](crate::packet::Command::Brace), which belongs after this. Returns in words what must be told.
     pub fn tighten(&mut self) -> Option<String> {
+        process::keep_freed_memory();
         let (is_locked, remark) = self.may_lock.then(privileges::lock_memory)?;
         self.may_lock = is_locked;
         (!is_locked).then_some(remark)

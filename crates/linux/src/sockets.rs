@@ -89,7 +89,8 @@ pub struct Drained {
     pub frames: usize,
     /// Of those, how many have our VRIDs.
     pub ours: usize,
-    /// Adverts with our VRIDs that the kernel dropped since the last call because the buffer was full.
+    /// Adverts with our VRIDs that the kernel dropped since the last call because the buffer was full, or that were longer
+    /// than any before.
     pub lost: u32,
     /// Other adverts that it dropped. Both counts are upper bounds: a full socket drops before it asks its filter.
     pub lost_stray: u32,
@@ -586,6 +587,10 @@ impl Ear {
                         drained.frames += 1;
                         drained.ours += usize::from(!stray);
                         each(turn.now, frame);
+                    }
+                    // An advert that is longer than any before. There is room for the next one.
+                    None if datagram.truncated && inbox.can_grow() => {
+                        *(if stray { &mut drained.lost_stray } else { &mut drained.lost }) += 1;
                     }
                     None => drained.unreadable += 1,
                 }

@@ -11,8 +11,9 @@ use timeline::Duration;
 use vrrp::{Admitted, Authentication, SumForm};
 use wire::Version;
 
-/// The longest advert that is compared: version 3 with four IPv4 addresses or one IPv6 address, version 2 with two.
-const ROOM: usize = 60;
+/// The longest advert that is compared: of IPv4, version 3 with 12 addresses or version 2 with 10; of IPv6, with two, of
+/// which the first is link-local. Longer ones are checked each time.
+const ROOM: usize = 76;
 /// Source, destination and hop limit of IPv6, which do not come with the payload.
 const V6: usize = 34;
 
@@ -22,8 +23,8 @@ pub(crate) struct Echo {
     interface: InterfaceIndex,
     len: u8,
     said: [u8; ROOM],
-    /// What the node has believed in since.
-    creed: u64,
+    /// The time of the node in which it was believed.
+    era: u64,
     /// So long after it a takeover is due.
     pub(crate) span: Duration,
 }
@@ -31,28 +32,28 @@ pub(crate) struct Echo {
 /// Not what was said: that may be a password.
 impl fmt::Debug for Echo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { interface, len, creed, span, .. } = self;
-        write!(f, "Echo({len} bytes on {interface}, under {creed}, for {span:?})")
+        let Self { interface, len, era, span, .. } = self;
+        write!(f, "Echo({len} bytes on {interface}, in era {era}, for {span:?})")
     }
 }
 
 impl Echo {
     /// Nothing was said that may be compared.
     pub(crate) const NONE: Self =
-        Self { interface: 0, len: 0, said: [0; ROOM], creed: 0, span: Duration::ZERO };
+        Self { interface: 0, len: 0, said: [0; ROOM], era: 0, span: Duration::ZERO };
 
     /// Something has happened to the router.
     pub(crate) const fn forget(&mut self) {
         self.len = 0;
     }
 
-    /// Of an advert that was believed without any remark, and not for what changes from one to the next. `creed` is a number
+    /// Of an advert that was believed without any remark, and not for what changes from one to the next. `era` is a number
     /// that never comes back once anything has happened by which another would be judged otherwise.
     pub(crate) fn of(
         frame: &Frame<'_>,
         (version, authentication): (Version, &Authentication),
         admitted: &Admitted,
-        creed: u64,
+        era: u64,
         span: Duration,
     ) -> Self {
         let remarks = &admitted.remarks;
@@ -69,12 +70,12 @@ impl Echo {
         }
         let mut said = [0; ROOM];
         let Some(len) = write(&frame.datagram, &mut said) else { return Self::NONE };
-        Self { interface: frame.interface, len, said, creed, span }
+        Self { interface: frame.interface, len, said, era, span }
     }
 
     /// Whether this says the same, in the same place, and nothing has happened in between.
-    pub(crate) fn repeats(&self, frame: &Frame<'_>, creed: u64) -> bool {
-        if self.len == 0 || self.creed != creed || self.interface != frame.interface {
+    pub(crate) fn repeats(&self, frame: &Frame<'_>, era: u64) -> bool {
+        if self.len == 0 || self.era != era || self.interface != frame.interface {
             return false;
         }
         let Some(said) = self.said.get(..usize::from(self.len)) else { return false };
@@ -118,7 +119,7 @@ fn write(datagram: &Datagram<'_>, to: &mut [u8; ROOM]) -> Option<u8> {
 }
 
 // What each advert asks for lies together.
-const _: () = assert!(size_of::<Echo>() <= 96);
+const _: () = assert!(size_of::<Echo>() <= 112);
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ pub mod io;
 pub mod mail;
 mod node;
 pub mod notify;
+mod rehearsal;
 mod run;
 mod schedule;
 pub mod sessions;
@@ -34,4 +35,5 @@ mod track;
 mod verdict;
 
 pub use node::{Listener, Node, Strays};
+pub use rehearsal::rehearse;
 pub use slot::{Counters, Discards};

@@ -397,9 +397,9 @@ impl Slot {
     }
 
     /// Whether this is what it has heard before and nothing has happened since: then all that it does is done.
-    pub(crate) fn hears_again(&mut self, now: Instant, frame: &Frame<'_>, creed: u64) -> bool {
+    pub(crate) fn hears_again(&mut self, now: Instant, frame: &Frame<'_>, era: u64) -> bool {
         let at = frame.at.min(now);
-        let again = self.echo.repeats(frame, creed)
+        let again = self.echo.repeats(frame, era)
             && at >= self.heard_at
             && self.queued.is_some()
             && self.router.hears_again(now, at, self.echo.span);
@@ -412,7 +412,10 @@ impl Slot {
     /// An advert that arrived at `at` is believed.
     pub(crate) fn believe_in(&mut self, at: Instant) {
         self.excused = false;
-        self.disbelieved = None;
+        // Its place stays: believed and disbelieved may take turns for ever.
+        if let Some(disbelieved) = &mut self.disbelieved {
+            disbelieved.adverts = 0;
+        }
         self.heard_at = at;
         self.counters.received += 1;
     }

@@ -25,7 +25,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a worker that lost its supervisor may need to end, and its pid file's lock with it.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(3);
@@ -212,28 +212,41 @@ enum Asked {
 #[derive(Clone, Copy, Default)]
 struct Stir {
     reports: usize,
-    /// It is being given back, and memory is not locked meanwhile.
-    is_loose: bool,
+    /// It is being given back, and memory is not locked, until then.
+    loose_until: Option<Instant>,
 }
 
 impl Stir {
     /// So many reports are much.
     const MUCH: usize = 500;
     /// It is quiet when nothing was reported for so long.
-    const QUIET: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+    const QUIET: Duration = Duration::from_secs(5);
     /// So long the threads have for giving back what is theirs. Who is later does it another time.
-    const LOOSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    const LOOSE: Duration = Duration::from_millis(50);
 
     fn note(&mut self, reports: usize) {
         self.reports = self.reports.saturating_add(reports);
     }
 
     /// How long to wait for the next report, if that makes a difference.
-    fn patience(&self) -> Option<&'static Timespec> {
-        if self.is_loose {
-            return Some(&Self::LOOSE);
+    fn patience(&self, now: Instant) -> Option<Timespec> {
+        let quiet = (self.reports >= Self::MUCH).then_some(Self::QUIET);
+        let pause = self.loose_until.map(|until| until.saturating_duration_since(now)).or(quiet)?;
+        Timespec::try_from(pause).ok()
+    }
+
+    /// Nothing was reported for as long as it had patience. Whether to give back now.
+    fn loosens(&mut self, now: Instant) -> bool {
+        let begins = self.loose_until.is_none() && self.reports >= Self::MUCH;
+        if begins {
+            *self = Self { reports: 0, loose_until: Some(now + Self::LOOSE) };
         }
-        (self.reports >= Self::MUCH).then_some(&Self::QUIET)
+        begins
+    }
+
+    /// Whether the time for that is over, whatever was reported meanwhile.
+    fn tightens(&mut self, now: Instant) -> bool {
+        self.loose_until.take_if(|until| *until <= now).is_some()
     }
 }
 
@@ -277,23 +290,21 @@ impl Clerk<'_> {
                 // Nothing is awaited but its end, which is reported in any case.
                 ready.push(PollFd::new(&self.supervisor, PollFlags::empty()));
             }
-            match poll(&mut ready, self.stir.patience()) {
-                Ok(0) if self.stir.is_loose => {
-                    self.stir = Stir::default();
-                    let remark = self.scheduler.tighten();
-                    remark.into_iter().for_each(|remark| self.log.warning(&remark));
-                    desk.command(Command::Brace);
-                    continue;
-                }
-                Ok(0) => {
-                    self.stir.is_loose = true;
+            let polled = poll(&mut ready, self.stir.patience(Instant::now()).as_ref());
+            if self.stir.tightens(Instant::now()) {
+                let remark = self.scheduler.tighten();
+                remark.into_iter().for_each(|remark| self.log.warning(&remark));
+                desk.command(Command::Brace);
+            }
+            match polled {
+                Ok(0) if self.stir.loosens(Instant::now()) => {
                     reports = Vec::new();
                     self.scheduler.loosen();
                     desk.command(Command::Rest);
                     continue;
                 }
+                Ok(0) | Err(_) => continue,
                 Ok(_) => {}
-                Err(_) => continue,
             }
             let gone = ready.get(2).is_some_and(|pipe| !pipe.revents().is_empty());
             if gone {
@@ -548,11 +559,18 @@ mod tests {
 
     #[test]
     fn a_rest_follows_a_crowd_of_reports_and_nothing_else() {
-        let mut stir = Stir::default();
+        let (mut stir, now) = (Stir::default(), Instant::now());
         stir.note(Stir::MUCH - 1);
-        assert!(stir.patience().is_none());
+        assert!(stir.patience(now).is_none() && !stir.loosens(now));
         stir.note(1);
-        assert!(stir.patience().is_some());
+        assert!(stir.patience(now).is_some() && !stir.tightens(now));
+        assert!(stir.loosens(now) && !stir.loosens(now), "once");
+        // Whatever is reported meanwhile, it comes to an end, and counts for the next rest.
+        stir.note(Stir::MUCH);
+        assert!(stir.patience(now).is_some_and(|pause| pause.tv_sec == 0));
+        assert!(!stir.tightens(now + Stir::LOOSE / 2));
+        assert!(stir.tightens(now + Stir::LOOSE) && !stir.tightens(now + Stir::LOOSE));
+        assert!(stir.loosens(now));
     }
 
     #[test]

@@ -177,22 +177,44 @@ impl Worker {
 
     /// A takeover is near: goes through what it needs, up to the kernel's part, and stays awake for a moment. What nobody
     /// has used for hours is in no cache, perhaps not in memory, and its processor asleep.
+    ///
+    /// Where it would have the only processor, it does not stay awake: whoever is to give it something could not run.
     fn brace(&mut self, pushed: u64) {
         let until = clock::now() + ALERT;
         self.rehearse();
+        if !rustix::thread::sched_getaffinity(None).is_ok_and(|set| set.count() > 1) {
+            return;
+        }
         while self.shared.pushed.load(Ordering::Acquire) == pushed && clock::now() < until {
             std::hint::spin_loop();
         }
     }
 
+    /// Sets an address of each family on an interface that cannot exist, without asking the kernel, which would refuse.
+    /// Leaves nothing behind.
     fn rehearse(&mut self) {
-        for address in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
-            let request = Request::add_virtual(0, &VirtualAddress::host(address));
-            self.netlink.rehearse(&request);
-            self.requests.push(request);
-        }
+        const ROUTER: RouterId = RouterId(u32::MAX - 1);
+        self.items.clear();
         self.requests.clear();
+        self.answers.clear();
+        for address in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
+            let placed = Placed { interface: 0, address: VirtualAddress::host(address) };
+            let act = Act::Add { addresses: Arc::new([placed]), announcements: Arc::default() };
+            self.jobs.extend(Job::new(Hold { router: ROUTER, epoch: 0, act }));
+        }
+        self.gather();
+        for request in &self.requests {
+            self.netlink.rehearse(request);
+            self.answers.push(Err(Refusal::new(libc::ENODEV)));
+        }
+        self.settle();
+        self.announce();
         self.announcer.rehearse();
+        self.refused.remove(&ROUTER);
+        self.jobs.clear();
+        self.items.clear();
+        self.requests.clear();
+        self.answers.clear();
     }
 
     /// Takes new orders; waits for some until `due` when there is nothing else to do. False: end.

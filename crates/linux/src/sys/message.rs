@@ -157,6 +157,11 @@ impl RecvBatch {
         self.lens.fill(Len::default());
     }
 
+    /// Whether there is less room than for any advert.
+    pub(crate) const fn can_grow(&self) -> bool {
+        self.room < BYTES
+    }
+
     /// Makes room for any advert, if the last call has brought a datagram that was too long for the room that there was.
     /// To be called when what it has brought is done with.
     pub(crate) fn adapt(&mut self) {

@@ -213,21 +213,26 @@ pub(crate) fn trim() {
     }
 }
 
-/// The same for the end of the calling thread's arena, which `malloc_trim` leaves as it is unless it is the first one. The
-/// allocator gives it back when a piece next to it is freed, if it is so large that it looks.
+/// Gives back the end of the calling thread's arena, which `malloc_trim` leaves as it is unless it is the first one. The
+/// allocator does so when a piece next to it is freed that is so large that it looks; after [`give_freed_memory`] only.
 pub(crate) fn trim_own() {
     #[cfg(target_env = "gnu")]
     {
         const PIECE: usize = 128 << 10;
-        // SAFETY: `mallopt` only changes numbers of the allocator, under its lock. The piece is freed once, and nobody else
-        // knows it; the allocator returns null if it has none, which may be freed.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, 0);
-            libc::mallopt(libc::M_TOP_PAD, 0);
-            libc::free(std::hint::black_box(libc::malloc(PIECE)));
-        }
-        keep_freed_memory();
+        // SAFETY: the piece is freed once, and nobody else knows it; the allocator returns null if it has none, which may
+        // be freed.
+        unsafe { libc::free(std::hint::black_box(libc::malloc(PIECE))) };
+    }
+}
+
+/// Tells the allocator to give back what is freed, until [`keep_freed_memory`] is called again.
+pub(crate) fn give_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: `mallopt` only changes numbers of the allocator, under its lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 0);
+        libc::mallopt(libc::M_TOP_PAD, 0);
     }
 }
 

@@ -20,6 +20,7 @@ use wire::arp::{TargetHardware, gratuitous_request};
 pub(crate) fn trials(into: &mut Vec<Trial>) {
     into.extend([
         trial("hand::sets_announces_and_removes", adds_and_removes),
+        trial("hand::who_is_braced_does_nothing_but_what_it_is_asked", braced),
         trial("hand::what_was_there_is_adopted_and_left_alone", adopts),
         trial("hand::a_later_removal_overtakes", overtakes),
         trial("hand::what_one_router_lets_go_of_and_another_sets_at_once_is_there", handed_over),
@@ -165,6 +166,30 @@ fn range(start: [u8; 4], count: u32) -> Vec<VirtualAddress> {
 
 fn ips(addresses: &[VirtualAddress]) -> Vec<IpAddr> {
     addresses.iter().map(|address| address.address).collect()
+}
+
+fn braced() {
+    let mut bench = Bench::new();
+    let vips = [host("10.0.0.3"), host("2001:db8::3")];
+    let before = bench.netlink.dump_addresses().unwrap();
+    for _ in 0..3 {
+        bench.hand().brace();
+        bench.hand().rest();
+    }
+    // While it stays awake, and after that.
+    for round in 1..=2 {
+        bench.push(1, round * 10, bench.add(&vips));
+        assert_eq!(bench.settled(), [Settled::Added; 2]);
+        bench.hand().brace();
+        bench.push(1, round * 10 + 1, bench.remove(&vips, false));
+        assert_eq!(bench.settled(), [Settled::Removed; 2]);
+        bench.hand().rest();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(bench.announced(4), [ips(&vips), ips(&vips)].concat(), "nothing else was announced");
+    assert_eq!(bench.hand().announced().failed, 0);
+    assert_eq!(bench.netlink.dump_addresses().unwrap(), before);
+    assert!(bench.ledger.entries().is_empty(), "nor does the ledger know of more");
 }
 
 fn adds_and_removes() {

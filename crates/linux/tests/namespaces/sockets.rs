@@ -21,6 +21,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
     into.extend([
         trial("sockets::ipv4_multicast_sorted_by_vrid_stamped_and_with_its_interface", v4_multicast),
         trial("sockets::ipv6_multicast_sorted_by_vrid_with_addresses_and_hop_limit", v6_multicast),
+        trial("sockets::a_long_advert_is_lost_once_and_then_there_is_room", long),
         trial("sockets::unicast_goes_where_routing_sends_it", unicast),
         trial("sockets::authenticated_adverts_have_a_socket_of_their_own", authenticated),
         trial("sockets::what_the_kernel_dropped_is_counted_and_what_the_filter_refused_is_not", overflow),
@@ -191,6 +192,29 @@ fn v4_multicast() {
     until("a short packet", || heard(&listener).contains(&true).then_some(()));
     assert_eq!(heard(&listener), [false, true], "too short is stray");
     assert!(heard(&speaker).iter().all(|heard| !heard), "no echo");
+}
+
+fn long() {
+    let pair = pair();
+    let mut clock = Clock::new();
+    let mut speaker = Speaker::open(&both(&[51])).unwrap();
+    let mut hear = |listener: &mut Speaker, length: usize| {
+        let mut payload = vec![7; length];
+        payload[..2].copy_from_slice(&[0x31, 51]);
+        say(&mut speaker, &[v4(pair.near, HERE4, GROUP_V4, &payload)]);
+        until("an advert", || heard(listener).contains(&true).then_some(()));
+        let (frames, drained) = drain(listener, &mut clock);
+        assert!(frames.iter().all(|frame| frame.bytes[20..] == payload));
+        (frames.len(), drained.lost, drained.unreadable)
+    };
+    let mut listener = pair.listener(&Need { v6: None, ..both(&[51]) });
+    assert_eq!(hear(&mut listener, 200), (1, 0, 0));
+    assert_eq!(hear(&mut listener, 300), (0, 1, 0), "it is known that one is missing");
+    assert_eq!(hear(&mut listener, 300), (1, 0, 0));
+    assert_eq!(hear(&mut listener, 1_400), (1, 0, 0));
+    drop(listener);
+    let mut listener = pair.listener(&Need { v6: None, longest: 400, ..both(&[51]) });
+    assert_eq!(hear(&mut listener, 300), (1, 0, 0), "it was to be expected");
 }
 
 fn v6_multicast() {

@@ -104,7 +104,7 @@ pub struct Node {
     /// What time it is for signed adverts.
     dial: Dial,
     /// Another number after anything by which an advert might be judged otherwise than the one before it.
-    creed: u64,
+    era: u64,
     pub(crate) herald: Herald,
 }
 
@@ -132,7 +132,7 @@ impl Machine for Node {
             return;
         }
         if !matches!(input, Input::Frame(_) | Input::Elapsed) {
-            self.creed += 1;
+            self.era += 1;
         }
         match input {
             Input::Fact(fact) => return self.learn(now, fact, effects),
@@ -300,7 +300,7 @@ impl Node {
                     && let Some(patience) = slot.router.patience(&admitted.advertisement)
                 {
                     let way = (slot.router.settings().version, &slot.authentication);
-                    slot.echo = Echo::of(frame, way, &admitted, self.creed, patience);
+                    slot.echo = Echo::of(frame, way, &admitted, self.era, patience);
                 }
             }
             Err(why) => {
@@ -333,7 +333,7 @@ impl Node {
         let way = Way { door: Door::Interface(frame.interface), family, unicast };
         let id = self.by_wire.find(way, vrid, || self.facts.vrf_of(frame.interface));
         let slot = id.and_then(|id| self.slots.get_mut(&id));
-        slot.is_some_and(|slot| slot.hears_again(now, frame, self.creed))
+        slot.is_some_and(|slot| slot.hears_again(now, frame, self.era))
     }
 
     fn stray(
@@ -686,7 +686,8 @@ fn moved(now: Instant, slot: &mut Slot, transition: Transition, effects: &mut Ve
     slot.excused = false;
     slot.rival = None;
     let silence = matches!(transition.why, vrrp::Why::NoResponse);
-    let disbelieved = slot.disbelieved.take().filter(|_| silence).map(|disbelieved| *disbelieved);
+    let disbelieved = slot.disbelieved.take().filter(|heard| silence && heard.adverts > 0);
+    let disbelieved = disbelieved.map(|disbelieved| *disbelieved);
     let faults = slot.faults().to_vec();
     let (instance, to, why) = (slot.instance.name.clone(), slot.standing, transition.why);
     effects.push(report(Event::Moved { instance, from, to, why, faults, disbelieved }));

@@ -46,7 +46,7 @@ impl Node {
         if self.dirty.is_empty() && self.dirty_groups.is_empty() {
             return;
         }
-        self.creed += 1;
+        self.era += 1;
         let mut ids = core::mem::take(&mut self.dirty);
         for id in &ids {
             self.judge_alone(*id);

@@ -153,3 +153,22 @@ fn sm_bkp_4_after_a_resignation_it_counts_anew() {
     assert_eq!(leader(&world).map(|leader| leader.priority), Some(Priority(150)));
     assert_eq!(world.standing(1), Standing::Backup);
 }
+
+/// Whoever carries a takeover out is told when it is due, as long as nothing else comes before it.
+#[test]
+fn a_takeover_that_is_near_can_be_seen_coming() {
+    let mut world = settled();
+    let at = |world: &World, n: usize| world.machines[n].node.takeover_at();
+    assert_eq!(at(&world, 0), None, "it is Active");
+    let first = at(&world, 1).unwrap();
+    assert!(first > world.now);
+    world.run(ms(1_500));
+    let second = at(&world, 1).unwrap();
+    assert!(second > first, "an advert has put it off");
+    world.crash(0, true);
+    let due = second - world.now.since(timeline::Instant::EPOCH);
+    world.run(due.since(timeline::Instant::EPOCH) - ms(1));
+    assert_eq!((world.standing(1), at(&world, 1)), (Standing::Backup, Some(second)));
+    world.run(ms(1));
+    assert_eq!((world.standing(1), at(&world, 1)), (Standing::Active, None));
+}

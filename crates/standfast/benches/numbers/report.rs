@@ -145,7 +145,7 @@ impl Report {
              Told is the median, with the least and the most of the runs in parentheses. Ratios travel; absolute \
              times are this machine's.\n\nWhat to know before believing them: both daemons run with their defaults; ours \
              then has two threads in real time, keepalived none. Standfast sends and reads many adverts with one \
-             wake-up (64 in a group; 4 ms when they crowd), the floor sends ten and reads as they come: so it can be below \
+             wake-up (64 in a group; up to 8 ms when they crowd), the floor sends ten and reads as they come: so it can be below \
              the floor. Virtual routers have taken over from a machine whose adverts were spread over the interval. CPU is that of \
              the daemon's own threads; over these virtual cables the kernel's part of receiving is done by whoever sends. \
              The program was built with the profile `release`, as it is installed.\n\n",
