@@ -1,6 +1,6 @@
 //! The advert that a Backup hears again and again. What says, byte for byte, what the last believed one has said is believed
 //! for the same reasons and does the same: it puts the takeover off. So it is compared with that and not checked anew, which
-//! asks for a fifth of the memory; and a thousand routers do not fit into a processor's cache.
+//! asks for a few lines of memory instead of a dozen; and a thousand routers do not fit into a processor's cache.
 //!
 //! It holds until anything but adverts and time comes to the node, or anything else happens to the router.
 

@@ -291,13 +291,15 @@ impl Clerk<'_> {
                 ready.push(PollFd::new(&self.supervisor, PollFlags::empty()));
             }
             let polled = poll(&mut ready, self.stir.patience(Instant::now()).as_ref());
-            if self.stir.tightens(Instant::now()) {
+            let tightens = self.stir.tightens(Instant::now());
+            if tightens {
                 let remark = self.scheduler.tighten();
                 remark.into_iter().for_each(|remark| self.log.warning(&remark));
                 desk.command(Command::Brace);
             }
             match polled {
-                Ok(0) if self.stir.loosens(Instant::now()) => {
+                // Not after the short wait for the threads: that was no rest.
+                Ok(0) if !tightens && self.stir.loosens(Instant::now()) => {
                     reports = Vec::new();
                     self.scheduler.loosen();
                     desk.command(Command::Rest);
