@@ -38,7 +38,7 @@ fn each_line_has_an_interface_and_perhaps_a_group() {
         lines("10.1.0.1/24 dev eth1 track_group TG\n2001:db8::1/64 dev eth1 -nodad\n10.2.0.1/24");
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(shown(&host), ["10.1.0.1/24 eth1 TG", "2001:db8::1/64 eth1 -", "10.2.0.1/24 eth0 -"]);
-    assert!(host.static_addresses[1].address.detect_duplicates);
+    assert!(host.static_addresses[1].address.options.detect_duplicates);
     let members = vec!["VI_1".into()];
     assert_eq!(host.track_groups, [TrackGroup { name: "TG".into(), members }]);
     let by = host.static_interfaces();

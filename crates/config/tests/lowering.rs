@@ -229,15 +229,22 @@ fn address_lines() {
     }";
     let it = clean(&bare(lines));
     let first = &it.addresses[0];
-    assert_eq!((first.prefix, first.scope, first.label.as_deref()), (24, 253, Some("eth1:vip")));
-    assert_eq!(first.broadcast, Some("10.0.0.255".parse().unwrap()));
-    assert!(first.no_track && first.no_prefix_route && first.device.as_deref() == Some("eth1"));
-    assert_eq!(it.addresses[1].broadcast, Some("10.0.0.0".parse().unwrap()));
-    assert_eq!((it.addresses[2].peer, it.addresses[2].prefix), (Some(ip("10.9.9.9")), 30));
-    assert_eq!(it.addresses[3].device, None, "the own interface says nothing new");
+    assert_eq!(
+        (first.prefix, first.options.scope, first.options.label.as_deref()),
+        (24, 253, Some("eth1:vip"))
+    );
+    assert_eq!(first.options.broadcast, Some("10.0.0.255".parse().unwrap()));
+    assert!(
+        first.options.no_track
+            && first.options.no_prefix_route
+            && first.options.device.as_deref() == Some("eth1")
+    );
+    assert_eq!(it.addresses[1].options.broadcast, Some("10.0.0.0".parse().unwrap()));
+    assert_eq!((it.addresses[2].options.peer, it.addresses[2].prefix), (Some(ip("10.9.9.9")), 30));
+    assert_eq!(it.addresses[3].options.device, None, "the own interface says nothing new");
     let six = &it.excluded[0];
-    assert!(six.detect_duplicates && six.home && six.preferred_lifetime == Some(60));
-    assert_eq!(it.excluded[1].preferred_lifetime, Some(u32::MAX));
+    assert!(six.options.detect_duplicates && six.options.home && six.options.preferred_lifetime == Some(60));
+    assert_eq!(it.excluded[1].options.preferred_lifetime, Some(u32::MAX));
     assert_eq!((it.excluded[1].prefix, it.excluded.len()), (128, 3));
 }
 

@@ -62,6 +62,9 @@ const PULSE: Duration = Duration::from_secs(1);
 /// So long before a takeover is due, all that it needs is fetched: what has slept for hours takes longer to wake up than to
 /// do its work.
 const BRACE: Duration = Duration::from_micros(500);
+/// While the hand sets addresses, the kernel tells of each: so long after it has, the next ones may gather. Who hears of
+/// each at once is woken up by each, which takes the hand as long as setting a tenth of it.
+const GATHER: Duration = Duration::from_millis(1);
 /// Not again so soon after.
 const BRACED: Duration = Duration::from_millis(50);
 /// A turn that begins so much later than it should have may have been overtaken by anything.
@@ -269,6 +272,8 @@ struct Turner {
     pulse_at: Instant,
     /// When everything was last made ready for a takeover.
     braced_at: Instant,
+    /// This turn was told of addresses that are there.
+    learns_addresses: bool,
     /// The supervisor has to look oftener than it does. It is told when the next turn begins: it would wake up where the
     /// addresses of a takeover are being set.
     is_hasty: bool,
@@ -346,6 +351,7 @@ impl Turner {
             again_at: None,
             pulse_at: Instant::EPOCH,
             braced_at: Instant::EPOCH,
+            learns_addresses: false,
             is_hasty: false,
             unreadable: Unreadable::default(),
             broken: None,
@@ -431,9 +437,11 @@ impl Turner {
 
     /// Waits until there is something to do. Says what, at least.
     fn wait(&mut self) -> Readable {
-        if self.crowd.is_dense() {
+        let gather = std::mem::take(&mut self.learns_addresses).then_some(GATHER);
+        let slot = self.crowd.is_dense().then(|| self.crowd.slot()).max(gather);
+        if let Some(slot) = slot {
             let now = clock::now();
-            let slot = now + self.crowd.slot();
+            let slot = now + slot;
             clock::sleep(self.timer.armed().map_or(slot, |at| at.min(slot)).since(now));
         }
         let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
@@ -553,7 +561,9 @@ impl Turner {
 
     fn brace(&mut self, now: Instant) {
         self.braced_at = now;
-        self.hand.brace();
+        let addresses = self.node.addresses_in_reserve();
+        self.hand.brace(addresses);
+        privileges::stock(crate::hand::stock_for(addresses));
         self.speaker.rehearse();
     }
 
@@ -569,10 +579,11 @@ impl Turner {
     /// What the kernel tells of interfaces and addresses.
     fn take_facts(&mut self, now: Instant) {
         let (was_stale, is_scoped) = (self.monitor.is_stale(), self.is_scoped);
-        let Self { node, speaker, monitor, hand, effects, .. } = self;
+        let Self { node, speaker, monitor, hand, effects, learns_addresses, .. } = self;
         let (listeners_stale, memberships_doubtful) =
             (&mut self.listeners_stale, &mut self.memberships_doubtful);
         let read = monitor.receive(|fact| {
+            *learns_addresses |= matches!(fact, Fact::Address(_));
             *listeners_stale |= matches!(fact, Fact::Link(_) | Fact::LinkGone(_) | Fact::Everything { .. });
             *listeners_stale |= is_scoped && matches!(fact, Fact::Address(_) | Fact::AddressGone { .. });
             *memberships_doubtful |= matches!(fact, Fact::Everything { .. });

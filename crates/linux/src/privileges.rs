@@ -128,6 +128,11 @@ pub fn keep_freed_memory() {
     crate::sys::process::keep_freed_memory();
 }
 
+/// Has so many bytes ready from which the calling thread takes its own: a takeover should not ask the kernel for each page.
+pub fn stock(bytes: usize) {
+    crate::sys::process::stock(bytes);
+}
+
 /// Gives back the free end of the memory from which the calling thread takes its own. What lies between what is in use,
 /// [`give_back`] gives back for all threads; the end only its own thread can. Of use between `Scheduler::loosen` and
 /// `Scheduler::tighten`.

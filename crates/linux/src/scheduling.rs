@@ -18,8 +18,8 @@ pub const HIGHEST: i32 = 98;
 
 /// The thread that sends and receives adverts.
 const PACKET: &str = "packet";
-/// The thread that sets addresses.
-const HAND: &str = "hand";
+/// The threads that set addresses and announce them.
+const HANDS: [&str; 2] = [crate::hand::NAME, crate::hand::CRIER];
 
 /// What holds, and what held at the start: that comes back when a reload takes a line away.
 #[derive(Debug)]
@@ -131,8 +131,7 @@ impl Scheduler {
         let others = threads.iter().filter(|(thread, _)| *thread != own);
         let done = others.filter_map(|(thread, name)| match name.as_str() {
             PACKET => Some(process::real_time(*thread, packet)),
-            HAND => Some(process::real_time(*thread, hand)),
-            _ => None,
+            name => HANDS.contains(&name).then(|| process::real_time(*thread, hand)),
         });
         let needs = " (needs CAP_SYS_NICE or LimitRTPRIO=; in a cgroup v1 also cpu.rt_runtime_us)";
         note("vrrp_rt_priority", needs, first(done), remarks);

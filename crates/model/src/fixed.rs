@@ -18,7 +18,7 @@ impl StaticAddress {
     /// Its interface; [`Host::check`] knows none without.
     #[must_use]
     pub fn interface(&self) -> Option<&InterfaceName> {
-        self.address.device.as_ref()
+        self.address.options.device.as_ref()
     }
 }
 
@@ -36,7 +36,7 @@ impl Host {
     #[must_use]
     pub fn static_interfaces(&self) -> BTreeMap<Arc<str>, Vec<InterfaceName>> {
         let mut by_group: BTreeMap<&Arc<str>, Vec<&InterfaceName>> = BTreeMap::new();
-        for one in self.static_addresses.iter().filter(|one| !one.address.no_track) {
+        for one in self.static_addresses.iter().filter(|one| !one.address.options.no_track) {
             if let (Some(group), Some(interface)) = (&one.track_group, one.interface()) {
                 by_group.entry(group).or_default().push(interface);
             }

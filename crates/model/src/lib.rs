@@ -122,7 +122,8 @@ impl Host {
                 Home::Routed { vrf } => vrf.iter_mut().for_each(&mut gather),
             }
             let addresses = instance.addresses.iter_mut().chain(&mut instance.excluded);
-            addresses.filter_map(|address| address.device.as_mut()).for_each(&mut gather);
+            let elsewhere = addresses.filter(|address| address.options.device.is_some());
+            elsewhere.filter_map(|address| address.options.device.as_mut()).for_each(&mut gather);
             instance.track_interfaces.iter_mut().for_each(|tracked| gather(&mut tracked.interface));
         }
         host
@@ -261,7 +262,7 @@ impl Instance {
     /// The interface on which a virtual address belongs; [`Host::check`] knows none without.
     #[must_use]
     pub fn device_of<'a>(&'a self, address: &'a VirtualAddress) -> Option<&'a InterfaceName> {
-        address.device.as_ref().or_else(|| self.home.interface())
+        address.options.device.as_ref().or_else(|| self.home.interface())
     }
 }
 
@@ -375,6 +376,31 @@ pub struct VirtualAddress {
     pub address: IpAddr,
     /// Prefix length; 32 or 128 unless written.
     pub prefix: u8,
+    /// What else is written of it.
+    pub options: Rare<AddressOptions>,
+}
+
+impl VirtualAddress {
+    /// An address with every option at its default and the prefix of a host.
+    #[must_use]
+    pub fn host(address: IpAddr) -> Self {
+        let prefix = match address {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        Self { address, prefix, options: Rare::default() }
+    }
+
+    /// The same with these options.
+    #[must_use]
+    pub fn with(self, options: AddressOptions) -> Self {
+        Self { options: options.into(), ..self }
+    }
+}
+
+/// What a line says of a virtual address beside the address and its prefix. Most say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressOptions {
     /// The interface that carries it, when it is not the instance's.
     pub device: Option<InterfaceName>,
     /// Routing scope number (0 global, 200 site, 253 link, 254 host); IPv4 only.
@@ -397,28 +423,19 @@ pub struct VirtualAddress {
     pub no_track: bool,
 }
 
-impl VirtualAddress {
-    /// An address with every option at its default and the prefix of a host.
-    #[must_use]
-    pub const fn host(address: IpAddr) -> Self {
-        Self {
-            address,
-            prefix: match address {
-                IpAddr::V4(_) => 32,
-                IpAddr::V6(_) => 128,
-            },
-            device: None,
-            scope: 0,
-            label: None,
-            broadcast: None,
-            detect_duplicates: false,
-            peer: None,
-            no_prefix_route: false,
-            home: false,
-            preferred_lifetime: None,
-            no_track: false,
-        }
-    }
+impl Blank for AddressOptions {
+    const BLANK: &'static Self = &Self {
+        device: None,
+        scope: 0,
+        label: None,
+        broadcast: None,
+        detect_duplicates: false,
+        peer: None,
+        no_prefix_route: false,
+        home: false,
+        preferred_lifetime: None,
+        no_track: false,
+    };
 }
 
 impl fmt::Display for VirtualAddress {
@@ -448,7 +465,7 @@ mod tests {
         let instance = |vrid: u8| {
             let settings = Settings::new(wire::Version::V3, Family::V4, Vrid::new(vrid).unwrap());
             let mut address = VirtualAddress::host("10.0.0.3".parse().unwrap());
-            address.device = Some("eth1".into());
+            address.options.device = Some("eth1".into());
             Instance::new(
                 alloc::format!("VI_{vrid}"),
                 Home::Interface("eth0".into()),
@@ -462,7 +479,7 @@ mod tests {
         let [one, two] = &gathered.instances[..] else { panic!("two") };
         let (Home::Interface(a), Home::Interface(b)) = (&one.home, &two.home) else { panic!("interfaces") };
         assert!(Arc::ptr_eq(a, b));
-        let device = |instance: &Instance| instance.addresses[0].device.clone().unwrap();
+        let device = |instance: &Instance| instance.addresses[0].options.device.clone().unwrap();
         assert!(Arc::ptr_eq(&device(one), &device(two)));
         assert!(!Arc::ptr_eq(&one.name, &host.instances[0].name));
     }

@@ -28,6 +28,15 @@ impl<T: Blank> From<T> for Rare<T> {
     }
 }
 
+impl<T: Blank> Rare<T> {
+    /// Gives the place back if nothing is said any more.
+    pub fn settle(&mut self) {
+        if **self == *T::BLANK {
+            self.0 = None;
+        }
+    }
+}
+
 impl<T: Blank> Deref for Rare<T> {
     type Target = T;
 

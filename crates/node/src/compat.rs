@@ -626,7 +626,7 @@ fn write_statistics(out: &mut String, instance: &InstanceStatus) -> fmt::Result 
     writeln!(out, "    Invalid Type: {}", n(Discard::Type))?;
     let intervals = n(Discard::Interval) + n(Discard::IntervalZero);
     writeln!(out, "    Advertisement Interval: {intervals}")?;
-    writeln!(out, "    Address List: {}", c.address_list_differs + n(Discard::AddressList))?;
+    writeln!(out, "    Address List: {}", c.incidents.address_list_differs + n(Discard::AddressList))?;
     writeln!(out, "  Authentication Errors:")?;
     writeln!(out, "    Invalid Type: {}", n(Discard::AuthenticationUnknown))?;
     let mismatches = n(Discard::AuthenticationType) + n(Discard::SignatureMissing);
@@ -638,7 +638,11 @@ fn write_statistics(out: &mut String, instance: &InstanceStatus) -> fmt::Result 
         writeln!(out, "    {}: {}", why.name(), n(why))?;
     }
     writeln!(out, "  Priority Zero:")?;
-    writeln!(out, "    Received: {}\n    Sent: {}", c.priority_zero_received, c.priority_zero_sent)
+    writeln!(
+        out,
+        "    Received: {}\n    Sent: {}",
+        c.incidents.priority_zero_received, c.incidents.priority_zero_sent
+    )
 }
 
 /// What 2.2.7 counts as a failure: a wrong password or signature, and a repetition.

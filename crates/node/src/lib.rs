@@ -36,4 +36,4 @@ mod verdict;
 
 pub use node::{Listener, Node, Strays};
 pub use rehearsal::rehearse;
-pub use slot::{Counters, Discards};
+pub use slot::{Counters, Discards, Incidents};

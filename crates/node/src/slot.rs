@@ -12,7 +12,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Instance, Rare, Transport};
+use model::{Authentication, Blank, Instance, Rare, Transport};
 use timeline::{Duration, Instant, Machine};
 use vrrp::{Discard, Legacy, Role, Router, Seen};
 use wire::Priority;
@@ -164,16 +164,25 @@ pub struct Counters {
     pub received: u64,
     /// Adverts handed to the kernel, one for each destination.
     pub sent: u64,
-    /// Of `received`: with priority 0.
-    pub priority_zero_received: u64,
-    /// Of `sent`: with priority 0.
-    pub priority_zero_sent: u64,
-    /// Adverts that the kernel did not take.
-    pub unsent: u64,
     /// Times it became Active.
     pub became_active: u64,
     /// Times it was Active no longer.
     pub released_active: u64,
+    /// What most routers never meet.
+    pub incidents: Rare<Incidents>,
+    /// Adverts not believed.
+    pub discards: Discards,
+}
+
+/// What most routers never meet, and need no place for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Incidents {
+    /// Believed adverts with priority 0.
+    pub priority_zero_received: u64,
+    /// Adverts with priority 0 that were handed to the kernel.
+    pub priority_zero_sent: u64,
+    /// Adverts that the kernel did not take.
+    pub unsent: u64,
     /// Believed adverts with another address list (RX-14).
     pub address_list_differs: u64,
     /// Believed adverts with another interval (RX-15).
@@ -184,8 +193,19 @@ pub struct Counters {
     pub rivals: u64,
     /// Addresses that somebody else removed while Active.
     pub lost_addresses: u64,
-    /// Adverts not believed.
-    pub discards: Discards,
+}
+
+impl Blank for Incidents {
+    const BLANK: &'static Self = &Self {
+        priority_zero_received: 0,
+        priority_zero_sent: 0,
+        unsent: 0,
+        address_list_differs: 0,
+        interval_differs: 0,
+        message_sums: 0,
+        rivals: 0,
+        lost_addresses: 0,
+    };
 }
 
 impl Counters {

@@ -187,7 +187,9 @@ pub(crate) fn own(
     // The interfaces of addresses count like the own one, unless told otherwise.
     for address in instance.held_addresses() {
         let own = instance.home.interface();
-        if let Some(device) = address.device.as_ref().filter(|name| Some(*name) != own && !address.no_track) {
+        if let Some(device) =
+            address.options.device.as_ref().filter(|name| Some(*name) != own && !address.options.no_track)
+        {
             faults.extend(link_fault(sight, device));
         }
     }

@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn tracked_interfaces_and_those_of_single_addresses_are_there() {
         let mut host = host("VI", "eth0", 51, [10, 0, 0, 100], 24);
-        host.instances[0].addresses[0].device = Some("eth1".into());
+        host.instances[0].addresses[0].options.device = Some("eth1".into());
         let tracked = model::TrackedInterface { interface: "eth2".into(), weight: 0, reverse: false };
         host.instances[0].track_interfaces.push(tracked);
         let cluster = cluster(vec![host]);

@@ -194,7 +194,7 @@ fn unfit(placed: &Placed, findings: &mut Findings) {
             _ if ip.is_multicast() => "is a multicast group, and no address of a machine",
             IpAddr::V4(v4) if v4.is_broadcast() => "is the broadcast address",
             // Two addresses on a point-to-point link are both for machines (RFC 3021).
-            IpAddr::V4(v4) if prefix < 31 && address.peer.is_none() => {
+            IpAddr::V4(v4) if prefix < 31 && address.options.peer.is_none() => {
                 let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
                 match u32::from(v4) & hosts {
                     0 => "is the address of the subnet itself, and of no machine in it",
@@ -218,7 +218,7 @@ fn unreachable(placed: &Placed, subnets: &BTreeMap<&str, BTreeSet<(IpAddr, u8)>>
         let Some(known) = device.and_then(|name| subnets.get(&**name)) else { return false };
         let ip = address.address;
         let mut family = known.iter().filter(|(net, _)| net.is_ipv4() == ip.is_ipv4()).peekable();
-        let single = address.prefix == whole(ip) && address.peer.is_none();
+        let single = address.prefix == whole(ip) && address.options.peer.is_none();
         single && family.peek().is_some() && !family.any(|(net, prefix)| network(ip, *prefix) == *net)
     });
     let Some((address, span)) = far.next() else { return };

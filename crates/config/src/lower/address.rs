@@ -64,7 +64,7 @@ impl Lower<'_> {
             self.option(option, &mut line)?;
         }
         if let Some(word) = line.broadcast {
-            line.address.broadcast = self.broadcast(word, &line.address)?;
+            line.address.options.broadcast = self.broadcast(word, &line.address)?;
         }
         Ok(line.address)
     }
@@ -90,7 +90,7 @@ impl Lower<'_> {
                 if v6 {
                     self.ignored(option, "an IPv6 address has no scope of its own: the option is ignored");
                 } else {
-                    line.address.scope = self.scope(word).unwrap_or(line.address.scope);
+                    line.address.options.scope = self.scope(word).unwrap_or(line.address.options.scope);
                 }
             }
             "broadcast" | "brd" => {
@@ -107,7 +107,7 @@ impl Lower<'_> {
             }
             "preferred_lft" => {
                 let word = self.option_value(keyword, option, line)?;
-                line.address.preferred_lifetime = if *word.text == *b"forever" {
+                line.address.options.preferred_lifetime = if *word.text == *b"forever" {
                     Some(u32::MAX)
                 } else {
                     let allowed =
@@ -116,10 +116,10 @@ impl Lower<'_> {
                     seconds.and_then(|n| u32::try_from(n).ok())
                 };
             }
-            "home" => line.address.home = true,
-            "-nodad" => line.address.detect_duplicates = true,
-            "noprefixroute" => line.address.no_prefix_route = true,
-            "no_track" => line.address.no_track = true,
+            "home" => line.address.options.home = true,
+            "-nodad" => line.address.options.detect_duplicates = true,
+            "noprefixroute" => line.address.options.no_prefix_route = true,
+            "no_track" => line.address.options.no_track = true,
             name => debug_assert!(false, "`{name}` is honoured by nobody"),
         }
         Ok(())
@@ -155,14 +155,14 @@ impl Lower<'_> {
         let Some(word) = line.rest.next() else {
             return self.dropped(option, "`dev` needs the name of an interface");
         };
-        if line.address.device.is_some() {
+        if line.address.options.device.is_some() {
             return self.dropped(option, "`dev` is given twice");
         }
         let Some(name) = Self::interface_name(word) else {
             return self.dropped(word, "this cannot be the name of an interface");
         };
         self.must_exist(&name, word.span);
-        line.address.device = Some(name);
+        line.address.options.device = Some(name);
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl Lower<'_> {
         } else if word.text.len() > 15 {
             return self.dropped(word, "a label has at most 15 characters");
         } else if let Ok(label) = core::str::from_utf8(&word.text) {
-            line.address.label = Some(label.into());
+            line.address.options.label = Some(label.into());
         } else {
             self.ignored(option, "a label is UTF-8: the option is ignored");
         }
@@ -225,7 +225,7 @@ impl Lower<'_> {
     }
 
     fn broadcast(&mut self, word: &Word<'_>, address: &VirtualAddress) -> Result<Option<Ipv4Addr>, Dropped> {
-        if address.peer.is_some() {
+        if address.options.peer.is_some() {
             self.ignored(word, "an address with `peer` has no broadcast: the option is ignored");
             return Ok(None);
         }
@@ -252,8 +252,8 @@ impl Lower<'_> {
             None => (&*word.text, None),
         };
         let peer = parse_address(text).filter(|peer| peer.is_ipv4() == address.address.is_ipv4());
-        let (Some(peer), None) = (peer, address.peer) else {
-            let twice = address.peer.is_some();
+        let (Some(peer), None) = (peer, address.options.peer) else {
+            let twice = address.options.peer.is_some();
             self.findings.add(Id::AddressOption, word.span, |d| {
                 if twice {
                     d.say("there is a peer already: this one is ignored")
@@ -263,7 +263,7 @@ impl Lower<'_> {
             });
             return;
         };
-        address.peer = Some(peer);
+        address.options.peer = Some(peer);
         if let Some(prefix) = prefix {
             address.prefix = self.prefix(prefix, peer, word);
         }

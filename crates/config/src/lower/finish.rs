@@ -542,12 +542,12 @@ impl Lower<'_> {
     ) -> Vec<Entry> {
         let mut seen: BTreeMap<(IpAddr, Option<InterfaceName>), Span> = BTreeMap::new();
         for entry in listed {
-            seen.insert((entry.address.address, entry.address.device.clone()), entry.span);
+            seen.insert((entry.address.address, entry.address.options.device.clone()), entry.span);
         }
         let mut kept = Vec::with_capacity(draft.excluded.len());
         for mut entry in core::mem::take(&mut draft.excluded) {
             own_device(&mut entry.address, interface);
-            let key = (entry.address.address, entry.address.device.clone());
+            let key = (entry.address.address, entry.address.options.device.clone());
             if let Some(first) = seen.get(&key) {
                 self.duplicate_address(&entry, *first);
             } else {
@@ -613,8 +613,9 @@ impl Lower<'_> {
 
 /// `dev` with the instance's own interface says nothing new.
 fn own_device(address: &mut VirtualAddress, interface: Option<&InterfaceName>) {
-    if address.device.as_ref() == interface {
-        address.device = None;
+    if address.options.device.is_some() && address.options.device.as_ref() == interface {
+        address.options.device = None;
+        address.options.settle();
     }
 }
 

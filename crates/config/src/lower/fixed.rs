@@ -114,13 +114,13 @@ impl Lower<'_> {
             }
         }
         let Some(mut address) = self.one_address(first, &rest) else { return };
-        if address.device.is_none() {
+        if address.options.device.is_none() {
             let usual = usual.cloned().unwrap_or_else(|| DEFAULT_INTERFACE.into());
             self.must_exist(&usual, first.span);
-            address.device = Some(usual);
+            address.options.device = Some(usual);
         }
         let mut track_group = group.and_then(|word| Self::named_group(word, fixed));
-        if let Some(word) = group.filter(|_| address.no_track) {
+        if let Some(word) = group.filter(|_| address.options.no_track) {
             self.findings.add(Id::NoEffect, word.span, |d| {
                 d.say("`no_track` says that nobody goes by this address: `track_group` has no effect")
                     .help("remove one of the two")

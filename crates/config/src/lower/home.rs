@@ -105,7 +105,7 @@ impl Lower<'_> {
         if !home.is_some_and(Home::is_routed) {
             return true;
         }
-        let mut lost = addresses.filter(|entry| entry.address.device.is_none());
+        let mut lost = addresses.filter(|entry| entry.address.options.device.is_none());
         let Some(first) = lost.next() else { return true };
         let more = lost.count();
         self.findings.add(Id::InterfaceMissing, first.span, |d| {

@@ -35,7 +35,7 @@ pub(super) fn compare(files: &Files<'_>, findings: &mut Findings) {
 }
 
 fn reaches_others(one: &StaticAddress) -> bool {
-    one.interface().is_some_and(|name| &**name != "lo") && one.address.scope != HOST
+    one.interface().is_some_and(|name| &**name != "lo") && one.address.options.scope != HOST
 }
 
 /// The scope of what only this machine sees.

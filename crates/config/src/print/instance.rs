@@ -204,24 +204,24 @@ pub(super) fn tracked_interface(tracked: &TrackedInterface) -> String {
 
 /// An address with its options, as a line of a list.
 pub(crate) fn virtual_address(own: &VirtualAddress) -> String {
-    let mut line = match own.peer {
+    let mut line = match own.options.peer {
         // The prefix length is that of the other end.
         Some(peer) => format!("{} peer {peer}/{}", own.address, own.prefix),
         None => own.to_string(),
     };
-    option(&mut line, "brd", own.broadcast);
-    option(&mut line, "dev", own.device.as_deref().map(word));
-    option(&mut line, "scope", scope(own.scope));
-    option(&mut line, "label", own.label.as_deref().map(word));
-    flag(&mut line, "noprefixroute", own.no_prefix_route);
-    flag(&mut line, "-nodad", own.detect_duplicates);
-    flag(&mut line, "home", own.home);
-    let lifetime = own.preferred_lifetime.map(|seconds| match seconds {
+    option(&mut line, "brd", own.options.broadcast);
+    option(&mut line, "dev", own.options.device.as_deref().map(word));
+    option(&mut line, "scope", scope(own.options.scope));
+    option(&mut line, "label", own.options.label.as_deref().map(word));
+    flag(&mut line, "noprefixroute", own.options.no_prefix_route);
+    flag(&mut line, "-nodad", own.options.detect_duplicates);
+    flag(&mut line, "home", own.options.home);
+    let lifetime = own.options.preferred_lifetime.map(|seconds| match seconds {
         u32::MAX => "forever".to_string(),
         seconds => seconds.to_string(),
     });
     option(&mut line, "preferred_lft", lifetime);
-    flag(&mut line, "no_track", own.no_track);
+    flag(&mut line, "no_track", own.options.no_track);
     line
 }
 

@@ -148,7 +148,7 @@ type Fixed = (Vec<(VirtualAddress, Option<usize>)>, Vec<(String, BTreeSet<usize>
 fn fixed() -> impl Strategy<Value = Fixed> {
     let address = any_family().prop_flat_map(|family| address(family, Arc::from("")));
     let one = (address, interface(), option::of(0..3_usize)).prop_map(|(mut address, device, group)| {
-        address.device.get_or_insert(device);
+        address.options.device.get_or_insert(device);
         (address, group)
     });
     let members = proptest::collection::btree_set(0..4_usize, 0..4);
@@ -169,9 +169,9 @@ fn with_fixed(mut host: Host, (addresses, groups): Fixed) -> Host {
     let mut seen: BTreeSet<(Arc<str>, IpAddr)> =
         held.map(|(device, address)| (device.clone(), address)).collect();
     for (address, group) in addresses {
-        let device = address.device.clone().unwrap_or_default();
+        let device = address.options.device.clone().unwrap_or_default();
         if seen.insert((device, address.address)) {
-            let group = group.filter(|_| !address.no_track).and_then(|at| host.track_groups.get(at));
+            let group = group.filter(|_| !address.options.no_track).and_then(|at| host.track_groups.get(at));
             let track_group = group.map(|group| group.name.clone());
             host.static_addresses.push(StaticAddress { address, track_group });
         }
@@ -500,14 +500,19 @@ fn address(family: Family, own: Arc<str>) -> BoxedStrategy<VirtualAddress> {
         .prop_map(move |((address, prefix, device, peer), flags, (scope, label, broadcast, lifetime))| {
             let mut all = VirtualAddress::host(address);
             all.prefix = prefix;
-            all.device = device.filter(|device| *device != own);
-            all.peer = peer;
-            (all.no_track, all.detect_duplicates, all.home, all.no_prefix_route) = flags;
-            all.preferred_lifetime = lifetime.map(|some| some.unwrap_or(u32::MAX));
+            all.options.device = device.filter(|device| *device != own);
+            all.options.peer = peer;
+            (
+                all.options.no_track,
+                all.options.detect_duplicates,
+                all.options.home,
+                all.options.no_prefix_route,
+            ) = flags;
+            all.options.preferred_lifetime = lifetime.map(|some| some.unwrap_or(u32::MAX));
             if family == Family::V4 {
-                all.scope = scope;
-                all.label = label;
-                all.broadcast = broadcast.map(Ipv4Addr::from).filter(|_| peer.is_none());
+                all.options.scope = scope;
+                all.options.label = label;
+                all.options.broadcast = broadcast.map(Ipv4Addr::from).filter(|_| peer.is_none());
             }
             all
         })
@@ -680,13 +685,13 @@ fn built(
     if home.is_routed() {
         ignore_own_link = false;
         for address in addresses.iter_mut().chain(&mut excluded) {
-            address.device.get_or_insert_with(|| interface.clone());
+            address.options.device.get_or_insert_with(|| interface.clone());
         }
     }
     let mut seen = BTreeSet::new();
     addresses.retain(|a| seen.insert(a.address));
-    let mut seen: BTreeSet<_> = addresses.iter().map(|a| (a.address, a.device.clone())).collect();
-    excluded.retain(|a| seen.insert((a.address, a.device.clone())));
+    let mut seen: BTreeSet<_> = addresses.iter().map(|a| (a.address, a.options.device.clone())).collect();
+    excluded.retain(|a| seen.insert((a.address, a.options.device.clone())));
     let mut tracked: Vec<TrackedInterface> = Vec::new();
     for (name, weight, reverse) in trackers {
         if name != interface && tracked.iter().all(|t| t.interface != name) {

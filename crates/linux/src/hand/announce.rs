@@ -4,13 +4,15 @@
 //! somebody's first waits for nothing but its turn. Within a burst a round must be complete before the next begins.
 
 use super::Shared;
+use super::crier::{Crier, Note};
 use crate::clock;
 use crate::mailbox::ROOM;
 use crate::sys::control::Space;
 use crate::sys::message::{Name, Outgoing, SendBatch};
 use node::io::{Announcement, InterfaceIndex, RouterId};
 use socket2::Socket;
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -65,23 +67,58 @@ pub(super) struct Announcer {
     bursts: Vec<Burst>,
     /// When the latest frame went out of each interface.
     latest: HashMap<InterfaceIndex, Instant>,
+    /// Who sends first announcements beside this thread, once many were to be sent.
+    crier: OnceCell<Option<Crier>>,
+    /// Interfaces that it may be sending out of.
+    lent: HashSet<InterfaceIndex>,
 }
 
 /// Where an announcement goes.
-fn describe<'a>(announcement: &'a &Announcement, _: &mut Space) -> (Outgoing<'a>, usize) {
+fn describe<'a>(announcement: &'a Announcement, _: &mut Space) -> (Outgoing<'a>, usize) {
     let to = Name::frame(announcement.interface, &announcement.frame);
     (Outgoing { to, bytes: &announcement.frame }, 0)
 }
 
+/// Sends and counts.
+pub(super) fn transmit<T>(
+    outbox: &mut SendBatch,
+    socket: &Socket,
+    items: &[T],
+    announcement: impl Fn(&T) -> &Announcement,
+    shared: &Shared,
+) {
+    let mut failed = 0u64;
+    outbox.send(
+        socket,
+        items,
+        |item, space| describe(announcement(item), space),
+        |_, errno| {
+            failed += 1;
+            shared.last_failure.store(errno.0, Ordering::Relaxed);
+        },
+    );
+    let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
+    shared.announced.fetch_add(count.saturating_sub(failed), Ordering::Relaxed);
+    shared.failed.fetch_add(failed, Ordering::Relaxed);
+}
+
 impl Announcer {
     pub(super) fn new(socket: Socket, outbox: SendBatch, shared: Arc<Shared>) -> Self {
-        Self { socket, outbox, shared, bursts: Vec::new(), latest: HashMap::new() }
+        Self {
+            socket,
+            outbox,
+            shared,
+            bursts: Vec::new(),
+            latest: HashMap::new(),
+            crier: OnceCell::new(),
+            lent: HashSet::new(),
+        }
     }
 
     /// Prepares one for sending, and sends nothing.
     pub(super) fn rehearse(&mut self) {
         let one = Announcement { interface: 0, address: IpAddr::from([0; 4]), frame: Box::default() };
-        self.outbox.rehearse(&&one, describe);
+        self.outbox.rehearse(&one, describe);
     }
 
     /// Sends now.
@@ -89,18 +126,50 @@ impl Announcer {
         if announcements.is_empty() {
             return;
         }
-        let mut failed = 0u64;
-        self.outbox.send(&self.socket, announcements, describe, |_, errno| {
-            failed += 1;
-            self.shared.last_failure.store(errno.0, Ordering::Relaxed);
-        });
+        transmit(&mut self.outbox, &self.socket, announcements, |one| one, &self.shared);
+        self.note(announcements.iter().map(|one| one.interface));
+    }
+
+    /// Something was sent out of these just now.
+    fn note(&mut self, interfaces: impl IntoIterator<Item = InterfaceIndex>) {
         let now = clock::now();
-        for announcement in announcements {
-            self.latest.insert(announcement.interface, now);
+        for interface in interfaces {
+            self.latest.insert(interface, now);
         }
-        let count = u64::try_from(announcements.len()).unwrap_or(u64::MAX);
-        self.shared.announced.fetch_add(count.saturating_sub(failed), Ordering::Relaxed);
-        self.shared.failed.fetch_add(failed, Ordering::Relaxed);
+    }
+
+    /// Sends first announcements now.
+    pub(super) fn send_notes(&mut self, notes: &[Note]) {
+        let all: Vec<&Announcement> = notes.iter().map(Note::announcement).collect();
+        self.send(&all);
+    }
+
+    /// Many are to be announced in a moment: somebody shall be there who does it.
+    pub(super) fn expect_many(&self) {
+        self.crier.get_or_init(|| Crier::start(&self.socket, &self.shared));
+    }
+
+    /// Sends first announcements beside the calling thread; now, if that cannot be.
+    pub(super) fn lend(&mut self, notes: Vec<Note>) {
+        self.expect_many();
+        match self.crier.get().and_then(Option::as_ref) {
+            Some(crier) => {
+                self.lent.extend(notes.iter().map(|note| note.announcement().interface));
+                crier.post(notes);
+            }
+            None => self.send_notes(&notes),
+        }
+    }
+
+    /// Waits until what was lent was sent.
+    pub(super) fn settle(&mut self) {
+        if self.lent.is_empty() {
+            return;
+        }
+        let left = self.crier.get().and_then(Option::as_ref).map(Crier::silence).unwrap_or_default();
+        self.send_notes(&left);
+        let lent = std::mem::take(&mut self.lent);
+        self.note(lent);
     }
 
     /// Takes over an `Announce`. It replaces an older one of the same router for the same addresses that has only
@@ -138,8 +207,11 @@ impl Announcer {
 
     /// Drops what a router has announced before it changed its mind.
     pub(super) fn supersede(&mut self, removals: &HashMap<RouterId, u64>) {
-        if self.bursts.is_empty() || removals.is_empty() {
+        if removals.is_empty() {
             return;
+        }
+        if let Some(Some(crier)) = self.crier.get().filter(|_| !self.lent.is_empty()) {
+            crier.supersede(removals);
         }
         self.bursts.retain(|burst| removals.get(&burst.router).is_none_or(|&latest| burst.epoch >= latest));
     }

@@ -7,6 +7,7 @@
 
 mod announce;
 mod closer;
+mod crier;
 mod work;
 
 use crate::error::{Error, Refusal, Result};
@@ -33,6 +34,15 @@ use work::Worker;
 /// real-time threads and below the thread that sends adverts.
 pub const PRIORITY: i32 = 1;
 
+/// The name of the thread, and of the one that announces beside it.
+pub(crate) const NAME: &str = "hand";
+pub(crate) const CRIER: &str = crier::Crier::NAME;
+
+/// Bytes that setting so many addresses takes, about; not more than a thousand take.
+pub(crate) fn stock_for(addresses: usize) -> usize {
+    addresses.min(1024) * 512
+}
+
 /// What the thread is asked to do.
 #[derive(Debug)]
 enum Order {
@@ -55,8 +65,8 @@ struct Queue {
     ending: bool,
     /// Somebody changed our table, or may have.
     disturbed: Option<Noticed>,
-    /// Addresses may have to be set in a moment.
-    brace: bool,
+    /// So many addresses may have to be set in a moment.
+    brace: Option<usize>,
     /// Much has happened, and is over.
     rest: bool,
 }
@@ -138,7 +148,7 @@ impl Hand {
         let worker = Worker::new(Arc::clone(&shared), netlink, announcer, (ledger, closer), outcomes);
         let (tell, hear) = mpsc::channel();
         let thread = std::thread::Builder::new()
-            .name("hand".to_owned())
+            .name(NAME.to_owned())
             .spawn(move || {
                 let _ = tell.send(crate::privileges::run_in_real_time(PRIORITY));
                 worker.run();
@@ -174,10 +184,11 @@ impl Hand {
         self.shared.wake(queue);
     }
 
-    /// A takeover is near: has the thread fetch what it needs for that, and stay awake for a moment.
-    pub fn brace(&self) {
+    /// A takeover of at most so many addresses is near: has the thread fetch what it needs for that, and stay awake for a
+    /// moment.
+    pub fn brace(&self, addresses: usize) {
         let mut queue = self.shared.lock();
-        queue.brace = true;
+        queue.brace = Some(addresses);
         self.shared.wake(queue);
     }
 

@@ -2,6 +2,7 @@
 
 use super::announce::Announcer;
 use super::closer::Closer;
+use super::crier::Note;
 use super::{Order, Shared};
 use crate::clock;
 use crate::error::{Refusal, Result};
@@ -65,12 +66,15 @@ impl Job {
     }
 
     /// The announcement of the `at`-th address.
-    fn announcement(&self, at: usize) -> Option<&Announcement> {
+    fn note(&self, at: usize) -> Option<Note> {
         let Task::Add { addresses, announcements } = &self.task else { return None };
         let placed = addresses.get(at)?;
         let fits =
-            |one: &&Announcement| (one.interface, one.address) == (placed.interface, placed.address.address);
-        announcements.get(at).filter(fits).or_else(|| announcements.iter().find(fits))
+            |one: &Announcement| (one.interface, one.address) == (placed.interface, placed.address.address);
+        let here = announcements.get(at).is_some_and(fits).then_some(at);
+        let at = here.or_else(|| announcements.iter().position(fits))?;
+        let announcements = Arc::clone(announcements);
+        Some(Note { router: self.router, epoch: self.epoch, announcements, at })
     }
 
     fn is_overtaken(&self, removals: &HashMap<RouterId, u64>) -> bool {
@@ -166,6 +170,7 @@ impl Worker {
             self.beat.idle();
             // Not while addresses wait to be set: the first announcement of each goes before the second of any.
             if self.jobs.is_empty() {
+                self.announcer.settle();
                 // Most of the room of a rare crowd is of no use later.
                 self.jobs.shrink_to(ROOM);
                 let due_at = [self.announcer.advance(clock::now()), self.closer.due()];
@@ -179,9 +184,13 @@ impl Worker {
     /// has used for hours is in no cache, perhaps not in memory, and its processor asleep.
     ///
     /// Where it would have the only processor, it does not stay awake: whoever is to give it something could not run.
-    fn brace(&mut self, pushed: u64) {
+    fn brace(&mut self, addresses: usize, pushed: u64) {
         let until = clock::now() + ALERT;
         self.rehearse();
+        if addresses > self.limit {
+            privileges::stock(super::stock_for(addresses));
+            self.announcer.expect_many();
+        }
         if !rustix::thread::sched_getaffinity(None).is_ok_and(|set| set.count() > 1) {
             return;
         }
@@ -231,10 +240,10 @@ impl Worker {
                 queue = shared.lock();
                 continue;
             }
-            if std::mem::take(&mut queue.brace) {
+            if let Some(addresses) = queue.brace.take() {
                 let pushed = shared.pushed.load(Ordering::Acquire);
                 drop(queue);
-                self.brace(pushed);
+                self.brace(addresses, pushed);
                 queue = shared.lock();
                 continue;
             }
@@ -248,7 +257,7 @@ impl Worker {
             }
         }
         // Awake already.
-        queue.brace = false;
+        queue.brace = None;
         let orders = std::mem::take(&mut queue.orders);
         let disturbed = queue.disturbed.take();
         drop(queue);
@@ -317,6 +326,10 @@ impl Worker {
         self.gather();
         self.known = None; // what was known before the slice may not be so after it
         if !self.requests.is_empty() {
+            // What is being removed must not be announced after that.
+            if self.items.iter().any(|item| !item.adding) {
+                self.announcer.settle();
+            }
             let start = clock::now();
             if let Err(why) = self.netlink.slice(&self.requests, &mut self.answers) {
                 self.reconstruct(&why);
@@ -564,7 +577,7 @@ impl Worker {
     /// changed its mind.
     fn announce(&mut self) {
         self.look_ahead();
-        let frames: Vec<&Announcement> = self
+        let notes: Vec<Note> = self
             .items
             .iter()
             .filter_map(|item| {
@@ -573,10 +586,15 @@ impl Worker {
                 if !item.adding || !there || job.is_overtaken(&self.removals) {
                     return None;
                 }
-                job.announcement(item.at)
+                job.note(item.at)
             })
             .collect();
-        self.announcer.send(&frames);
+        // With others waiting to be set, somebody else does it meanwhile.
+        if self.jobs.iter().any(|job| job.next < job.results.len()) {
+            self.announcer.lend(notes);
+        } else {
+            self.announcer.send_notes(&notes);
+        }
     }
 
     /// Reports the jobs in front that are complete and lets their repetitions begin.

@@ -39,8 +39,10 @@ pub const MARK: u8 = 83;
 /// Most requests that one send carries: about 0.8 ms of the kernel's time for addresses.
 pub const SLICE: usize = 64;
 
-/// Largest netlink message or dump part that is read.
+/// Largest netlink message or dump part that is read. Room for it is taken when it is asked for.
 const INBOX: usize = 64 * 1024;
+/// Room for an acknowledgement or a refusal: the header of the request, and perhaps a line of text.
+const ANSWER: usize = 4 * 1024;
 /// A dump that was disturbed is taken again this often.
 const DUMP_TRIES: u32 = 8;
 
@@ -61,11 +63,11 @@ impl Request {
     /// Sets a virtual address, with our mark. `EEXIST` if it is there.
     #[must_use]
     pub fn add_virtual(interface: InterfaceIndex, address: &VirtualAddress) -> Self {
-        let mut message = placed(interface, address.address, address.prefix, address.peer);
+        let mut message = placed(interface, address.address, address.prefix, address.options.peer);
         if address.address.is_ipv4() {
-            message.header.scope = address.scope.into();
-            message.attributes.extend(address.label.clone().map(AddressAttribute::Label));
-            message.attributes.extend(address.broadcast.map(AddressAttribute::Broadcast));
+            message.header.scope = address.options.scope.into();
+            message.attributes.extend(address.options.label.clone().map(AddressAttribute::Label));
+            message.attributes.extend(address.options.broadcast.map(AddressAttribute::Broadcast));
         } else {
             message.attributes.extend(lifetime(address).map(AddressAttribute::CacheInfo));
         }
@@ -77,7 +79,7 @@ impl Request {
     /// Removes a virtual address. `EADDRNOTAVAIL` if it is not there.
     #[must_use]
     pub fn remove_virtual(interface: InterfaceIndex, address: &VirtualAddress) -> Self {
-        let message = placed(interface, address.address, address.prefix, address.peer);
+        let message = placed(interface, address.address, address.prefix, address.options.peer);
         Self::new(RouteNetlinkMessage::DelAddress(message), 0)
     }
 
@@ -119,13 +121,13 @@ fn placed(interface: InterfaceIndex, address: IpAddr, prefix: u8, peer: Option<I
 
 fn flags_of(address: &VirtualAddress) -> AddressFlags {
     let mut flags = AddressFlags::empty();
-    if address.address.is_ipv6() && !address.detect_duplicates {
+    if address.address.is_ipv6() && !address.options.detect_duplicates {
         flags |= AddressFlags::Nodad;
     }
-    if address.no_prefix_route {
+    if address.options.no_prefix_route {
         flags |= AddressFlags::Noprefixroute;
     }
-    if address.address.is_ipv6() && address.home {
+    if address.address.is_ipv6() && address.options.home {
         flags |= AddressFlags::Homeaddress;
     }
     flags
@@ -146,7 +148,8 @@ fn set_flags(message: &mut AddressMessage, flags: AddressFlags) {
 /// the source of its own connections, which would break when the address moves away.
 fn lifetime(address: &VirtualAddress) -> Option<CacheInfo> {
     const FOREVER: u32 = u32::MAX;
-    let preferred = address.preferred_lifetime.unwrap_or(if address.prefix == 128 { 0 } else { FOREVER });
+    let preferred =
+        address.options.preferred_lifetime.unwrap_or(if address.prefix == 128 { 0 } else { FOREVER });
     if preferred == FOREVER {
         return None;
     }
@@ -180,7 +183,7 @@ impl Netlink {
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(Duration::from_secs(10)))
             .map_err(|why| Error::refused(doing, why))?;
         let port = port_of(&fd)?;
-        Ok(Self { fd, port, sequence: 1, outbox: Vec::with_capacity(SLICE * 128), inbox: vec![0; INBOX] })
+        Ok(Self { fd, port, sequence: 1, outbox: Vec::with_capacity(SLICE * 128), inbox: vec![0; ANSWER] })
     }
 
     /// One that cannot work, for tests.
@@ -244,7 +247,9 @@ impl Netlink {
         let start = results.len();
         results.resize_with(start + requests.len(), || Ok(()));
         let mut answers = Answers::new(first, &mut results[start..]);
-        let answered = self.receive(|bytes| answers.take(bytes));
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let answered = self.receive(&mut inbox, |bytes| answers.take(bytes));
+        self.inbox = inbox;
         if answered.is_err() {
             results.truncate(start);
         }
@@ -313,13 +318,13 @@ impl Netlink {
         begin: fn(u32) -> Dump<T>,
     ) -> Result<Vec<T>> {
         let refused = |why: Refusal| Error::refused(doing, why);
-        let mut last = Vec::new();
+        let (mut last, mut inbox) = (Vec::new(), vec![0; INBOX]);
         for _ in 0..DUMP_TRIES {
             let mut dump = begin(self.sequence);
             self.outbox.clear();
             self.write(message, NLM_F_REQUEST | NLM_F_DUMP);
             self.send().map_err(refused)?;
-            self.receive(|bytes| dump.take(bytes)).map_err(refused)?;
+            self.receive(&mut inbox, |bytes| dump.take(bytes)).map_err(refused)?;
             let table = dump.finish().map_err(refused)?;
             if !table.disturbed {
                 return Ok(table.rows);
@@ -342,7 +347,7 @@ impl Netlink {
         self.write(&message, NLM_F_REQUEST | NLM_F_ACK);
         self.send()?;
         let (mut found, mut answer) = (None, [Ok(())]);
-        self.receive(|bytes| {
+        self.receive(&mut vec![0; INBOX], |bytes| {
             for raw in Messages(bytes).filter(|raw| raw.sequence == sequence && raw.kind != NLMSG_ERROR) {
                 found = take(&raw).or(found.take());
             }
@@ -385,10 +390,10 @@ impl Netlink {
         }
     }
 
-    /// Receives until `take` says that this was the end.
-    fn receive(&mut self, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Refusal> {
+    /// Receives into `inbox` until `take` says that this was the end.
+    fn receive(&self, inbox: &mut [u8], mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Refusal> {
         loop {
-            let (len, from) = match recvfrom(&self.fd, &mut self.inbox[..], RecvFlags::empty()) {
+            let (len, from) = match recvfrom(&self.fd, &mut inbox[..], RecvFlags::empty()) {
                 Ok((len, _, from)) => (len, from),
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(rustix::io::Errno::AGAIN) => return Err(Refusal::new(libc::ETIMEDOUT)),
@@ -396,7 +401,7 @@ impl Netlink {
             };
             let from = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
             // Only the kernel is believed: any privileged process may send to this socket.
-            if from.is_none_or(|from| from.pid() == 0) && take(&self.inbox[..len]) {
+            if from.is_none_or(|from| from.pid() == 0) && take(&inbox[..len]) {
                 return Ok(());
             }
         }

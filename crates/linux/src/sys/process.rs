@@ -225,6 +225,20 @@ pub(crate) fn trim_own() {
     }
 }
 
+/// Has the calling thread's part of the allocator keep so many bytes ready, in memory: what grows by and by is asked of the
+/// kernel page by page. Of use after [`keep_freed_memory`].
+pub(crate) fn stock(bytes: usize) {
+    const PAGE: usize = 4 << 10;
+    // Less than what stands for itself.
+    const PIECE: usize = 16 << 10;
+    let mut pieces = Vec::with_capacity(bytes.div_ceil(PIECE));
+    for _ in 0..bytes.div_ceil(PIECE) {
+        let mut piece = Vec::<u8>::with_capacity(PIECE);
+        piece.spare_capacity_mut().iter_mut().step_by(PAGE).for_each(|byte| _ = byte.write(1));
+        pieces.push(std::hint::black_box(piece));
+    }
+}
+
 /// Tells the allocator to give back what is freed, until [`keep_freed_memory`] is called again.
 pub(crate) fn give_freed_memory() {
     #[cfg(target_env = "gnu")]

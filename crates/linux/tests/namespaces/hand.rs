@@ -7,7 +7,7 @@ use linux::hand::Hand;
 use linux::ledger::{Ledger, Reader, State};
 use linux::mailbox::Mailbox;
 use linux::netlink::{Netlink, Request};
-use model::VirtualAddress;
+use model::{AddressOptions, VirtualAddress};
 use node::io::{Act, Announcement, Errno, Hold, InterfaceIndex, Outcome, Placed, RouterId, Settled};
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
@@ -173,14 +173,14 @@ fn braced() {
     let vips = [host("10.0.0.3"), host("2001:db8::3")];
     let before = bench.netlink.dump_addresses().unwrap();
     for _ in 0..3 {
-        bench.hand().brace();
+        bench.hand().brace(1);
         bench.hand().rest();
     }
     // While it stays awake, and after that.
     for round in 1..=2 {
         bench.push(1, round * 10, bench.add(&vips));
         assert_eq!(bench.settled(), [Settled::Added; 2]);
-        bench.hand().brace();
+        bench.hand().brace(1000);
         bench.push(1, round * 10 + 1, bench.remove(&vips, false));
         assert_eq!(bench.settled(), [Settled::Removed; 2]);
         bench.hand().rest();
@@ -241,7 +241,8 @@ fn adopts() {
     assert_eq!(bench.settled(), [Settled::NotOurs], "no earlier run left it: it has no mark");
     assert!(there(&mut bench));
     // A leftover of an earlier run with a peer that nobody remembers.
-    let left = VirtualAddress { peer: Some("10.0.0.9".parse().unwrap()), ..host("10.0.0.8") };
+    let peer = AddressOptions { peer: Some("10.0.0.9".parse().unwrap()), ..AddressOptions::default() };
+    let left = host("10.0.0.8").with(peer);
     bench.netlink.run(&Request::add_virtual(bench.near, &left)).unwrap();
     bench.push(9, 4, bench.remove(&[host("10.0.0.8")], true));
     assert_eq!(bench.settled(), [Settled::Removed]);

@@ -9,7 +9,7 @@ use linux::links::Netns;
 use linux::mailbox::Mailbox;
 use linux::monitor::{Monitor, Traces};
 use linux::netlink::{Netlink, Request};
-use model::VirtualAddress;
+use model::{AddressOptions, VirtualAddress};
 use node::io::{Act, Actor, Fact, Hold, InterfaceIndex, Link, Outcome, Placed, RouterId};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -165,8 +165,8 @@ fn tentative() {
     let index = netlink.link_index("a").unwrap();
     let mut monitor = alone();
     monitor.everything().unwrap();
-    let address =
-        VirtualAddress { detect_duplicates: true, ..VirtualAddress::host("2001:db8::5".parse().unwrap()) };
+    let dad = AddressOptions { detect_duplicates: true, ..AddressOptions::default() };
+    let address = VirtualAddress::host("2001:db8::5".parse().unwrap()).with(dad);
     netlink.run(&Request::add_virtual(index, &address)).unwrap();
     let usable = |monitor: &mut Monitor, usable: bool| {
         fact(monitor, "the address", |fact| match fact {

@@ -5,7 +5,7 @@ use crate::trial;
 use libtest_mimic::Trial;
 use linux::links::MacVlanMode;
 use linux::netlink::{Netlink, Request};
-use model::VirtualAddress;
+use model::{AddressOptions, VirtualAddress};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 use wire::Mac;
@@ -99,17 +99,19 @@ fn thousand() {
 
 fn options() {
     let (mut netlink, lo) = lo();
-    let v4 = VirtualAddress {
-        prefix: 24,
+    let v4 = AddressOptions {
         scope: 253,
         label: Some("lo:vip".into()),
         broadcast: Some(Ipv4Addr::new(10, 3, 0, 255)),
         no_prefix_route: true,
-        ..virtual_address("10.3.0.1")
+        ..AddressOptions::default()
     };
-    let peer = VirtualAddress { peer: Some("10.4.0.2".parse().unwrap()), ..virtual_address("10.4.0.1") };
-    let v6 = VirtualAddress { home: true, ..virtual_address("2001:db8::7") };
-    let dad = VirtualAddress { prefix: 64, detect_duplicates: true, ..virtual_address("2001:db8::8") };
+    let v4 = VirtualAddress { prefix: 24, ..virtual_address("10.3.0.1") }.with(v4);
+    let peer = AddressOptions { peer: Some("10.4.0.2".parse().unwrap()), ..AddressOptions::default() };
+    let peer = virtual_address("10.4.0.1").with(peer);
+    let v6 = virtual_address("2001:db8::7").with(AddressOptions { home: true, ..AddressOptions::default() });
+    let dad = AddressOptions { detect_duplicates: true, ..AddressOptions::default() };
+    let dad = VirtualAddress { prefix: 64, ..virtual_address("2001:db8::8") }.with(dad);
     for address in [&v4, &peer, &v6, &dad] {
         netlink.run(&Request::add_virtual(lo, address)).unwrap();
     }

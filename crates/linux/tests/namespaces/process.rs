@@ -11,7 +11,7 @@ use linux::pidfile::running_keepalived;
 use linux::privileges::{FORBID_NETNS, missing, netns_inode};
 use linux::signals::{Received, Signals};
 use linux::sockets::{Need, Speaker};
-use model::VirtualAddress;
+use model::{AddressOptions, VirtualAddress};
 use node::io::{Act, Hold, Outcome, Placed, RouterId};
 use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
@@ -113,8 +113,8 @@ fn released() {
     let removing = note("10.0.0.3", Some(State::Removing));
     let never_set = note("10.0.0.4", None);
     let administrators = note("10.0.0.5", None);
-    let peer =
-        VirtualAddress { peer: Some("10.1.0.1".parse().unwrap()), ..note("10.0.0.6", Some(State::Held)) };
+    let peer = AddressOptions { peer: Some("10.1.0.1".parse().unwrap()), ..AddressOptions::default() };
+    let peer = note("10.0.0.6", Some(State::Held)).with(peer);
     for address in [&held, &adding, &removing, &peer] {
         netlink.run(&Request::add_virtual(1, address)).unwrap();
     }

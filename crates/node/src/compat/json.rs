@@ -240,12 +240,12 @@ impl Json {
             .raw("advert_interval_err", n(Discard::Interval) + n(Discard::IntervalZero))
             .raw("ip_ttl_err", n(Discard::HopLimit))
             .raw("invalid_type_rcvd", n(Discard::Type))
-            .raw("addr_list_err", c.address_list_differs + n(Discard::AddressList))
+            .raw("addr_list_err", c.incidents.address_list_differs + n(Discard::AddressList))
             .raw("invalid_authtype", n(Discard::AuthenticationUnknown))
             .raw("authtype_mismatch", n(Discard::AuthenticationType) + n(Discard::SignatureMissing))
             .raw("auth_failure", super::authentication_failures(c))
-            .raw("pri_zero_rcvd", c.priority_zero_received)
-            .raw("pri_zero_sent", c.priority_zero_sent)
+            .raw("pri_zero_rcvd", c.incidents.priority_zero_received)
+            .raw("pri_zero_sent", c.incidents.priority_zero_sent)
     }
 
     fn process(&mut self, now: &ProcessStatus, host: &Host) -> &mut Self {
@@ -301,33 +301,35 @@ fn address(held: &VirtualAddress, device: &str, is_set: bool) -> String {
         let _ = text.write_fmt(more);
     };
     // keepalived leaves the peer out, and the prefix that is the peer's.
-    if held.peer.is_none() && held.prefix != host {
+    if held.options.peer.is_none() && held.prefix != host {
         say(format_args!("/{}", held.prefix));
     }
-    if let Some(broadcast) = held.broadcast {
+    if let Some(broadcast) = held.options.broadcast {
         say(format_args!(" brd {broadcast}"));
     }
     say(format_args!(" dev {device} scope "));
-    match held.scope {
+    match held.options.scope {
         0 => say(format_args!("global")),
         200 => say(format_args!("site")),
         253 => say(format_args!("link")),
         254 => say(format_args!("host")),
         other => say(format_args!("{other}")),
     }
-    if let Some(label) = &held.label {
+    if let Some(label) = &held.options.label {
         say(format_args!(" label {label}"));
     }
-    for (name, given) in
-        [("home", held.home), ("-nodad", held.detect_duplicates), ("noprefixroute", held.no_prefix_route)]
-    {
+    for (name, given) in [
+        ("home", held.options.home),
+        ("-nodad", held.options.detect_duplicates),
+        ("noprefixroute", held.options.no_prefix_route),
+    ] {
         if given {
             say(format_args!(" {name}"));
         }
     }
     if is_v6 {
         let usual = if held.prefix == host { 0 } else { u32::MAX };
-        match held.preferred_lifetime.unwrap_or(usual) {
+        match held.options.preferred_lifetime.unwrap_or(usual) {
             0 => say(format_args!(" deprecated")),
             u32::MAX => say(format_args!(" preferred_lft forever")),
             time => say(format_args!(" preferred_lft {time}")),
@@ -357,33 +359,35 @@ impl fmt::Display for Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::AddressOptions;
 
     /// As Debian's keepalived 2.2.7 shows them.
     #[test]
     fn addresses() {
-        let of =
-            |text: &str, prefix| VirtualAddress { prefix, ..VirtualAddress::host(text.parse().unwrap()) };
+        let with = |text: &str, prefix, options| {
+            VirtualAddress { prefix, ..VirtualAddress::host(text.parse().unwrap()) }.with(options)
+        };
+        let none = AddressOptions::default;
         let shown = |held: &VirtualAddress| address(held, "eth0", true);
         let broadcast = Some([10, 9, 0, 255].into());
         let peer = Some("10.9.1.2".parse().unwrap());
         for (held, text) in [
             (
-                VirtualAddress { broadcast, ..of("10.9.0.3", 24) },
+                with("10.9.0.3", 24, AddressOptions { broadcast, ..none() }),
                 "10.9.0.3/24 brd 10.9.0.255 dev eth0 scope global set",
             ),
-            (VirtualAddress { peer, ..of("10.9.1.1", 30) }, "10.9.1.1 dev eth0 scope global set"),
-            (of("fd00::2", 128), "fd00::2 dev eth0 scope global deprecated set"),
+            (with("10.9.1.1", 30, AddressOptions { peer, ..none() }), "10.9.1.1 dev eth0 scope global set"),
+            (with("fd00::2", 128, none()), "fd00::2 dev eth0 scope global deprecated set"),
             (
-                VirtualAddress { preferred_lifetime: Some(100), ..of("fd00::1", 64) },
+                with("fd00::1", 64, AddressOptions { preferred_lifetime: Some(100), ..none() }),
                 "fd00::1/64 dev eth0 scope global preferred_lft 100 set",
             ),
             (
-                VirtualAddress {
-                    home: true,
-                    detect_duplicates: true,
-                    no_prefix_route: true,
-                    ..of("fd00::5", 64)
-                },
+                with(
+                    "fd00::5",
+                    64,
+                    AddressOptions { home: true, detect_duplicates: true, no_prefix_route: true, ..none() },
+                ),
                 "fd00::5/64 dev eth0 scope global home -nodad noprefixroute preferred_lft forever set",
             ),
         ] {

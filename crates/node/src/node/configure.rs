@@ -209,7 +209,7 @@ impl Node {
                 .home
                 .device()
                 .into_iter()
-                .chain(instance.held_addresses().filter_map(|a| a.device.as_ref()))
+                .chain(instance.held_addresses().filter_map(|a| a.options.device.as_ref()))
                 .chain(instance.track_interfaces.iter().map(|t| &t.interface))
                 .chain(self.trackers.static_links.get(&instance.name).into_iter().flatten());
             for device in devices {

@@ -159,7 +159,7 @@ impl Fixtures {
             return None;
         }
         // Nobody watches it, as it was asked for: it comes back with its interface, or at a reload.
-        let watched = !spot.address.no_track;
+        let watched = !spot.address.options.no_track;
         let wait = if fight { RETRY_ONE } else { Duration::ZERO };
         *again = if watched { now + wait } else { Instant::NEVER };
         self.note_retry();

@@ -256,7 +256,7 @@ impl Node {
                 slot.refusal.forgive();
                 slot.note_aside();
             }
-            slot.counters.lost_addresses += 1;
+            slot.counters.incidents.lost_addresses += 1;
             slot.holding = false;
             let (instance, interface) = (slot.instance.name.clone(), self.facts.name_of(interface));
             effects.push(report(Event::AddressLost { instance, address, interface, by, wait }));

@@ -235,6 +235,13 @@ impl Node {
         Some(at).filter(|at| router.role() == Role::Backup && router.deadline() == Some(*at))
     }
 
+    /// How many addresses the Backups would set if all of them took over.
+    #[must_use]
+    pub fn addresses_in_reserve(&self) -> usize {
+        let backups = self.slots.values().filter(|slot| slot.router.role() == Role::Backup);
+        backups.map(|slot| slot.spots.len()).sum()
+    }
+
     /// The virtual routers that listen for adverts: interface (if it exists), VRID, family, multicast group.
     pub fn listeners(&self) -> impl Iterator<Item = Listener> + '_ {
         self.slots.values().map(|slot| {
@@ -496,7 +503,7 @@ impl Node {
 
     fn note_unsent(&mut self, now: Instant, id: RouterId, errno: Errno, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        slot.counters.unsent += 1;
+        slot.counters.incidents.unsent += 1;
         slot.counters.sent = slot.counters.sent.saturating_sub(1);
         if slot.unsay() {
             self.unnoted.push(id);
@@ -620,12 +627,16 @@ fn note_admitted(
     effects: &mut Vec<Effect>,
 ) {
     let (advertisement, remarks) = (&admitted.advertisement, &admitted.remarks);
-    slot.counters.priority_zero_received += u64::from(advertisement.priority == Priority::LEAVING);
+    if advertisement.priority == Priority::LEAVING {
+        slot.counters.incidents.priority_zero_received += 1;
+    }
     let version_3 = slot.router.settings().version == wire::Version::V3;
-    slot.counters.message_sums += u64::from(version_3 && remarks.sum == vrrp::SumForm::Message);
+    if version_3 && remarks.sum == vrrp::SumForm::Message {
+        slot.counters.incidents.message_sums += 1;
+    }
     let source = advertisement.source;
     if remarks.address_list_differs {
-        slot.counters.address_list_differs += 1;
+        slot.counters.incidents.address_list_differs += 1;
         if slot.tell(Cause::AddressList, now).is_some() {
             let instance = slot.instance.name.clone();
             let (mut theirs, mut ours) = (ingress.addresses(), slot.listed.clone());
@@ -635,7 +646,7 @@ fn note_admitted(
         }
     }
     if remarks.interval_differs {
-        slot.counters.interval_differs += 1;
+        slot.counters.incidents.interval_differs += 1;
         if slot.tell(Cause::Interval, now).is_some() {
             let instance = slot.instance.name.clone();
             let (theirs, ours) = (advertisement.interval, slot.router.settings().interval);
@@ -656,7 +667,9 @@ fn advertise(host: &Host, slot: &mut Slot, priority: Priority, clock: Stamp, eff
     };
     for advert in slot.egress.adverts(host, &slot.instance, place, priority, heard) {
         slot.counters.sent += 1;
-        slot.counters.priority_zero_sent += u64::from(priority == Priority::LEAVING);
+        if priority == Priority::LEAVING {
+            slot.counters.incidents.priority_zero_sent += 1;
+        }
         effects.push(Effect::Send(Transmit {
             router: slot.id,
             interface: place.interface,
@@ -703,7 +716,7 @@ fn tell_notice(now: Instant, slot: &mut Slot, notice: Notice, effects: &mut Vec<
             Event::NewLeader { instance, leader }
         }
         Notice::Rival(rival) => {
-            slot.counters.rivals += 1;
+            slot.counters.incidents.rivals += 1;
             let stays = slot.note_rival(rival.source, slot.heard_at);
             let cause = if stays { Cause::RivalStays } else { Cause::Rival };
             let Some(suppressed) = slot.tell(cause, now) else { return };

@@ -81,7 +81,7 @@ fn a_stolen_address_is_set_again_in_the_same_turn() {
     let announced = world.machines[0].kernel.announced.first().map(|(at, ..)| world.clock(*at));
     assert_eq!(announced, Some(before), "and announced");
     assert_eq!(world.status(0, "VI_50").counters.released_active, 0, "it stays Active");
-    assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 1);
+    assert_eq!(world.status(0, "VI_50").counters.incidents.lost_addresses, 1);
     insta::assert_snapshot!(world.story(0), @r"
     10.200000 (VI_50) 10.0.0.3 was removed from eth0 by ip; setting it again at once
     10.200000 (VI_50) 1 address in place
@@ -95,7 +95,7 @@ fn what_we_remove_ourselves_is_no_theft() {
     world.run(ms(100));
     let story = world.story(0);
     assert!(!story.contains("removed"), "{story}");
-    assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 0);
+    assert_eq!(world.status(0, "VI_50").counters.incidents.lost_addresses, 0);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_thief_on_a_link_that_is_down_is_fought_too() {
     let mut world = World::new(1);
     world.machines[0].add_link(Link { up: false, carrier: false, ..link(3, "eth1", 9) }, 1);
     let mut elsewhere = VirtualAddress::host(ip("10.1.0.3"));
-    (elsewhere.device, elsewhere.no_track) = (Some("eth1".into()), true);
+    (elsewhere.options.device, elsewhere.options.no_track) = (Some("eth1".into()), true);
     let mut router = instance(50, 150, &["10.0.0.3"]);
     router.excluded.push(elsewhere);
     world.boot(0, host(vec![router]));
@@ -146,7 +146,7 @@ fn a_thief_on_a_link_that_is_down_is_fought_too() {
     let story = world.story(0);
     assert!(story.contains("because 10.1.0.3 keeps being removed from eth1 (last by dhcpcd)"), "{story}");
     assert_eq!(
-        world.status(0, "VI_50").counters.lost_addresses,
+        world.status(0, "VI_50").counters.incidents.lost_addresses,
         1,
         "what the link may have taken is no theft"
     );
@@ -168,7 +168,7 @@ fn an_address_of_the_administrator_with_another_prefix_is_another() {
     world.machines[0].tell(Fact::AddressGone { place, by: Actor::Other(None) });
     world.run(ms(1_000));
     assert_eq!(acts(&world), [] as [&str; 0], "ours was left alone");
-    assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 0);
+    assert_eq!(world.status(0, "VI_50").counters.incidents.lost_addresses, 0);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_thief_that_is_faster_than_the_outcome_is_fought_the_same_way() {
         world.run(ms(1_000));
         let told = world.story(0).matches("was removed from eth0 by dhcpcd").count();
         assert_eq!(told, 6, "five are repaired at once");
-        assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 6);
+        assert_eq!(world.status(0, "VI_50").counters.incidents.lost_addresses, 6);
         assert_eq!(world.standing(0), Standing::Fault);
         world.machines[0].kernel.thief.clear();
         world.run(ms(20_000));
@@ -297,7 +297,7 @@ fn a_router_that_steps_down_leaves_the_address_to_another_that_is_active() {
         let at = usize::from(!first_falls);
         twins.instances[at].home = "eth1".into();
         for instance in &mut twins.instances {
-            instance.addresses[0].device = Some("eth0".into());
+            instance.addresses[0].options.device = Some("eth0".into());
         }
         world.machines[0].add_link(link(3, "eth1", 9), 1);
         world.machines[0].set_address(address(3, "10.1.0.5/24"));
@@ -333,7 +333,7 @@ fn the_notice_of_a_theft_that_comes_before_the_outcome_is_not_lost() {
     world.machines[0].tell(Fact::AddressGone { place: address(ETH0, "10.0.0.3/32").place(), by });
     world.run(ms(200));
     assert!(world.has(0, "10.0.0.3"));
-    assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 2);
+    assert_eq!(world.status(0, "VI_50").counters.incidents.lost_addresses, 2);
     assert_eq!(world.status(0, "VI_50").addresses[0].state, AddressState::Held);
 }
 
@@ -578,7 +578,7 @@ fn add_while_remove_is_in_flight() {
         world.run(ms(1_000));
         assert!(world.has(0, "10.0.0.3"));
         assert_eq!(world.status(0, "VI_50").addresses[0].state, AddressState::Held);
-        assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 0);
+        assert_eq!(world.status(0, "VI_50").counters.incidents.lost_addresses, 0);
     }
 }
 
@@ -651,7 +651,7 @@ fn a_resync_while_an_address_is_being_set_leaves_no_doubt() {
         world.machines[0].kernel.is_silent = false;
         world.run(ms(100));
         assert!(world.has(0, "10.0.0.3"));
-        assert_eq!(world.status(0, "VI_50").counters.lost_addresses, 1);
+        assert_eq!(world.status(0, "VI_50").counters.incidents.lost_addresses, 1);
     }
 }
 

@@ -186,7 +186,7 @@ fn rx_14_another_address_list_is_remarked_and_believed() {
     world.boot(1, host(vec![other]));
     world.run(ms(20_000));
     let counters = world.status(1, "VI_50").counters;
-    assert!(counters.address_list_differs > 10 && counters.became_active == 0);
+    assert!(counters.incidents.address_list_differs > 10 && counters.became_active == 0);
     assert_eq!(world.story(1).matches("another list of addresses").count(), 1);
 }
 
@@ -221,7 +221,7 @@ fn tx_8_what_could_not_be_sent_is_counted_apart_and_told_rarely() {
     world.machines[0].change_link(ETH0, |link| link.up = false);
     world.run(ms(50_000));
     let counters = world.status(0, "VI_50").counters;
-    assert_eq!((counters.sent, counters.unsent), (sent, 50));
+    assert_eq!((counters.sent, counters.incidents.unsent), (sent, 50));
     assert_eq!(world.story(0).matches("could not send an advert: network is down").count(), 1);
 }
 

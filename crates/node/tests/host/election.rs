@@ -219,7 +219,7 @@ fn sbt_1_sb1w_3_who_is_deaf_to_its_rival_keeps_being_answered() {
     world.cut(0, 1);
     world.run(ms(20_000));
     assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Active));
-    let rivals = world.status(0, "VI_50").counters.rivals;
+    let rivals = world.status(0, "VI_50").counters.incidents.rivals;
     assert!(rivals >= 15, "{rivals} losing adverts");
     let told = world.story(0);
     assert_eq!(told.matches("lower priority 100").count(), 1, "RX-21: {told}");

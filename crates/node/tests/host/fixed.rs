@@ -12,7 +12,7 @@ use timeline::Duration;
 fn fixed(text: &str, device: &str) -> StaticAddress {
     let (address, prefix) = text.split_once('/').unwrap();
     let mut address = VirtualAddress::host(ip(address));
-    (address.prefix, address.device) = (prefix.parse().unwrap(), Some(device.into()));
+    (address.prefix, address.options.device) = (prefix.parse().unwrap(), Some(device.into()));
     StaticAddress { address, track_group: None }
 }
 
@@ -118,7 +118,7 @@ fn whoever_removes_one_again_and_again_is_waited_for() {
 #[test]
 fn one_that_nobody_watches_stays_away_until_a_reload() {
     let mut host = with_two(lb01());
-    host.static_addresses[0].address.no_track = true;
+    host.static_addresses[0].address.options.no_track = true;
     let mut world = started();
     world.configure(0, host.clone());
     world.run(ms(5_000));

@@ -173,7 +173,7 @@ fn an_interface_that_goes_down_is_no_thief_of_its_ipv6_addresses() {
     let mut world = ipv6();
     world.machines[0].change_link(ETH0, |link| link.up = false);
     world.run(ms(10));
-    assert_eq!(world.status(0, "VI_52").counters.lost_addresses, 0);
+    assert_eq!(world.status(0, "VI_52").counters.incidents.lost_addresses, 0);
     world.machines[0].change_link(ETH0, |link| link.up = true);
     world.run(ms(100));
     assert_eq!(world.status(0, "VI_52").faults, [Fault::NoSourceAddress("eth0".into(), Family::V6)]);
@@ -422,8 +422,8 @@ fn a_tracked_interface_with_a_weight_moves_the_priority() {
 fn an_address_on_another_interface_waits_for_it() {
     let mut world = World::new(1);
     let elsewhere = with(lb01(), |i| {
-        i.addresses[0].device = Some("eth1".into());
-        i.addresses[0].no_track = true;
+        i.addresses[0].options.device = Some("eth1".into());
+        i.addresses[0].options.no_track = true;
     });
     world.boot(0, elsewhere);
     world.run(ms(5_000));

@@ -84,7 +84,7 @@ fn variant(n: usize, variant: u8) -> Host {
     let mut second = instance(51, 250 - better, &["2001:db8::3", "2001:db8::4"]);
     let mut third = instance(52, if n == 0 { 255 } else { 100 }, &["10.0.0.7"]);
     let mut elsewhere = VirtualAddress::host(ip("10.1.0.3"));
-    elsewhere.device = Some("eth1".into());
+    elsewhere.options.device = Some("eth1".into());
     third.excluded.push(elsewhere);
     match variant {
         1 => {
@@ -104,7 +104,7 @@ fn variant(n: usize, variant: u8) -> Host {
         4 => {
             first.addresses[0].prefix = 24;
             first.settings.preempt_delay = core::time::Duration::from_secs(2);
-            third.excluded[0].no_track = true;
+            third.excluded[0].options.no_track = true;
             second.addresses.reverse();
         }
         5 => {

@@ -25,7 +25,7 @@ fn routed(priority: u8, from: u8, to: u8, vrf: Option<&str>) -> Host {
     let transport = Transport::Unicast { source: Some(ip(from)), peers, ttl: 255 };
     let home = Home::Routed { vrf: vrf.map(Into::into) };
     let mut instance = Instance { home, transport, ..scenario(priority) };
-    instance.addresses[0].device = Some("eth0".into());
+    instance.addresses[0].options.device = Some("eth0".into());
     host(vec![instance])
 }
 
@@ -100,7 +100,7 @@ fn no_link_is_watched_but_those_of_its_addresses_and_what_it_tracks() {
     let mut world = world(None);
     let quiet = |change: fn(&mut Instance)| {
         with(routed(150, 5, 6, None), |i| {
-            i.addresses[0].no_track = true;
+            i.addresses[0].options.no_track = true;
             change(i);
         })
     };

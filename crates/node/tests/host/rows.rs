@@ -128,7 +128,7 @@ fn rx_19_believed_adverts_are_counted_and_farewells_apart() {
     world.run(ms(100));
     let after = world.status(1, "VI_50");
     assert_eq!(after.counters.received - before.received, 6);
-    assert_eq!(after.counters.priority_zero_received - before.priority_zero_received, 1);
+    assert_eq!(after.counters.incidents.priority_zero_received - before.incidents.priority_zero_received, 1);
     assert_eq!(after.leader.map(|leader| leader.source), Some(ip("10.0.0.5")));
 }
 
@@ -158,7 +158,7 @@ fn sb1w_2_sbt_2_who_does_not_hear_a_worse_router_stays_alone() {
     world.cut(1, 0);
     world.run(ms(30_000));
     assert_eq!((world.standing(0), world.standing(1)), (Standing::Active, Standing::Backup));
-    assert_eq!(world.status(0, "VI_50").counters.rivals, 0);
+    assert_eq!(world.status(0, "VI_50").counters.incidents.rivals, 0);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn sbc_9_adverts_of_another_ttl_make_two_owners_and_the_reason_is_told() {
         |event: &Event| matches!(event, Event::Rival { .. } | Event::Moved { disbelieved: Some(_), .. });
     assert!(story.contains("was not believed (the last: its TTL"), "{story}");
     let told = world.machines[0].events().into_iter().any(|(_, event)| alarm(&event));
-    assert!(told || world.status(0, "VI_50").counters.rivals > 0, "lb01 hears its rival");
+    assert!(told || world.status(0, "VI_50").counters.incidents.rivals > 0, "lb01 hears its rival");
 }
 
 #[test]

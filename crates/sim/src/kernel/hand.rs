@@ -147,7 +147,7 @@ impl Hand {
             return Settled::Refused(EPERM);
         }
         self.promote(place, tables);
-        let new = New { place, scope: placed.address.scope, marked: true };
+        let new = New { place, scope: placed.address.options.scope, marked: true };
         match tables.set(new, notices) {
             Err(why) if is_there(why) && !tables.find(place).is_some_and(|there| there.marked) => {
                 self.own.remove(&place);

@@ -123,10 +123,8 @@ impl Router {
         let mut addresses: Vec<VirtualAddress> = (first..first + self.listed).map(address).collect();
         let device = |segment: u8| name(members, n, segment);
         if let (Some(segment), Some(last)) = (self.elsewhere, addresses.last_mut()) {
-            *last = VirtualAddress {
-                device: Some(device(segment)),
-                ..virtual_address(family, segment, first + self.listed - 1)
-            };
+            *last = virtual_address(family, segment, first + self.listed - 1);
+            last.options.device = Some(device(segment));
         }
         let mut instance = instance(self.which, settings, addresses);
         instance.home = device(self.segment).into();

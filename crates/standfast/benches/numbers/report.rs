@@ -2,7 +2,7 @@
 
 use crate::figures::{Figures, Goal, MEASURES, Measure, Party, quantile};
 use crate::{Failure, Wish};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,12 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Report {
     values: BTreeMap<(&'static str, Party), Vec<f64>>,
     samples: BTreeMap<(&'static str, Party), Vec<f64>>,
+    /// Runs that are not to be quoted, and why.
     trouble: Vec<String>,
+    /// Of which trials there are quotable runs.
+    quoted: BTreeSet<(&'static str, Party)>,
+    /// Who took part, quotable or not.
+    tried: BTreeSet<(&'static str, Party)>,
     /// What could not be carried out, in words.
     failures: Vec<String>,
     out: Option<PathBuf>,
@@ -28,6 +33,8 @@ impl Report {
             values: BTreeMap::new(),
             samples: BTreeMap::new(),
             trouble: Vec::new(),
+            quoted: BTreeSet::new(),
+            tried: BTreeSet::new(),
             failures: Vec::new(),
             out: wish.out.clone(),
             runs: wish.runs,
@@ -36,9 +43,20 @@ impl Report {
         }
     }
 
-    /// Takes what one run gave; with `trouble` it is kept for the terminal, but nothing will be written.
-    pub(crate) fn take(&mut self, trial: &str, party: Party, figures: Figures, trouble: Option<String>) {
-        self.trouble.extend(trouble.map(|what| format!("{trial} of {party}: {what}")));
+    /// Takes what one run gave. With `trouble` the run is not to be quoted: it is named and left out.
+    pub(crate) fn take(
+        &mut self,
+        trial: &'static str,
+        party: Party,
+        figures: Figures,
+        trouble: Option<String>,
+    ) {
+        self.tried.insert((trial, party));
+        if let Some(what) = trouble {
+            self.trouble.push(format!("a run of {trial} with {party}: {what}"));
+            return;
+        }
+        self.quoted.insert((trial, party));
         self.failures.extend(figures.failure.map(|why| format!("{trial} of {party}: {why}")));
         for (measure, value) in figures.values {
             self.values.entry((measure.id, party)).or_default().push(value);
@@ -110,16 +128,20 @@ impl Report {
         text
     }
 
-    /// Writes everything, unless it is not to be quoted.
+    /// Writes everything, unless something has no run that could be quoted.
     pub(crate) fn write(&self) -> Result<(), Failure> {
+        for trouble in &self.trouble {
+            println!("left out: {trouble}");
+        }
         let Some(out) = &self.out else { return Ok(()) };
-        if !self.trouble.is_empty() || self.is_partial {
+        let lacking: Vec<_> = self.tried.difference(&self.quoted).collect();
+        if self.is_partial || !lacking.is_empty() {
             println!("\nNothing is written to {}:", out.display());
             if self.is_partial {
                 println!("  not everything was measured");
             }
-            for trouble in &self.trouble {
-                println!("  {trouble}");
+            for (trial, party) in lacking {
+                println!("  no run of {trial} with {party} could be quoted");
             }
             return Err("this run is not to be quoted".into());
         }
@@ -160,6 +182,9 @@ impl Report {
         text += &self.table();
         for failure in &self.failures {
             let _ = writeln!(text, "\nfailed: {failure}");
+        }
+        for trouble in &self.trouble {
+            let _ = writeln!(text, "\nleft out: {trouble}");
         }
         text += "\n![How much each figure is of keepalived's](ratios.svg)\n";
         for measure in MEASURES {

@@ -1,7 +1,7 @@
 //! What happens, decided by a number and by what is there.
 
 use crate::two::at;
-use model::VirtualAddress;
+use model::{AddressOptions, VirtualAddress};
 use node::io::{Act, Hold, InterfaceIndex, Place, Placed, RouterId};
 use sim::kernel::{Deed, Kernel};
 use std::fmt;
@@ -35,7 +35,7 @@ impl fmt::Display for Happening {
             };
             write!(f, "router {} epoch {epoch}: {what}", router.0)?;
             for placed in addresses {
-                write!(f, " {} scope {}", at(placed.place()), placed.address.scope)?;
+                write!(f, " {} scope {}", at(placed.place()), placed.address.options.scope)?;
             }
             f.write_str("; ")?;
         }
@@ -178,10 +178,9 @@ impl Plan {
                 let Place { interface, address, prefix } = self.place(kernel);
                 let scope = if self.below(8) == 0 { 200 } else { 0 };
                 let scope = if address.is_ipv4() { scope } else { 0 };
-                Placed {
-                    interface,
-                    address: VirtualAddress { prefix, scope, ..VirtualAddress::host(address) },
-                }
+                let options = AddressOptions { scope, ..AddressOptions::default() };
+                let address = VirtualAddress { prefix, ..VirtualAddress::host(address) }.with(options);
+                Placed { interface, address }
             })
             .collect();
         let act = match self.below(5) {

@@ -128,7 +128,7 @@ fn unsettle(instance: &mut Instance, n: u8) {
     let may = instance.settings.priority.0.is_multiple_of(2);
     if let (true, true, Home::Interface(name)) = (can, may, instance.home.clone()) {
         for address in instance.addresses.iter_mut().chain(&mut instance.excluded) {
-            address.device.get_or_insert_with(|| name.clone());
+            address.options.device.get_or_insert_with(|| name.clone());
         }
         instance.home = Home::Routed { vrf: (n == 1).then(|| "lan0".into()) };
     }
@@ -140,9 +140,9 @@ fn virtual_address(u: &mut Unstructured<'_>, kind: u8, of: &[&str]) -> Result<Vi
         address.prefix = if address.address.is_ipv4() { 24 } else { 64 };
     }
     if u.ratio(1, 4)? {
-        address.device = Some("eth1".into());
+        address.options.device = Some("eth1".into());
     }
-    address.no_track = kind == 2 && u.arbitrary()?;
+    address.options.no_track = kind == 2 && u.arbitrary()?;
     Ok(address)
 }
 
