@@ -46,12 +46,12 @@ fn con_8_con_9_con_10_defaults_are_those_of_the_manual() {
     let it = with("");
     assert_eq!(it.settings.version, Version::V2);
     assert_eq!(it.settings.interval, Interval::SECOND);
-    assert_eq!(it.settings.announce, AnnounceSettings::default());
+    assert_eq!(*it.settings.announce, AnnounceSettings::default());
     assert_eq!((it.settings.down_adverts, it.settings.preempt), (3, true));
     assert_eq!(with("version 3").settings.interval, Interval::SECOND);
     assert_eq!(it.transport, Transport::Multicast { group: None, source: None });
     assert_eq!((it.checksum, it.authentication), (ChecksumForm::PseudoHeader, Authentication::None));
-    assert_eq!((it.arp_gap, it.na_gap), (Duration::ZERO, Duration::ZERO));
+    assert_eq!((it.gaps.arp, it.gaps.na), (Duration::ZERO, Duration::ZERO));
 }
 
 #[test]
@@ -319,25 +319,25 @@ fn announcements_come_from_the_instance_then_the_host_then_the_manual() {
         )
     );
     let it = clean(&text);
-    let a = it.settings.announce;
+    let a = *it.settings.announce;
     assert_eq!((a.repeat, a.delay, a.refresh), (1, Duration::from_secs(2), Duration::from_secs(60)));
     assert_eq!(
         (a.refresh_repeat, a.lower_priority_repeat, a.lower_priority_delay),
         (2, 0, Duration::from_secs(2))
     );
-    assert_eq!((it.arp_gap, it.na_gap), (Duration::from_millis(1), Duration::from_micros(2)));
+    assert_eq!((it.gaps.arp, it.gaps.na), (Duration::from_millis(1), Duration::from_micros(2)));
     let few = format!("global_defs {{ vrrp_min_garp\n}}\n{}", instance("garp_master_delay 4"));
-    let a = clean(&few).settings.announce;
+    let a = *clean(&few).settings.announce;
     assert_eq!((a.repeat, a.delay, a.lower_priority_repeat), (1, Duration::from_secs(4), 1));
     // A losing advert is answered as the host says (Debian's 2.2.7 tells 5 and 5 in its dump), not as the instance announces.
     let own = instance("garp_master_repeat 2\ngarp_master_delay 1");
-    let a = clean(&own).settings.announce;
+    let a = *clean(&own).settings.announce;
     assert_eq!((a.repeat, a.delay), (2, Duration::from_secs(1)));
     assert_eq!((a.lower_priority_repeat, a.lower_priority_delay), (5, Duration::from_secs(5)));
     let (it, said) = odd(&instance("garp_master_repeat 0\ngarp_master_delay 5000"));
     assert_eq!((it.settings.announce.repeat, said), (1, vec!["out-of-range", "out-of-range"]));
     let group = format!("garp_group {{\ninterface eth0\ngarp_interval 0.5\n}}\n{}", instance(""));
-    assert_eq!(clean(&group).arp_gap, Duration::from_millis(500));
+    assert_eq!(clean(&group).gaps.arp, Duration::from_millis(500));
     let two = group.replace("interface eth0\ngarp", "interfaces {\neth0 eth1\n}\ngarp");
     assert_eq!(odd(&two).1, ["not-built"]);
     assert_eq!(odd(&group.replace("garp_interval 0.5", "")).1, ["no-effect"]);

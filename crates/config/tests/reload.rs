@@ -226,8 +226,8 @@ fn one_by_one(a: &Instance, b: &Instance) -> Vec<Instance> {
         |a, b| a.accept = !b.accept,
         |a, b| a.track_source = b.track_source,
         |a, b| a.ignore_own_link = b.ignore_own_link,
-        |a, b| a.arp_gap = b.arp_gap,
-        |a, b| a.na_gap = b.na_gap,
+        |a, b| a.gaps.arp = b.gaps.arp,
+        |a, b| a.gaps.na = b.gaps.na,
         |a, b| a.skip_check_known_leader = b.skip_check_known_leader,
         |a, b| a.check_unicast_source = b.check_unicast_source,
     ];

@@ -157,7 +157,7 @@ fn its_gap_is_that_of_the_host() {
         text("interface eth0", "").replace("vrrp_instance A", "vrrp_instance B").replace(".3/24", ".4/24");
     let (_, outcome) = outcome(format!("{group}{other}{}", text("", "")));
     let host = outcome.host.unwrap();
-    let gaps: Vec<_> = host.instances.iter().map(|one| one.arp_gap).collect();
+    let gaps: Vec<_> = host.instances.iter().map(|one| one.gaps.arp).collect();
     assert_eq!(gaps, [Duration::from_millis(500), Duration::from_millis(250)]);
     let again = common::outcome(print(&host, Secrets::Shown, Detail::Normal)).1;
     assert_eq!(again.host.unwrap(), host);

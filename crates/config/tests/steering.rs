@@ -174,7 +174,7 @@ fn the_owner_has_no_weights() {
     assert_eq!(said, ["owner-weight"; 2]);
     let it = &host.instances[0];
     assert_eq!(
-        it.track_interfaces,
+        *it.track_interfaces,
         [TrackedInterface { interface: "eth2".into(), weight: 0, reverse: false }]
     );
     assert!(it.tracking.scripts.is_empty());

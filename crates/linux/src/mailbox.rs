@@ -61,6 +61,16 @@ impl<T> Mailbox<T> {
         count
     }
 
+    /// Gives room back that only a crowd has needed, if there is nothing in it.
+    pub fn rest(&self) {
+        let mut queue = self.lock();
+        if queue.is_empty() {
+            let crowded = std::mem::take(&mut *queue);
+            drop(queue);
+            drop(crowded);
+        }
+    }
+
     /// Makes the descriptor readable without a letter.
     pub fn ring(&self) {
         // It can only fail when the counter is full, and then the bell rings already.

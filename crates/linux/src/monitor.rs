@@ -9,6 +9,7 @@
 use crate::error::{Error, Refusal, Result};
 use crate::netlink::read::{self, LinkSeen, Messages, Raw, forwards_ipv6};
 use crate::netlink::{Netlink, open_socket};
+use crate::sys::map::Room;
 use crate::sys::option;
 use node::io::{Actor, Fact, InterfaceIndex, Link, Place};
 use rustix::io::Errno;
@@ -66,7 +67,7 @@ pub struct Monitor {
     fd: OwnedFd,
     netlink: Netlink,
     notices: Notices,
-    inbox: Vec<u8>,
+    inbox: Room,
     overruns: u64,
     /// Notifications were lost, and the whole truth could not be read since.
     stale: bool,
@@ -93,7 +94,7 @@ impl Monitor {
         rustix::io::ioctl_fionbio(&fd, true)
             .map_err(|why| Error::refused("prepare a netlink socket", why))?;
         let netlink = Netlink::open()?;
-        let inbox = vec![0; 64 * 1024];
+        let inbox = Room::new(64 * 1024);
         let notices = Notices::new(ours, traces, Asks { forwards_ipv6, name_of });
         Ok(Self { fd, netlink, notices, inbox, overruns: 0, stale: false })
     }

@@ -125,6 +125,12 @@ impl Desk {
         self.commands.push(command);
     }
 
+    /// It is quiet: gives back the room that many reports have needed, and has the reactor and the hand do the same.
+    pub fn rest(&self) {
+        self.reports.rest();
+        self.command(Command::Rest);
+    }
+
     /// Moves all reports to the end of `into`.
     pub fn reports(&self, into: &mut Vec<Report>) {
         let count = self.reports.take(into);
@@ -158,7 +164,6 @@ impl Reactor {
     /// When the kernel refuses a socket, or the namespace is forbidden.
     pub fn start(ledger: Ledger, runner: Runner, haste: Haste) -> Result<Self> {
         privileges::forbidden_netns()?;
-        privileges::keep_freed_memory();
         let commands = Arc::new(Mailbox::new()?);
         let reports = Arc::new(Mailbox::new()?);
         let waiting = Arc::new(AtomicU64::new(0));
@@ -714,6 +719,8 @@ impl Turner {
                     self.brace(now);
                 }
                 Command::Rest => {
+                    self.node.rest();
+                    self.outcomes.rest();
                     privileges::trim_own();
                     self.hand.rest();
                 }

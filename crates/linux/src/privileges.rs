@@ -122,8 +122,8 @@ pub fn real_time(priority: i32) -> String {
     }
 }
 
-/// Makes the allocator keep freed memory, so that threads with deadlines do not fault it in again and again. To be
-/// called once, at the start of the process.
+/// Makes the allocator keep freed memory, so that threads with deadlines do not fault it in again and again; and has large
+/// buffers stand for themselves, of which only what is used takes memory. To be called at the start of the process.
 pub fn keep_freed_memory() {
     crate::sys::process::keep_freed_memory();
 }
@@ -143,8 +143,10 @@ pub fn trim_own() {
 /// Gives back to the kernel what is not needed any more: memory that is free again, and the mapped pages of this program.
 /// What is needed again comes back from the page cache by itself, and most of it never is.
 pub fn give_back() {
+    // To look what is mapped takes memory itself.
+    let mapped = crate::sys::process::Mapped::here();
     crate::sys::process::trim();
-    crate::sys::process::Mapped::here().give_back();
+    mapped.give_back();
 }
 
 /// Asks the kernel to keep this process's memory in RAM as it is used, so that no page fault of swap or of a cold

@@ -65,26 +65,29 @@ impl Scheduler {
         remark
     }
 
-    /// Much has happened at once, and is over: unlocks the memory and gives back what only that has needed, code too. The
-    /// threads give back their part with [`Command::Rest`](crate::packet::Command::Rest), until [`Scheduler::tighten`].
+    /// Much has happened at once, and is over: unlocks the memory, so that the threads can give back what only that has needed
+    /// ([`Command::Rest`](crate::packet::Command::Rest)), until [`Scheduler::tighten`].
     pub fn loosen(&mut self) {
+        if self.may_lock {
+            let _ = rustix::mm::munlockall();
+        }
+        process::give_freed_memory();
+    }
+
+    /// Gives back what lies between what is in use, and the program's code, and locks the memory again. What is needed all the
+    /// time comes back by itself, what a takeover needs with [`Command::Brace`](crate::packet::Command::Brace), which belongs
+    /// after this. Returns in words what must be told.
+    pub fn tighten(&mut self) -> Option<String> {
+        // To look what is mapped takes memory itself.
+        let mapped = process::Mapped::here();
         // Who frees holds the allocator's locks: nothing ordinary shall come between while the packet thread waits for
         // one, and the packet thread may.
         let before = process::Schedule::own().ok();
         let packet = self.asked.real_time.map_or(USUAL, i32::from).min(HIGHEST);
         let is_hurried = before.is_some() && process::real_time(0, (packet - 1).max(1)).is_ok();
-        if self.may_lock {
-            let _ = rustix::mm::munlockall();
-        }
         process::trim();
-        process::give_freed_memory();
         before.filter(|_| is_hurried).into_iter().for_each(process::Schedule::take_up);
-        process::Mapped::here().give_back();
-    }
-
-    /// Locks the memory again. What is needed all the time comes back by itself, what a takeover needs with
-    /// [`Command::Brace`](crate::packet::Command::Brace), which belongs after this. Returns in words what must be told.
-    pub fn tighten(&mut self) -> Option<String> {
+        mapped.give_back();
         process::keep_freed_memory();
         let (is_locked, remark) = self.may_lock.then(privileges::lock_memory)?;
         self.may_lock = is_locked;

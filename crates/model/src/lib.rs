@@ -18,7 +18,6 @@ mod filter;
 mod fixed;
 mod home;
 mod notify;
-mod rare;
 mod script;
 mod track;
 
@@ -29,12 +28,12 @@ pub use filter::Filter;
 pub use fixed::{StaticAddress, TrackGroup};
 pub use home::Home;
 pub use notify::{Deleted, Fifo, HostNotify, Mail, MailServer, Notify};
-pub use rare::{Blank, Rare};
 pub use script::{Account, Command, Flaw, Hook, Scripts, TimedHook};
 pub use track::{
     Bfd, File, InitialNumber, LinkDelay, ParameterMatch, Process, Script, SyncGroup, Tracked, Tracking,
     Weight,
 };
+pub use vrrp::{Blank, Rare};
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -121,10 +120,12 @@ impl Host {
                 Home::Interface(interface) => gather(interface),
                 Home::Routed { vrf } => vrf.iter_mut().for_each(&mut gather),
             }
-            let addresses = instance.addresses.iter_mut().chain(&mut instance.excluded);
-            let elsewhere = addresses.filter(|address| address.options.device.is_some());
-            elsewhere.filter_map(|address| address.options.device.as_mut()).for_each(&mut gather);
-            instance.track_interfaces.iter_mut().for_each(|tracked| gather(&mut tracked.interface));
+            let excluded = instance.excluded.written().into_iter().flatten();
+            let addresses = instance.addresses.iter_mut().chain(excluded);
+            let options = addresses.filter_map(|address| address.options.written());
+            options.filter_map(|options| options.device.as_mut()).for_each(&mut gather);
+            let tracked = instance.track_interfaces.written().into_iter().flatten();
+            tracked.for_each(|tracked| gather(&mut tracked.interface));
         }
         host
     }
@@ -178,9 +179,9 @@ pub struct Instance {
     /// (0 only with `no_virtual_ipaddress`).
     pub addresses: Vec<VirtualAddress>,
     /// Addresses that move along but are not listed (`virtual_ipaddress_excluded`); any family.
-    pub excluded: Vec<VirtualAddress>,
+    pub excluded: Rare<Vec<VirtualAddress>>,
     /// Further interfaces whose link state counts.
-    pub track_interfaces: Vec<TrackedInterface>,
+    pub track_interfaces: Rare<Vec<TrackedInterface>>,
     /// What else is tracked.
     pub tracking: Rare<Tracking>,
     /// The own interface's link state does not count (`dont_track_primary`).
@@ -194,10 +195,8 @@ pub struct Instance {
     /// Accept_Mode of RFC 9568, as it was written (`accept`, `no_accept`): without it, packets for the addresses are
     /// dropped. The address owner accepts all the same: [`Instance::accepts`].
     pub accept: bool,
-    /// Pause between two gratuitous ARPs on an interface (`vrrp_garp_interval`, `garp_group`).
-    pub arp_gap: Duration,
-    /// Pause between two unsolicited Neighbor Advertisements on an interface.
-    pub na_gap: Duration,
+    /// Pauses between announcements.
+    pub gaps: Rare<Gaps>,
     /// Do not compare the address list of further adverts of the known Active router.
     pub skip_check_known_leader: bool,
     /// Accept unicast adverts only from listed peers (`check_unicast_src`).
@@ -222,16 +221,15 @@ impl Instance {
             authentication: Authentication::None,
             checksum: ChecksumForm::default(),
             addresses,
-            excluded: Vec::new(),
-            track_interfaces: Vec::new(),
+            excluded: Rare::default(),
+            track_interfaces: Rare::default(),
             tracking: Rare::default(),
             ignore_own_link: false,
             track_source: false,
             notify: Rare::default(),
             strict: false,
             accept: true,
-            arp_gap: Duration::ZERO,
-            na_gap: Duration::ZERO,
+            gaps: Rare::default(),
             skip_check_known_leader: false,
             check_unicast_source: false,
         }
@@ -256,7 +254,7 @@ impl Instance {
 
     /// All addresses that this instance holds while Active: the listed ones, then the excluded ones.
     pub fn held_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
-        self.addresses.iter().chain(&self.excluded)
+        self.addresses.iter().chain(&*self.excluded)
     }
 
     /// The interface on which a virtual address belongs; [`Host::check`] knows none without.
@@ -264,6 +262,19 @@ impl Instance {
     pub fn device_of<'a>(&'a self, address: &'a VirtualAddress) -> Option<&'a InterfaceName> {
         address.options.device.as_ref().or_else(|| self.home.interface())
     }
+}
+
+/// Pauses between the announcements of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Between two gratuitous ARPs (`vrrp_garp_interval`, `garp_group`).
+    pub arp: Duration,
+    /// Between two unsolicited Neighbor Advertisements.
+    pub na: Duration,
+}
+
+impl Blank for Gaps {
+    const BLANK: &'static Self = &Self { arp: Duration::ZERO, na: Duration::ZERO };
 }
 
 /// Identity of a virtual router on a host: where it speaks, VRID, family, and whether it speaks unicast.

@@ -1,11 +1,11 @@
 //! Who is told of a change of state: programs, pipes, mail.
 
-use crate::rare::Blank;
 use crate::{Account, Hook};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
+use vrrp::Blank;
 
 /// Who is told of the changes of one instance or group. Shared hooks: most instances have none, and what there is stands
 /// in the configuration and in the running instance.

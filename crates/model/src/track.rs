@@ -1,12 +1,12 @@
 //! What can be tracked, and how a failure counts.
 
-use crate::rare::{Blank, Rare};
 use crate::{Account, Command, InterfaceName, TrackedInterface};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
+use vrrp::{Blank, Rare};
 
 /// What a failure does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

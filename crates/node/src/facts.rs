@@ -96,6 +96,14 @@ impl Facts {
         self.links.keys().copied().find(|index| self.has(*index, address))
     }
 
+    /// It is quiet: addresses that came one after the other fill their places by half; made anew, they fill them.
+    pub(crate) fn rest(&mut self) {
+        for known in self.links.values_mut() {
+            known.marked = core::mem::take(&mut known.marked).into_iter().collect();
+            known.own.shrink_to_fit();
+        }
+    }
+
     /// All addresses that carry this program's mark.
     pub(crate) fn marked(&self) -> impl Iterator<Item = &Address> {
         self.links.values().flat_map(|known| known.marked.values())

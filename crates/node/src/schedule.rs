@@ -118,6 +118,23 @@ impl Schedule {
         self.last = self.last.filter(|(_, last)| *last != place);
     }
 
+    /// It is quiet: gives the room of runs back that nobody is in. At the start there is one for each router.
+    pub(crate) fn rest(&mut self) {
+        self.free.sort_unstable();
+        while self.free.last().is_some_and(|place| place + 1 == self.runs.len()) {
+            self.free.pop();
+            self.runs.pop();
+        }
+        for place in &self.free {
+            if let Some(run) = self.runs.get_mut(*place) {
+                run.ids = Vec::new();
+            }
+        }
+        self.free.shrink_to_fit();
+        self.runs.shrink_to_fit();
+        self.heap.shrink_to_fit();
+    }
+
     /// The earliest entry; no real deadline is earlier.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _, _))| *at)
@@ -132,6 +149,23 @@ mod tests {
 
     fn at(millis: u64) -> Instant {
         Instant::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn at_rest_it_keeps_what_waits_and_forgets_room_that_nobody_needs() {
+        let mut schedule = Schedule::default();
+        (0..100).for_each(|id| schedule.push(at(u64::from(id)), RouterId(id)));
+        (0..90).for_each(|_| assert!(schedule.pop_due(at(89)).is_some()));
+        schedule.push(at(95), RouterId(200));
+        schedule.rest();
+        let room: usize = schedule.runs.iter().map(|run| run.ids.capacity()).sum();
+        assert!(room <= 11 * 4, "{room}");
+        schedule.push(at(95), RouterId(201));
+        let order: Vec<u32> =
+            core::iter::from_fn(|| schedule.pop_due(at(1000))).map(|(_, id)| id.0).collect();
+        assert_eq!(order, [90, 91, 92, 93, 94, 95, 200, 201, 96, 97, 98, 99]);
+        schedule.rest();
+        assert!(schedule.runs.is_empty() && schedule.free.is_empty());
     }
 
     #[test]

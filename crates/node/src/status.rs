@@ -389,7 +389,7 @@ impl Node {
             unicast: matches!(configured.transport, Transport::Unicast { .. }),
             standing: slot.standing,
             since: now.since(slot.since),
-            faults: slot.verdict.faults.clone(),
+            faults: slot.verdict.faults.to_vec(),
             base_priority: settings.priority,
             priority: slot.router.priority(),
             tracked: self.tracked(slot),

@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use model::{Authentication, Home, Host, Instance, TrackedInterface, Tracking, Transport, Weight};
+use model::{Authentication, Home, Host, Instance, Rare, TrackedInterface, Tracking, Transport, Weight};
 use timeline::Instant;
 use wire::{Family, Mac, Priority};
 
@@ -25,7 +25,7 @@ pub(crate) struct Verdict {
     /// Effective priority (WIRE-4): 1..=254, or 255 for the owner.
     pub(crate) priority: Priority,
     /// Why it cannot take part; empty: it can.
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Rare<Vec<Fault>>,
     /// Something that it tracks has not been heard of yet: it does not start before.
     pub(crate) waits: bool,
     /// Something that it tracks by weight has not been heard of yet, and its priority may be another.
@@ -115,7 +115,7 @@ impl Verdict {
         let base = instance.settings.priority;
         // A healthy peer shall have it; where there is none, it goes on.
         let priority = if is_unknown && !base.is_owner() { Priority(1) } else { effective(base, weight) };
-        Self { priority, faults, waits, is_early: is_early && !is_unknown, place }
+        Self { priority, faults: faults.into(), waits, is_early: is_early && !is_unknown, place }
     }
 
     /// The priority of the router before it holds until what this one tracks is known, or it has been waited for long

@@ -276,6 +276,7 @@ struct Supervisor<'a> {
 }
 
 fn supervise(invocation: &Invocation, terms: Terms) -> u8 {
+    linux::privileges::keep_freed_memory();
     // Whoever finds the pid file may send signals at once.
     let signals = match Signals::block() {
         Ok(signals) => signals,
@@ -782,6 +783,7 @@ pub(crate) fn complains_to_front(invocation: &Invocation) -> bool {
 // ---- worker ----
 
 fn run_worker(invocation: &Invocation, remarks: &[String], terms: Terms) -> u8 {
+    linux::privileges::keep_freed_memory();
     let inherited = std::env::var(INHERITED).unwrap_or_default();
     let numbers: Vec<i32> = inherited.split(',').filter_map(|n| n.parse().ok()).collect();
     let [ledger, pen, haste, scripts] = numbers[..] else {

@@ -302,7 +302,7 @@ impl Clerk<'_> {
                 Ok(0) if !tightens && self.stir.loosens(Instant::now()) => {
                     reports = Vec::new();
                     self.scheduler.loosen();
-                    desk.command(Command::Rest);
+                    desk.rest();
                     continue;
                 }
                 Ok(0) | Err(_) => continue,

@@ -18,6 +18,7 @@ extern crate std;
 mod admit;
 mod keyring;
 mod legacy;
+mod rare;
 mod router;
 mod settings;
 pub mod timers;
@@ -28,6 +29,7 @@ pub use admit::{
 };
 pub use keyring::{Clocks, Freshness, Keyring, Mode, Replay};
 pub use legacy::Legacy;
+pub use rare::{Blank, Rare};
 pub use router::{
     Advertisement, Announcing, Effect, Input, Leader, Manner, Notice, Phase, Role, Router, State, Transition,
     Why,

@@ -477,7 +477,7 @@ impl Router {
             Legacy::Active { until, advertise_at, .. } if now < until => {
                 self.primary = primary;
                 effects.push(Effect::Advertise(self.priority));
-                let (interval, announce) = (self.settings.interval.duration(), self.settings.announce);
+                let (interval, announce) = (self.settings.interval.duration(), *self.settings.announce);
                 let next = next_on_schedule(advertise_at - interval, interval, now);
                 // Whatever a damaged record says.
                 let is_sane = next > now && next <= now + interval;
@@ -606,7 +606,7 @@ impl Router {
     /// SM-BKP-3, SM-INIT-1: advertise, then (once the addresses are in place) announce.
     fn become_active(&mut self, now: Instant, why: Why, effects: &mut Vec<Effect>) {
         effects.push(Effect::Advertise(self.priority));
-        let announce = self.settings.announce;
+        let announce = *self.settings.announce;
         let state = State::Active {
             advertise_at: self.phase.next(now, self.settings.interval.duration()),
             announcing: Announcing::after_takeover(now, &announce),
@@ -714,7 +714,7 @@ impl Router {
     /// allows (SM-ACT-20).
     fn answer(&mut self, now: Instant, rival: Leader, effects: &mut Vec<Effect>) {
         effects.push(Effect::Notice(Notice::Rival(rival)));
-        let announce = self.settings.announce;
+        let announce = *self.settings.announce;
         let interval = self.settings.interval.duration();
         let State::Active { announcing, answers, .. } = &mut self.state else { return };
         if !answers.admits(now, interval / 4) {

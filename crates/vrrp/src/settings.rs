@@ -1,5 +1,6 @@
 //! What one virtual router is told by its administrator, as far as the protocol cares.
 
+use crate::rare::{Blank, Rare};
 use timeline::Duration;
 use wire::{Family, Interval, Priority, Version, Vrid};
 
@@ -35,7 +36,7 @@ pub struct Settings {
     /// Active, displaced by a higher priority: send one more advert before yielding.
     pub higher_priority_send_advert: bool,
     /// When to announce the addresses to the neighbours while Active.
-    pub announce: AnnounceSettings,
+    pub announce: Rare<AnnounceSettings>,
 }
 
 /// When gratuitous ARP (or Neighbor Advertisement) bursts are sent while Active (GARP-6).
@@ -58,15 +59,19 @@ pub struct AnnounceSettings {
 impl Default for AnnounceSettings {
     /// keepalived's defaults: five, and five more after five seconds; the same after a losing advert.
     fn default() -> Self {
-        Self {
-            repeat: 5,
-            delay: Duration::from_secs(5),
-            refresh: Duration::ZERO,
-            refresh_repeat: 1,
-            lower_priority_repeat: 5,
-            lower_priority_delay: Duration::from_secs(5),
-        }
+        *Self::BLANK
     }
+}
+
+impl Blank for AnnounceSettings {
+    const BLANK: &'static Self = &Self {
+        repeat: 5,
+        delay: Duration::from_secs(5),
+        refresh: Duration::ZERO,
+        refresh_repeat: 1,
+        lower_priority_repeat: 5,
+        lower_priority_delay: Duration::from_secs(5),
+    };
 }
 
 impl Settings {
@@ -86,7 +91,7 @@ impl Settings {
             late_rival: None,
             lower_priority_no_advert: false,
             higher_priority_send_advert: false,
-            announce: AnnounceSettings::default(),
+            announce: Rare::default(),
         }
     }
 }

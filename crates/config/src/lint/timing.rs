@@ -34,7 +34,7 @@ impl Advice<'_> {
                 let all = instance.held_addresses().filter(|a| a.address.is_ipv4() == v4);
                 if gap.is_zero() { all.count() as u64 } else { 0 }
             };
-            let addresses = count(true, instance.arp_gap) + count(false, instance.na_gap);
+            let addresses = count(true, instance.gaps.arp) + count(false, instance.gaps.na);
             let repeat = u64::from(instance.settings.announce.repeat);
             if addresses * repeat < FLOOD {
                 continue;

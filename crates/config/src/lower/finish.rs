@@ -70,7 +70,9 @@ impl Placed {
         let weights = self.instance.track_interfaces.iter().map(|t| t.weight);
         let kept = self.interfaces.iter().zip(weights).filter(|(_, weight)| *weight == 0);
         self.interfaces = kept.map(|(span, _)| *span).collect();
-        self.instance.track_interfaces.retain(|t| t.weight == 0);
+        let tracked = self.instance.track_interfaces.written();
+        tracked.into_iter().for_each(|tracked| tracked.retain(|t| t.weight == 0));
+        self.instance.track_interfaces.settle();
         self.keep_lines(|line| line.tracked.weight.value == 0);
     }
 
@@ -143,7 +145,7 @@ impl Lower<'_> {
             higher_priority_send_advert: draft
                 .higher_send_advert
                 .map_or(globals.higher_send_advert, |(on, _)| on),
-            announce: announce(&draft, globals),
+            announce: announce(&draft, globals).into(),
             ..Settings::new(version, family, vrid)
         };
         if strict {
@@ -170,15 +172,18 @@ impl Lower<'_> {
             checksum: if message_checksum { ChecksumForm::Message } else { ChecksumForm::PseudoHeader },
             addresses: addresses.iter().map(|entry| entry.address.clone()).collect(),
             excluded: excluded.iter().map(|entry| entry.address.clone()).collect(),
-            track_interfaces,
+            track_interfaces: track_interfaces.into(),
             tracking: tracking(&draft.lines).into(),
             ignore_own_link: draft.ignore_own_link,
             track_source,
             notify: draft.notify.into(),
             strict,
             accept,
-            arp_gap: gaps.arp.unwrap_or(globals.arp_gap),
-            na_gap: gaps.na.unwrap_or(globals.na_gap),
+            gaps: model::Gaps {
+                arp: gaps.arp.unwrap_or(globals.arp_gap),
+                na: gaps.na.unwrap_or(globals.na_gap),
+            }
+            .into(),
             skip_check_known_leader: draft.skip_check.unwrap_or(globals.skip_check),
             check_unicast_source: draft.check_unicast_source || globals.check_unicast_source,
         };

@@ -220,7 +220,7 @@ impl Lower<'_> {
             self.group_weight(&tracked.name, tracked.weight.value, line.span, "the line is dropped", draft);
         }
         placed.keep_lines(stays);
-        for tracked in &mut placed.instance.track_interfaces {
+        for tracked in placed.instance.track_interfaces.written().into_iter().flatten() {
             tracked.weight = 0;
         }
     }

@@ -200,13 +200,13 @@ impl Gaps {
             let is_common = || host.instances.iter().all(|instance| gap(instance) == first);
             routed.map(gap).or_else(|| is_common().then_some(first))
         };
-        let (arp, na) = (common(|i| i.arp_gap), common(|i| i.na_gap));
+        let (arp, na) = (common(|i| i.gaps.arp), common(|i| i.gaps.na));
         let mut by_interface = BTreeMap::new();
         for instance in &host.instances {
             let own = |gap: Duration, common: Option<Duration>| {
                 if common == Some(gap) { Duration::ZERO } else { gap }
             };
-            let own = (own(instance.arp_gap, arp), own(instance.na_gap, na));
+            let own = (own(instance.gaps.arp, arp), own(instance.gaps.na, na));
             if let Some(name) = instance.home.interface().filter(|_| own != (Duration::ZERO, Duration::ZERO))
             {
                 by_interface.insert(name.clone(), own);

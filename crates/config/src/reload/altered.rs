@@ -232,8 +232,8 @@ impl Pair<'_> {
             (&old.settings.announce, &new.settings.announce);
         time("garp_master_delay", was.delay, is.delay);
         time("garp_lower_prio_delay", was.lower_priority_delay, is.lower_priority_delay);
-        time("garp_interval", old.arp_gap, new.arp_gap);
-        time("gna_interval", old.na_gap, new.na_gap);
+        time("garp_interval", old.gaps.arp, new.gaps.arp);
+        time("gna_interval", old.gaps.na, new.gaps.na);
         if was.refresh != is.refresh {
             let what = times("garp_master_refresh", was.refresh, is.refresh);
             let why = "if it is Active, it announces its addresses again in the new rhythm";

@@ -3,7 +3,7 @@
 use model::{
     Account, AnnounceSettings, Authentication, Bfd, BfdSettings, ChecksumForm, Command, Daemon, Deleted,
     Dumps, Fifo, File, Filter, Home, Hook, Host, HostNotify, InitialNumber, Instance, Key, KeyMode, Keyring,
-    LinkDelay, Mail, MailServer, Notify, ParameterMatch, Peer, Process, ReloadFile, Replay, Scheduling,
+    LinkDelay, Mail, MailServer, Notify, ParameterMatch, Peer, Process, Rare, ReloadFile, Replay, Scheduling,
     Script, Scripts, Secret, Settings, StaticAddress, SyncGroup, TimedHook, TrackGroup, Tracked,
     TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
 };
@@ -32,7 +32,7 @@ pub(crate) fn host() -> BoxedStrategy<Host> {
             for instance in &mut instances {
                 let name = instance.home.interface().map_or("", |name| name);
                 let (arp, na) = gaps.get(name).copied().unwrap_or_default();
-                (instance.arp_gap, instance.na_gap) = (arp, na);
+                (instance.gaps.arp, instance.gaps.na) = (arp, na);
             }
             // Longer than partners wait is cut.
             let mut link_delays = link_delays;
@@ -569,7 +569,7 @@ fn settings(family: Family) -> BoxedStrategy<Settings> {
                 owner_ignores_adverts: owner_ignores && priority.is_owner(),
                 lower_priority_no_advert: lower,
                 higher_priority_send_advert: higher,
-                announce,
+                announce: announce.into(),
                 ..Settings::new(version, family, Vrid::new(vrid).unwrap())
             }
         })
@@ -738,16 +738,15 @@ fn built(
         authentication,
         checksum: if message { ChecksumForm::Message } else { ChecksumForm::PseudoHeader },
         addresses,
-        excluded,
-        track_interfaces: tracked,
+        excluded: excluded.into(),
+        track_interfaces: tracked.into(),
         tracking: Tracking::default().into(),
         ignore_own_link,
         track_source: track_source && sourced,
         notify: notify.into(),
         strict,
         accept,
-        arp_gap: Duration::ZERO,
-        na_gap: Duration::ZERO,
+        gaps: Rare::default(),
         skip_check_known_leader: skip_check,
         check_unicast_source: check_source || limited,
     }

@@ -161,6 +161,11 @@ impl Announcer {
         }
     }
 
+    /// Whether nothing waits to be announced.
+    pub(super) fn is_idle(&self) -> bool {
+        self.bursts.is_empty() && self.lent.is_empty()
+    }
+
     /// Waits until what was lent was sent.
     pub(super) fn settle(&mut self) {
         if self.lent.is_empty() {

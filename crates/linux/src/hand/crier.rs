@@ -34,6 +34,8 @@ impl Note {
 #[derive(Debug, Default)]
 struct Notes {
     waiting: VecDeque<Vec<Note>>,
+    /// What was sent goes back to the thread that it came from: freed here, it would stay among the memory of that one.
+    sent: Vec<Vec<Note>>,
     /// The thread is sending some that do not wait any more.
     is_sending: bool,
     ending: bool,
@@ -72,7 +74,7 @@ impl Crier {
         }
         let socket = socket.try_clone().ok()?;
         let (board, shared) = (Arc::new(Board::default()), Arc::clone(shared));
-        let (theirs, outbox) = (Arc::clone(&board), SendBatch::new(CHUNK));
+        let (theirs, outbox) = (Arc::clone(&board), SendBatch::plain(CHUNK));
         let schedule = Schedule::own().ok();
         let work = move || {
             // It is not inherited.
@@ -90,6 +92,9 @@ impl Crier {
         }
         let mut board = self.board.lock();
         board.waiting.push_back(notes);
+        // So that it never grows in the other thread.
+        let all = board.waiting.len() + usize::from(board.is_sending);
+        board.sent.reserve(all);
         let sleeps = !board.is_sending;
         drop(board);
         if sleeps {
@@ -106,6 +111,13 @@ impl Crier {
 
     /// Waits until everything was sent. What was not, as the thread is no more, is returned.
     pub(super) fn silence(&self) -> Vec<Note> {
+        let left = self.wait();
+        let sent = std::mem::take(&mut self.board.lock().sent);
+        drop(sent);
+        left
+    }
+
+    fn wait(&self) -> Vec<Note> {
         let mut board = self.board.lock();
         while board.is_sending || !board.waiting.is_empty() {
             if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -138,8 +150,8 @@ fn cry(board: &Board, socket: &Socket, mut outbox: SendBatch, shared: &Shared) {
             notes.is_sending = true;
             drop(notes);
             transmit(&mut outbox, socket, &some, Note::announcement, shared);
-            drop(some);
             notes = board.lock();
+            notes.sent.push(some);
             continue;
         }
         notes.is_sending = false;

@@ -135,7 +135,7 @@ impl Hand {
         // Room for a burst that a slow card takes its time to send.
         option::set_send_buffer(&socket, 4 << 20).map_err(|why| Error::refused("size a send buffer", why))?;
         let shared = Arc::new(Shared::default());
-        let announcer = Announcer::new(socket, SendBatch::new(announce::CHUNK), Arc::clone(&shared));
+        let announcer = Announcer::new(socket, SendBatch::plain(announce::CHUNK), Arc::clone(&shared));
         let facts = Arc::new(Mutex::new(Vec::new()));
         let closer = {
             let (shared, facts, outcomes) = (Arc::clone(&shared), Arc::clone(&facts), Arc::clone(&outcomes));

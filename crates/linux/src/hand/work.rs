@@ -235,7 +235,15 @@ impl Worker {
                 return false;
             }
             if std::mem::take(&mut queue.rest) {
+                // With nothing under way there is nothing that a removal could have overtaken.
+                let forgotten = self.announcer.is_idle().then(|| {
+                    queue.changed = false;
+                    (std::mem::take(&mut queue.removals), std::mem::take(&mut self.removals))
+                });
                 drop(queue);
+                drop(forgotten);
+                self.own.shrink_to_fit();
+                self.jobs.shrink_to_fit();
                 privileges::trim_own();
                 queue = shared.lock();
                 continue;

@@ -7,6 +7,7 @@ use super::batch::{GENERIC, INET, Kind, SUBSYSTEM};
 use crate::error::{Error, Refusal, Result};
 use crate::netlink::open_socket_of;
 use crate::netlink::read::{self, Messages, Raw};
+use crate::sys::map::Room;
 use crate::sys::option;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{RecvFlags, recvfrom};
@@ -44,7 +45,7 @@ impl Sentry {
         std::thread::Builder::new()
             .name("sentry".to_owned())
             .spawn(move || {
-                let mut inbox = vec![0; 64 * 1024];
+                let mut inbox = Room::new(64 * 1024);
                 loop {
                     match recvfrom(&fd, &mut inbox[..], RecvFlags::empty()) {
                         Ok((len, _, from)) => {

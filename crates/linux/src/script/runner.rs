@@ -1,6 +1,7 @@
 //! The worker's side: passes on what is to be run. It never waits.
 
 use super::message::{Answer, LONGEST, Request};
+use crate::sys::map::Room;
 use node::io::{Ended, Ending, Errno, Reason};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::collections::VecDeque;
@@ -14,7 +15,7 @@ pub struct Runner {
     backlog: VecDeque<Vec<u8>>,
     /// Answers of our own.
     refused: Vec<Ended>,
-    buffer: Box<[u8]>,
+    buffer: Room,
     is_gone: bool,
 }
 
@@ -26,7 +27,7 @@ impl Runner {
             channel,
             backlog: VecDeque::new(),
             refused: Vec::new(),
-            buffer: vec![0; LONGEST].into_boxed_slice(),
+            buffer: Room::new(LONGEST),
             is_gone: false,
         }
     }

@@ -4,6 +4,7 @@ use super::account::{Accounts, Identity};
 use super::message::{Answer, LONGEST, Request};
 use super::path;
 use crate::error::{Error, Refusal, Result};
+use crate::sys::map::Room;
 use crate::sys::spawn::{self, Environment, Program, Stack, Step};
 use model::{Command, Flaw};
 use node::io::{Ended, Ending, Errno, Kill, Reason, Run, RunId};
@@ -102,7 +103,7 @@ impl Spawner {
             busy: Vec::new(),
             outbox: VecDeque::new(),
             remarked: BTreeSet::new(),
-            buffer: vec![0; LONGEST + 1].into_boxed_slice(),
+            buffer: Room::new(LONGEST + 1),
             closing: None,
         };
         let thread = std::thread::Builder::new().name("scripts".into());
@@ -217,7 +218,7 @@ struct Desk {
     /// What the worker has not yet taken.
     outbox: VecDeque<Vec<u8>>,
     remarked: BTreeSet<String>,
-    buffer: Box<[u8]>,
+    buffer: Room,
     /// The worker has gone, then.
     closing: Option<Instant>,
 }

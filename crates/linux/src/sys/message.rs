@@ -249,6 +249,7 @@ pub(crate) struct Outgoing<'a> {
 /// Buffers for sending many datagrams with one system call.
 pub(crate) struct SendBatch {
     capacity: usize,
+    /// One for each datagram; or one for all, which stays empty.
     control: Box<[Space]>,
     controls: Box<[usize]>,
     names: Vec<Name>,
@@ -262,9 +263,18 @@ unsafe impl Send for SendBatch {}
 impl SendBatch {
     /// Buffers for `capacity` datagrams.
     pub(crate) fn new(capacity: usize) -> Self {
+        Self::with(capacity, capacity)
+    }
+
+    /// The same for datagrams that have no control messages.
+    pub(crate) fn plain(capacity: usize) -> Self {
+        Self::with(capacity, 1)
+    }
+
+    fn with(capacity: usize, control: usize) -> Self {
         Self {
             capacity,
-            control: vec![Space::EMPTY; capacity].into_boxed_slice(),
+            control: vec![Space::EMPTY; control].into_boxed_slice(),
             controls: vec![0; capacity].into_boxed_slice(),
             names: Vec::with_capacity(capacity),
             parts: Vec::with_capacity(capacity),
@@ -314,15 +324,19 @@ impl SendBatch {
         self.parts.clear();
         self.headers.clear();
         for (at, message) in chunk.iter().enumerate() {
-            let (out, len) = describe(message, &mut self.control[at]);
+            let is_plain = self.control.len() < self.capacity;
+            let (out, len) = describe(message, &mut self.control[if is_plain { 0 } else { at }]);
+            debug_assert!(!is_plain || len == 0, "they have one place for all");
             self.controls[at] = len;
             self.names.push(out.to);
             let base = out.bytes.as_ptr().cast_mut().cast();
             self.parts.push(libc::iovec { iov_base: base, iov_len: out.bytes.len() });
         }
-        let pieces = self.parts.iter_mut().zip(&mut self.names).zip(&mut self.control).zip(&self.controls);
-        for (((part, name), control), &len) in pieces {
-            let mut one = header(part, &mut name.bytes, control.0.as_mut_ptr(), len);
+        let is_plain = self.control.len() < self.capacity;
+        let pieces = self.parts.iter_mut().zip(&mut self.names).zip(&self.controls).enumerate();
+        for (at, ((part, name), &len)) in pieces {
+            let control = self.control[if is_plain { 0 } else { at }].0.as_mut_ptr();
+            let mut one = header(part, &mut name.bytes, control, len);
             one.msg_hdr.msg_namelen = name.len;
             self.headers.push(one);
         }

@@ -288,6 +288,14 @@ fn overtakes() {
     assert_eq!(outcomes[1].results[0].1, Settled::Superseded);
     bench.push(1, 8, bench.add(&vips[..1]));
     assert_eq!(bench.settled(), [Settled::Added]);
+    // At rest it forgets what was overtaken; what comes then is overtaken as before.
+    bench.hand().rest();
+    let hold = |epoch: u64, act: Act| Hold { router: RouterId(1), epoch, act };
+    bench.hand().push_all([hold(9, bench.add(&vips[1..2])), hold(10, bench.remove(&vips[1..2], false))]);
+    let outcomes = bench.outcomes(2);
+    assert_eq!((outcomes[0].results[0].1, outcomes[1].results[0].1), (Settled::Superseded, Settled::NotOurs));
+    bench.push(1, 11, bench.add(&vips[1..2]));
+    assert_eq!(bench.settled(), [Settled::Added]);
 }
 
 /// Orders that come together go to the kernel together; each must see what those before it made.

@@ -158,7 +158,7 @@ impl Node {
         slot.note_aside();
         let by_address = &self.by_address;
         let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
-        let (own, place) = own(sight, new, None, |address| by_address.contains_key(&address));
+        let (own, place) = own(sight, new, None, |address| by_address.contains(address));
         let group = slot.group.and_then(|at| self.groups.get(at)).map(|group| &group.share);
         let mut verdict = Verdict::of(new, &own, place, group);
         verdict.inherit(now, &mut slot.bequest);
@@ -199,7 +199,6 @@ impl Node {
     /// Rebuilds the look-ups that follow from the configuration.
     fn index(&mut self) {
         self.by_device.clear();
-        self.by_address.clear();
         self.by_tracker.clear();
         self.roaming.clear();
         self.index_groups();
@@ -224,10 +223,12 @@ impl Node {
             for key in keys(&instance.tracking) {
                 self.by_tracker.entry(key).or_default().push(User::Router(slot.id));
             }
-            for address in instance.held_addresses() {
-                self.by_address.entry(address.address).or_default().push(slot.id);
-            }
         }
+        self.by_address.replace(
+            self.slots
+                .values()
+                .flat_map(|slot| slot.instance.held_addresses().map(|held| (held.address, slot.id))),
+        );
         self.by_wire_stale = true;
         self.spread();
     }

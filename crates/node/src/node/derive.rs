@@ -47,7 +47,7 @@ impl Node {
             }
             return true;
         }
-        let others = self.by_address.get(&spot.address.address).into_iter().flatten();
+        let others = self.by_address.ids(spot.address.address);
         for other in others.filter(|other| **other != id) {
             let Some(slot) = self.slots.get_mut(other) else { continue };
             if slot.router.role() != Role::Active {
@@ -183,7 +183,7 @@ impl Node {
     fn remove_leftovers(&mut self, effects: &mut Vec<Effect>) {
         let mut gone = Gone::default();
         for address in self.facts.marked() {
-            let ours = self.by_address.get(&address.address).into_iter().flatten().any(|id| {
+            let ours = self.by_address.ids(address.address).any(|id| {
                 let spots = self.slots.get(id).map(|slot| slot.spots.as_slice()).unwrap_or_default();
                 spots.iter().any(|spot| spot.is_at(address.place()))
             });
@@ -312,8 +312,8 @@ fn note_holding(slot: &mut Slot, effects: &mut Vec<Effect>) {
 
 fn pause(slot: &Slot) -> Duration {
     match slot.instance.settings.family {
-        Family::V4 => slot.instance.arp_gap,
-        Family::V6 => slot.instance.na_gap,
+        Family::V4 => slot.instance.gaps.arp,
+        Family::V6 => slot.instance.gaps.na,
     }
 }
 

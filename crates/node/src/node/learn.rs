@@ -111,7 +111,7 @@ impl Node {
             self.touched.insert(FIXTURES);
         }
         // It is no leftover if it is one of ours, under way or there, for whichever instance.
-        let ids = || self.by_address.get(&address.address).into_iter().flatten();
+        let ids = || self.by_address.ids(address.address);
         let mut spots = ids().filter_map(|id| self.slots.get(id)).flat_map(|slot| &slot.spots);
         let mut claimed =
             address.marked && spots.any(|spot| spot.is_at(address.place()) && spot.is_claimed());
@@ -150,7 +150,7 @@ impl Node {
         if self.fixtures.forget_leftover(place) {
             self.touched.insert(FIXTURES);
         }
-        for id in self.by_address.get(&place.address).into_iter().flatten() {
+        for id in self.by_address.ids(place.address) {
             let Some(slot) = self.slots.get_mut(id) else { continue };
             for spot in slot.spots.iter_mut().filter(|spot| spot.is_at(place)) {
                 if spot.held == Held::Present(Whose::Leftover) {
@@ -196,7 +196,7 @@ impl Node {
             self.touched.insert(FIXTURES);
             self.losses.push(Loss { id: FIXTURES, place, by: by.clone() });
         }
-        for id in self.by_address.get(&lost.address).into_iter().flatten() {
+        for id in self.by_address.ids(lost.address) {
             let Some(slot) = self.slots.get_mut(id) else { continue };
             // What somebody else had set may have had another prefix.
             let is_lost = |spot: &&mut Spot| spot.place().is_some_and(|place| place.excludes(&lost));

@@ -67,7 +67,7 @@ pub struct Node {
     /// Which instances track their source address, on whichever interface it is.
     roaming: Vec<RouterId>,
     /// Which instances have a virtual address.
-    by_address: BTreeMap<IpAddr, Vec<RouterId>>,
+    by_address: ByAddress,
     /// Who tracks what by name; interfaces only if a group does.
     by_tracker: BTreeMap<Key, Vec<User>>,
     schedule: Schedule,
@@ -106,6 +106,30 @@ pub struct Node {
     /// Another number after anything by which an advert might be judged otherwise than the one before it.
     era: u64,
     pub(crate) herald: Herald,
+}
+
+/// Pairs in order: of all look-ups this has the most entries.
+#[derive(Debug, Default)]
+struct ByAddress(Vec<(IpAddr, RouterId)>);
+
+impl ByAddress {
+    fn replace(&mut self, pairs: impl Iterator<Item = (IpAddr, RouterId)>) {
+        self.0.clear();
+        self.0.extend(pairs);
+        self.0.sort_unstable();
+        self.0.dedup();
+        self.0.shrink_to_fit();
+    }
+
+    /// The instances that have an address, by their numbers.
+    fn ids(&self, address: IpAddr) -> impl Iterator<Item = &RouterId> + use<'_> {
+        let from = self.0.partition_point(|pair| pair.0 < address);
+        self.0.iter().skip(from).take_while(move |pair| pair.0 == address).map(|(_, id)| id)
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.ids(address).next().is_some()
+    }
 }
 
 /// Adverts that no instance here is meant by.
@@ -233,6 +257,12 @@ impl Node {
         let (at, id) = self.schedule.peek()?;
         let router = &self.slots.get(&id)?.router;
         Some(at).filter(|at| router.role() == Role::Backup && router.deadline() == Some(*at))
+    }
+
+    /// It is quiet: gives back memory that only a crowd of events has needed. Changes nothing that can be seen.
+    pub fn rest(&mut self) {
+        self.schedule.rest();
+        self.facts.rest();
     }
 
     /// How many addresses the Backups would set if all of them took over.

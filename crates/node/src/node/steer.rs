@@ -104,7 +104,7 @@ impl Node {
         let sight = Sight { facts: &self.facts, trackers: &self.trackers, host: &self.host };
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let trouble = slot.refusal.until.as_ref().map(|refused| refused.1.clone());
-        let (own, place) = own(sight, &slot.instance, trouble, |address| by_address.contains_key(&address));
+        let (own, place) = own(sight, &slot.instance, trouble, |address| by_address.contains(address));
         slot.place = place;
         if core::mem::replace(&mut slot.own, own) != slot.own {
             self.dirty_groups.extend(slot.group);
@@ -184,7 +184,7 @@ impl Node {
             }
             (_, _) if role == Role::Initialize => {
                 let changed = slot.verdict.faults != before.faults;
-                let (instance, faults) = (slot.instance.name.clone(), slot.verdict.faults.clone());
+                let (instance, faults) = (slot.instance.name.clone(), slot.verdict.faults.to_vec());
                 if slot.standing == Standing::Initialize {
                     slot.standing = Standing::Fault;
                     slot.since = now;

@@ -250,7 +250,7 @@ fn changes_of_a_link_count_when_they_last() {
 fn a_tracked_interface_may_count_in_reverse() {
     let tracked = |weight, reverse| {
         with(host(vec![scenario(100)]), |i| {
-            i.track_interfaces = vec![TrackedInterface { interface: "eth1".into(), weight, reverse }];
+            i.track_interfaces = vec![TrackedInterface { interface: "eth1".into(), weight, reverse }].into();
         })
     };
     for (weight, up, down) in [(20, 80, 100), (-20, 100, 120), (0, 0, 100)] {

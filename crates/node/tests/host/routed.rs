@@ -120,7 +120,7 @@ fn no_link_is_watched_but_those_of_its_addresses_and_what_it_tracks() {
         0,
         quiet(|i| {
             i.track_interfaces =
-                vec![TrackedInterface { interface: "eth7".into(), weight: 0, reverse: false }];
+                vec![TrackedInterface { interface: "eth7".into(), weight: 0, reverse: false }].into();
         }),
     );
     world.run(ms(0));

@@ -500,7 +500,7 @@ fn weights_add_up_and_are_clamped() {
 fn the_status_says_what_makes_the_priority() {
     let mut all = checked(100, script("chk", 1_000), -30);
     all.instances[0].track_interfaces =
-        vec![TrackedInterface { interface: "eth7".into(), weight: -5, reverse: false }];
+        vec![TrackedInterface { interface: "eth7".into(), weight: -5, reverse: false }].into();
     all.files = vec![file("drain")];
     all.instances[0].tracking.files = vec![tracked("drain", 2)];
     all.processes = vec![process("nginx", 1, None)];

@@ -544,6 +544,8 @@ impl Machine {
             };
             if self.forgetful {
                 self.node.handle(now, Input::Begun(RunId(u64::MAX)), &mut effects);
+                // Nor may it matter that it rests.
+                self.node.rest();
             }
             self.node.handle(now, Input::Frame(Frame { interface, at, datagram }), &mut effects);
         }

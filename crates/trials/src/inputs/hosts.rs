@@ -2,8 +2,8 @@
 
 use arbitrary::{Result, Unstructured};
 use model::{
-    Authentication, ChecksumForm, Command, File, Home, Host, Instance, Process, Script, Secret, SyncGroup,
-    Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
+    Authentication, ChecksumForm, Command, File, Home, Host, Instance, Process, Rare, Script, Secret,
+    SyncGroup, Tracked, TrackedInterface, Tracking, Transport, VirtualAddress, Weight,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -104,16 +104,15 @@ fn instance(u: &mut Unstructured<'_>, n: u8) -> Result<Instance> {
         authentication,
         checksum: ChecksumForm::default(),
         addresses,
-        excluded,
-        track_interfaces,
+        excluded: excluded.into(),
+        track_interfaces: track_interfaces.into(),
         tracking: model::Rare::default(),
         ignore_own_link: u.ratio(1, 8)?,
         track_source: u.ratio(1, 8)?,
         notify: model::Rare::default(),
         strict: u.ratio(1, 8)?,
         accept: n != 1,
-        arp_gap: Duration::ZERO,
-        na_gap: Duration::ZERO,
+        gaps: Rare::default(),
         skip_check_known_leader: u.arbitrary()?,
         check_unicast_source: u.arbitrary()?,
     };
@@ -127,7 +126,7 @@ fn unsettle(instance: &mut Instance, n: u8) {
     let can = matches!(instance.transport, Transport::Unicast { source: Some(IpAddr::V4(_)), .. });
     let may = instance.settings.priority.0.is_multiple_of(2);
     if let (true, true, Home::Interface(name)) = (can, may, instance.home.clone()) {
-        for address in instance.addresses.iter_mut().chain(&mut instance.excluded) {
+        for address in instance.addresses.iter_mut().chain(&mut *instance.excluded) {
             address.options.device.get_or_insert_with(|| name.clone());
         }
         instance.home = Home::Routed { vrf: (n == 1).then(|| "lan0".into()) };

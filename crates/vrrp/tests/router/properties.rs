@@ -44,7 +44,7 @@ fn some_settings() -> impl Strategy<Value = Settings> {
                 owner_ignores_adverts: ignores,
                 lower_priority_no_advert: silent,
                 higher_priority_send_advert: polite,
-                announce,
+                announce: announce.into(),
                 ..settings(if v3 { V3 } else { V2 })
             }
         },

@@ -710,7 +710,8 @@ fn tm_11_an_active_router_that_stood_still_announces_again_and_says_so() {
                 delay: Duration::ZERO,
                 refresh: Duration::ZERO,
                 ..AnnounceSettings::default()
-            },
+            }
+            .into(),
             ..settings(version)
         });
         // So late that a backup of the same priority has not run out yet.
@@ -739,7 +740,7 @@ fn garp_6_announcements_come_twice_and_then_at_the_refresh_period() {
         refresh_repeat: 2,
         ..AnnounceSettings::default()
     };
-    let mut bench = Bench::active(Settings { announce, ..settings(V3) });
+    let mut bench = Bench::active(Settings { announce: announce.into(), ..settings(V3) });
     let log: Vec<_> = bench
         .run(Duration::from_secs(36))
         .into_iter()
@@ -759,7 +760,7 @@ fn garp_6_sby_5_a_losing_advert_brings_two_bursts_of_its_own() {
         lower_priority_delay: Duration::from_secs(3),
         ..AnnounceSettings::default()
     };
-    let mut bench = Bench::active(Settings { announce, ..settings(V3) });
+    let mut bench = Bench::active(Settings { announce: announce.into(), ..settings(V3) });
     assert_eq!(announced(&bench.hear(LOWER, 50)), [2]);
     let later: Vec<_> =
         bench.run(Duration::from_secs(9)).into_iter().filter(|(_, e)| !announced(&[*e]).is_empty()).collect();
@@ -799,7 +800,10 @@ fn reconfigure_tells_the_others_and_keeps_the_new_rhythm() {
 fn reconfigure_can_start_and_stop_the_refresh() {
     let refreshing = |refresh| {
         let announce = AnnounceSettings { refresh, ..AnnounceSettings::default() };
-        Input::Reconfigure { settings: Settings { announce, ..settings(V3) }, priority: Priority(100) }
+        Input::Reconfigure {
+            settings: Settings { announce: announce.into(), ..settings(V3) },
+            priority: Priority(100),
+        }
     };
     let mut bench = Bench::active(settings(V3));
     bench.run(Duration::from_secs(6));

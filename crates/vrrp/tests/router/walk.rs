@@ -363,7 +363,7 @@ fn walked(version: Version, priority: u8) -> Settings {
         lower_priority_delay: unit * 2,
         ..AnnounceSettings::default()
     };
-    Settings { priority: Priority(priority), announce, ..base }
+    Settings { priority: Priority(priority), announce: announce.into(), ..base }
 }
 
 fn alphabet(more: &[Letter]) -> Vec<Letter> {

@@ -2,7 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::ops::{Deref, DerefMut};
 
 /// A value that says nothing, as nearly all are.
@@ -29,6 +31,11 @@ impl<T: Blank> From<T> for Rare<T> {
 }
 
 impl<T: Blank> Rare<T> {
+    /// The value for writing, if anything was written already: to write into one that says nothing takes a place first.
+    pub fn written(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+
     /// Gives the place back if nothing is said any more.
     pub fn settle(&mut self) {
         if **self == *T::BLANK {
@@ -59,10 +66,20 @@ impl<T: Blank> PartialEq for Rare<T> {
 
 impl<T: Blank + Eq> Eq for Rare<T> {}
 
+impl<T: Blank + Hash> Hash for Rare<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
 impl<T: Blank + fmt::Debug> fmt::Debug for Rare<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
+}
+
+impl<T: Clone + PartialEq + 'static> Blank for Vec<T> {
+    const BLANK: &'static Self = &Self::new();
 }
 
 impl<K: Clone + PartialEq + 'static, V: Clone + PartialEq + 'static> Blank for BTreeMap<K, V> {
@@ -73,24 +90,41 @@ impl<T: Clone + PartialEq + 'static> Blank for BTreeSet<T> {
     const BLANK: &'static Self = &Self::new();
 }
 
+impl<T: Clone + PartialEq + 'static> FromIterator<T> for Rare<Vec<T>> {
+    fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
+        all.into_iter().collect::<Vec<T>>().into()
+    }
+}
+
+impl<'a, T: Clone + PartialEq + 'static> IntoIterator for &'a Rare<Vec<T>> {
+    type Item = &'a T;
+    type IntoIter = core::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Notify, Tracking};
+    use crate::AnnounceSettings;
     use alloc::format;
 
     #[test]
     fn it_is_what_it_says_however_it_came_to_say_it() {
-        let mut one: Rare<Notify> = Rare::default();
-        assert_eq!((&*one, one.0.is_none()), (&Notify::default(), true));
-        one.mail = Some(true);
-        let other = Rare::from(Notify { mail: Some(true), ..Notify::default() });
+        let mut one: Rare<AnnounceSettings> = Rare::default();
+        assert_eq!((&*one, one.0.is_none()), (&AnnounceSettings::default(), true));
+        one.repeat = 2;
+        let other = Rare::from(AnnounceSettings { repeat: 2, ..AnnounceSettings::default() });
         assert_eq!(one, other);
         assert_eq!(format!("{one:?}"), format!("{:?}", *other));
-        one.mail = None;
+        one.repeat = AnnounceSettings::default().repeat;
         assert_eq!(one, Rare::default(), "what was written and taken back says nothing");
-        assert!(Rare::from(Tracking::default()).0.is_none());
-        assert_eq!(*Tracking::BLANK, Tracking::default());
-        assert_eq!(size_of::<Rare<Notify>>(), size_of::<usize>());
+        assert!(one.0.is_some());
+        one.settle();
+        assert!(one.0.is_none());
+        assert!(Rare::from(AnnounceSettings::default()).0.is_none());
+        assert_eq!(size_of::<Rare<AnnounceSettings>>(), size_of::<usize>());
     }
 }
