@@ -559,14 +559,14 @@ impl Turner {
             return Some(brace_at);
         }
         if now >= self.braced_at + BRACED {
-            self.brace(now);
+            self.brace(now, self.node.addresses_in_reserve());
         }
         None
     }
 
-    fn brace(&mut self, now: Instant) {
+    /// Has this thread and the hand go through a takeover of at most so many addresses.
+    fn brace(&mut self, now: Instant, addresses: usize) {
         self.braced_at = now;
-        let addresses = self.node.addresses_in_reserve();
         self.hand.brace(addresses);
         privileges::stock(crate::hand::stock_for(addresses));
         self.speaker.rehearse();
@@ -716,7 +716,7 @@ impl Turner {
                 }
                 Command::Brace => {
                     std::hint::black_box(node::rehearse());
-                    self.brace(now);
+                    self.brace(now, 0);
                 }
                 Command::Rest => {
                     self.node.rest();

@@ -152,12 +152,14 @@ impl Announcer {
     /// Sends first announcements beside the calling thread; now, if that cannot be.
     pub(super) fn lend(&mut self, notes: Vec<Note>) {
         self.expect_many();
-        match self.crier.get().and_then(Option::as_ref) {
-            Some(crier) => {
-                self.lent.extend(notes.iter().map(|note| note.announcement().interface));
-                crier.post(notes);
-            }
-            None => self.send_notes(&notes),
+        let interfaces: Vec<_> = notes.iter().map(|note| note.announcement().interface).collect();
+        let left = match self.crier.get() {
+            Some(Some(crier)) => crier.post(notes).err(),
+            Some(None) | None => Some(notes),
+        };
+        match left {
+            None => self.lent.extend(interfaces),
+            Some(notes) => self.send_notes(&notes),
         }
     }
 

@@ -1,8 +1,8 @@
 //! First announcements of many addresses, sent beside the hand: while the kernel sets the next slice, another thread
 //! announces the one before. Sending takes a fifth of the time, and a thousand addresses would wait for it.
 //!
-//! The thread is started when addresses wait behind a slice for the first time, and only where it would not take the
-//! hand's processor.
+//! The thread is started when more addresses are expected, or wait, than one slice has, and it is given nothing where it would
+//! take the hand's processor, nor more than a few slices: what it does not come to, the hand does itself.
 
 use super::Shared;
 use super::announce::{CHUNK, transmit};
@@ -14,6 +14,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// So many slices wait at most: what waits longer is late.
+const MOST: usize = 4;
+
+/// Whether this thread and another can run at the same time.
+pub(super) fn has_processors() -> bool {
+    rustix::thread::sched_getaffinity(None).is_ok_and(|set| set.count() > 1)
+}
 
 /// What is to be announced once.
 #[derive(Clone, Debug)]
@@ -69,7 +77,7 @@ impl Crier {
 
     /// Starts the thread with the scheduling of the calling one, unless there is only one processor for both.
     pub(super) fn start(socket: &Socket, shared: &Arc<Shared>) -> Option<Self> {
-        if !rustix::thread::sched_getaffinity(None).is_ok_and(|set| set.count() > 1) {
+        if !has_processors() {
             return None;
         }
         let socket = socket.try_clone().ok()?;
@@ -85,12 +93,16 @@ impl Crier {
         Some(Self { board, thread: Some(thread) })
     }
 
-    /// Has these announced, at most [`CHUNK`]. Returns at once.
-    pub(super) fn post(&self, notes: Vec<Note>) {
+    /// Has these announced, at most [`CHUNK`], and returns at once; returns them if the thread is behind or has no processor of
+    /// its own.
+    pub(super) fn post(&self, notes: Vec<Note>) -> Result<(), Vec<Note>> {
         if notes.is_empty() {
-            return;
+            return Ok(());
         }
         let mut board = self.board.lock();
+        if board.waiting.len() >= MOST || !has_processors() {
+            return Err(notes);
+        }
         board.waiting.push_back(notes);
         // So that it never grows in the other thread.
         let all = board.waiting.len() + usize::from(board.is_sending);
@@ -100,6 +112,7 @@ impl Crier {
         if sleeps {
             self.board.posted.notify_one();
         }
+        Ok(())
     }
 
     /// Drops what routers have put up before they changed their mind.
@@ -177,13 +190,16 @@ mod tests {
         (0..count).map(note).collect()
     }
 
-    /// One that is not carried out by anybody yet.
-    fn nobody() -> Crier {
+    /// One whose thread is no more; none where there is only one processor.
+    fn nobody() -> Option<Crier> {
+        if !has_processors() {
+            return None;
+        }
         let thread = std::thread::spawn(|| ());
         while !thread.is_finished() {
             std::thread::yield_now();
         }
-        Crier { board: Arc::default(), thread: Some(thread) }
+        Some(Crier { board: Arc::default(), thread: Some(thread) })
     }
 
     #[test]
@@ -193,11 +209,18 @@ mod tests {
         let shared = Arc::new(Shared::default());
         let Some(crier) = Crier::start(&socket, &shared) else { return };
         for round in 1..=3 {
-            (0..20).for_each(|router| crier.post(notes(router, 1, CHUNK)));
+            for router in 0..20 {
+                // As the hand, which goes on with the next slice meanwhile.
+                let mut left = Some(notes(router, 1, CHUNK));
+                while let Some(notes) = left.take() {
+                    left = crier.post(notes).err();
+                    std::thread::yield_now();
+                }
+            }
             assert!(crier.silence().is_empty());
             assert_eq!(shared.failed.load(Ordering::Relaxed), round * 20 * 64);
         }
-        crier.post(notes(1, 1, 3));
+        crier.post(notes(1, 1, 3)).unwrap();
         drop(crier);
         assert_eq!(shared.failed.load(Ordering::Relaxed), 3 * 20 * 64 + 3, "the end sends what waits");
         assert_eq!(shared.announced.load(Ordering::Relaxed), 0);
@@ -205,19 +228,26 @@ mod tests {
 
     #[test]
     fn who_has_changed_his_mind_is_not_announced() {
-        let crier = nobody();
-        crier.post(notes(1, 4, 2));
-        crier.post(notes(2, 4, 2));
-        crier.post(notes(3, 4, 2));
+        let Some(crier) = nobody() else { return };
+        for router in 1..=3 {
+            crier.post(notes(router, 4, 2)).unwrap();
+        }
         crier.supersede(&HashMap::from([(RouterId(1), 5), (RouterId(2), 4)]));
         let left: Vec<u32> = crier.silence().iter().map(|note| note.router.0).collect();
         assert_eq!(left, [2, 2, 3, 3]);
     }
 
     #[test]
+    fn who_is_behind_is_given_no_more() {
+        let Some(crier) = nobody() else { return };
+        (0..4).for_each(|router| crier.post(notes(router, 1, 1)).unwrap());
+        assert_eq!(crier.post(notes(9, 1, 7)).map_err(|left| left.len()), Err(7));
+    }
+
+    #[test]
     fn what_a_dead_thread_has_left_is_not_lost() {
-        let crier = nobody();
-        crier.post(notes(1, 1, 5));
+        let Some(crier) = nobody() else { return };
+        crier.post(notes(1, 1, 5)).unwrap();
         assert_eq!(crier.silence().len(), 5);
         assert!(crier.silence().is_empty());
     }

@@ -2,7 +2,7 @@
 
 use super::announce::Announcer;
 use super::closer::Closer;
-use super::crier::Note;
+use super::crier::{Note, has_processors};
 use super::{Order, Shared};
 use crate::clock;
 use crate::error::{Refusal, Result};
@@ -191,7 +191,7 @@ impl Worker {
             privileges::stock(super::stock_for(addresses));
             self.announcer.expect_many();
         }
-        if !rustix::thread::sched_getaffinity(None).is_ok_and(|set| set.count() > 1) {
+        if !has_processors() {
             return;
         }
         while self.shared.pushed.load(Ordering::Acquire) == pushed && clock::now() < until {

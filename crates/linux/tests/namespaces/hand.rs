@@ -498,7 +498,9 @@ fn many() {
     assert!(outcomes.iter().all(|outcome| outcome.results[0].1 == Settled::Added));
     let seen = bench.announced(4000);
     println!("2000 routers with an address each: {held:?}; announced twice: {:?}", start.elapsed());
-    assert_eq!(seen[..2000], ips(&vips), "every address once before any address twice");
+    // Two threads announce them, each in order.
+    assert_eq!(sorted(&seen[..2000]), ips(&vips), "every address once before any address twice");
+    assert_eq!(sorted(&seen[2000..]), ips(&vips));
     assert_eq!(bench.marked().len(), 2000);
     let start = Instant::now();
     bench.push(1, 2, bench.remove(&vips, false));
@@ -511,11 +513,17 @@ fn many() {
     bench.push(1, 3, bench.add(&v6));
     assert!(bench.settled().iter().all(|&settled| settled == Settled::Added));
     println!("1000 IPv6 addresses set: {:?}", start.elapsed());
-    assert_eq!(bench.announced(1000), ips(&v6));
+    assert_eq!(sorted(&bench.announced(1000)), ips(&v6));
     let start = Instant::now();
     bench.push(1, 4, bench.remove(&v6, false));
     assert!(bench.settled().iter().all(|&settled| settled == Settled::Removed));
     println!("1000 IPv6 addresses removed: {:?}", start.elapsed());
+}
+
+fn sorted(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let mut all = addresses.to_vec();
+    all.sort_unstable();
+    all
 }
 
 fn stopping() {
