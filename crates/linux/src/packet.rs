@@ -22,6 +22,7 @@ use crate::mail::Mailer;
 use crate::mailbox::{Mailbox, slim};
 use crate::monitor::Monitor;
 use crate::neighbors::{self, Neighbors};
+use crate::netlink::SLICE;
 use crate::pipes::{Pipes, Readers, Ready};
 use crate::privileges;
 use crate::script::Runner;
@@ -62,8 +63,8 @@ const PULSE: Duration = Duration::from_secs(1);
 /// So long before a takeover is due, all that it needs is fetched: what has slept for hours takes longer to wake up than to
 /// do its work.
 const BRACE: Duration = Duration::from_micros(500);
-/// While the hand sets addresses, the kernel tells of each: so long after it has, the next ones may gather. Who hears of
-/// each at once is woken up by each, which takes the hand as long as setting a tenth of it.
+/// While the hand sets many addresses, the kernel tells of each: so long after it has, the next ones may gather. Who hears
+/// of each at once is woken up by each, which takes the hand as long as setting a tenth of it.
 const GATHER: Duration = Duration::from_millis(1);
 /// Not again so soon after.
 const BRACED: Duration = Duration::from_millis(50);
@@ -279,6 +280,8 @@ struct Turner {
     braced_at: Instant,
     /// This turn was told of addresses that are there.
     learns_addresses: bool,
+    /// So many addresses are with the hand.
+    under_way: usize,
     /// The supervisor has to look oftener than it does. It is told when the next turn begins: it would wake up where the
     /// addresses of a takeover are being set.
     is_hasty: bool,
@@ -357,6 +360,7 @@ impl Turner {
             pulse_at: Instant::EPOCH,
             braced_at: Instant::EPOCH,
             learns_addresses: false,
+            under_way: 0,
             is_hasty: false,
             unreadable: Unreadable::default(),
             broken: None,
@@ -442,7 +446,8 @@ impl Turner {
 
     /// Waits until there is something to do. Says what, at least.
     fn wait(&mut self) -> Readable {
-        let gather = std::mem::take(&mut self.learns_addresses).then_some(GATHER);
+        let gathers = std::mem::take(&mut self.learns_addresses) && self.under_way > SLICE;
+        let gather = gathers.then_some(GATHER);
         let slot = self.crowd.is_dense().then(|| self.crowd.slot()).max(gather);
         if let Some(slot) = slot {
             let now = clock::now();
@@ -494,6 +499,7 @@ impl Turner {
         if ready.has(Readable::OUTCOMES) {
             self.outcomes.take(&mut self.inbox);
             for outcome in self.inbox.drain(..) {
+                self.under_way = self.under_way.saturating_sub(outcome.results.len());
                 self.node.handle(now, Input::Outcome(outcome), &mut self.effects);
             }
             self.hand.take_facts(&mut self.filter_facts);
@@ -559,17 +565,20 @@ impl Turner {
             return Some(brace_at);
         }
         if now >= self.braced_at + BRACED {
-            self.brace(now, self.node.addresses_in_reserve());
+            self.brace(now, true);
         }
         None
     }
 
-    /// Has this thread and the hand go through a takeover of at most so many addresses.
-    fn brace(&mut self, now: Instant, addresses: usize) {
+    /// Has this thread and the hand go through a takeover; `is_near`: and have the memory for it.
+    fn brace(&mut self, now: Instant, is_near: bool) {
         self.braced_at = now;
-        self.hand.brace(addresses);
-        privileges::stock(crate::hand::stock_for(addresses));
+        let addresses = self.node.addresses();
+        self.hand.brace(addresses, is_near);
         self.speaker.rehearse();
+        if is_near {
+            privileges::stock(crate::hand::stock_for(addresses));
+        }
     }
 
     /// The wall clock, if it is another than it was: signed stamps go by it.
@@ -716,7 +725,7 @@ impl Turner {
                 }
                 Command::Brace => {
                     std::hint::black_box(node::rehearse());
-                    self.brace(now, 0);
+                    self.brace(now, false);
                 }
                 Command::Rest => {
                     self.node.rest();
@@ -774,6 +783,11 @@ impl Turner {
             }
             if self.holds.iter().any(|hold| matches!(hold.act, Act::Remove { .. })) {
                 flush(&mut self.speaker, &mut self.transmits, &mut self.unsent);
+            }
+            for hold in &self.holds {
+                if let Act::Add { addresses, .. } | Act::Remove { addresses, .. } = &hold.act {
+                    self.under_way += addresses.len();
+                }
             }
             if !self.holds.is_empty() || self.filter.is_some() {
                 self.hand.push_with(self.filter.take(), self.holds.drain(..));

@@ -66,6 +66,8 @@ impl Lower<'_> {
         if let Some(word) = line.broadcast {
             line.address.options.broadcast = self.broadcast(word, &line.address)?;
         }
+        // What was written may say what holds without it.
+        line.address.options.settle();
         Ok(line.address)
     }
 

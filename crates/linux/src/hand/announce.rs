@@ -4,14 +4,13 @@
 //! somebody's first waits for nothing but its turn. Within a burst a round must be complete before the next begins.
 
 use super::Shared;
-use super::crier::{Crier, Note};
+use super::crier::{Crier, Note, is_overtaken};
 use crate::clock;
 use crate::mailbox::ROOM;
 use crate::sys::control::Space;
 use crate::sys::message::{Name, Outgoing, SendBatch};
 use node::io::{Announcement, InterfaceIndex, RouterId};
 use socket2::Socket;
-use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -68,7 +67,7 @@ pub(super) struct Announcer {
     /// When the latest frame went out of each interface.
     latest: HashMap<InterfaceIndex, Instant>,
     /// Who sends first announcements beside this thread, once many were to be sent.
-    crier: OnceCell<Option<Crier>>,
+    crier: Option<Crier>,
     /// Interfaces that it may be sending out of.
     lent: HashSet<InterfaceIndex>,
 }
@@ -110,7 +109,7 @@ impl Announcer {
             shared,
             bursts: Vec::new(),
             latest: HashMap::new(),
-            crier: OnceCell::new(),
+            crier: None,
             lent: HashSet::new(),
         }
     }
@@ -138,29 +137,32 @@ impl Announcer {
         }
     }
 
-    /// Sends first announcements now.
+    /// Sends first announcements now, but for those whose routers have changed their minds.
     pub(super) fn send_notes(&mut self, notes: &[Note]) {
-        let all: Vec<&Announcement> = notes.iter().map(Note::announcement).collect();
+        let shared = Arc::clone(&self.shared);
+        let queue = shared.lock();
+        let valid = notes.iter().filter(|note| !is_overtaken(note, &queue.removals));
+        let all: Vec<&Announcement> = valid.map(Note::announcement).collect();
+        drop(queue);
         self.send(&all);
     }
 
     /// Many are to be announced in a moment: somebody shall be there who does it.
-    pub(super) fn expect_many(&self) {
-        self.crier.get_or_init(|| Crier::start(&self.socket, &self.shared));
+    pub(super) fn expect_many(&mut self) {
+        if self.crier.is_none() {
+            self.crier = Crier::start(&self.socket, &self.shared);
+        }
     }
 
     /// Sends first announcements beside the calling thread; now, if that cannot be.
     pub(super) fn lend(&mut self, notes: Vec<Note>) {
         self.expect_many();
-        let interfaces: Vec<_> = notes.iter().map(|note| note.announcement().interface).collect();
-        let left = match self.crier.get() {
-            Some(Some(crier)) => crier.post(notes).err(),
-            Some(None) | None => Some(notes),
+        self.lent.extend(notes.iter().map(|note| note.announcement().interface));
+        let left = match &self.crier {
+            Some(crier) => crier.post(notes),
+            None => Some(notes),
         };
-        match left {
-            None => self.lent.extend(interfaces),
-            Some(notes) => self.send_notes(&notes),
-        }
+        left.into_iter().for_each(|notes| self.send_notes(&notes));
     }
 
     /// Whether nothing waits to be announced.
@@ -173,7 +175,7 @@ impl Announcer {
         if self.lent.is_empty() {
             return;
         }
-        let left = self.crier.get().and_then(Option::as_ref).map(Crier::silence).unwrap_or_default();
+        let left = self.crier.as_ref().map(Crier::silence).unwrap_or_default();
         self.send_notes(&left);
         let lent = std::mem::take(&mut self.lent);
         self.note(lent);
@@ -214,11 +216,8 @@ impl Announcer {
 
     /// Drops what a router has announced before it changed its mind.
     pub(super) fn supersede(&mut self, removals: &HashMap<RouterId, u64>) {
-        if removals.is_empty() {
+        if self.bursts.is_empty() || removals.is_empty() {
             return;
-        }
-        if let Some(Some(crier)) = self.crier.get().filter(|_| !self.lent.is_empty()) {
-            crier.supersede(removals);
         }
         self.bursts.retain(|burst| removals.get(&burst.router).is_none_or(|&latest| burst.epoch >= latest));
     }

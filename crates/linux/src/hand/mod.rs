@@ -2,7 +2,7 @@
 //! sends adverts never does. (One address took 31 ms when another namespace was being torn down.)
 //!
 //! Orders are carried out as they came, in slices of at most 64 addresses. After each slice the
-//! announcements of its addresses go out at once. Repetitions of announcements wait beside the queue and fill the pauses
+//! announcements of its addresses go out, while the kernel sets the next one if there is one. Repetitions of announcements wait beside the queue and fill the pauses
 //! between slices; nothing waits for them. An order that a later one has overtaken is dropped.
 
 mod announce;
@@ -53,6 +53,13 @@ enum Order {
     Filter(Option<Filter>),
 }
 
+/// See [`Hand::brace`].
+#[derive(Clone, Copy, Debug)]
+struct Brace {
+    addresses: usize,
+    is_near: bool,
+}
+
 /// The orders that were not looked at yet.
 #[derive(Debug, Default)]
 struct Queue {
@@ -65,8 +72,8 @@ struct Queue {
     ending: bool,
     /// Somebody changed our table, or may have.
     disturbed: Option<Noticed>,
-    /// So many addresses may have to be set in a moment.
-    brace: Option<usize>,
+    /// A takeover is to be prepared.
+    brace: Option<Brace>,
     /// Much has happened, and is over.
     rest: bool,
 }
@@ -184,11 +191,11 @@ impl Hand {
         self.shared.wake(queue);
     }
 
-    /// A takeover of at most so many addresses is near: has the thread fetch what it needs for that, and stay awake for a
-    /// moment.
-    pub fn brace(&self, addresses: usize) {
+    /// Has the thread fetch what it needs for a takeover of at most so many addresses, and stay awake for a moment; `is_near`:
+    /// and have the memory for it.
+    pub fn brace(&self, addresses: usize, is_near: bool) {
         let mut queue = self.shared.lock();
-        queue.brace = Some(addresses);
+        queue.brace = Some(Brace { addresses, is_near });
         self.shared.wake(queue);
     }
 

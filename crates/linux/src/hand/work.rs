@@ -3,7 +3,7 @@
 use super::announce::Announcer;
 use super::closer::Closer;
 use super::crier::{Note, has_processors};
-use super::{Order, Shared};
+use super::{Brace, Order, Shared};
 use crate::clock;
 use crate::error::{Refusal, Result};
 use crate::ledger::beat::HandBeat;
@@ -184,12 +184,14 @@ impl Worker {
     /// has used for hours is in no cache, perhaps not in memory, and its processor asleep.
     ///
     /// Where it would have the only processor, it does not stay awake: whoever is to give it something could not run.
-    fn brace(&mut self, addresses: usize, pushed: u64) {
+    fn brace(&mut self, brace: Brace, pushed: u64) {
         let until = clock::now() + ALERT;
         self.rehearse();
-        if addresses > self.limit {
-            privileges::stock(super::stock_for(addresses));
+        if brace.addresses > SLICE {
             self.announcer.expect_many();
+            if brace.is_near {
+                privileges::stock(super::stock_for(brace.addresses));
+            }
         }
         if !has_processors() {
             return;
@@ -248,10 +250,10 @@ impl Worker {
                 queue = shared.lock();
                 continue;
             }
-            if let Some(addresses) = queue.brace.take() {
+            if let Some(brace) = queue.brace.take() {
                 let pushed = shared.pushed.load(Ordering::Acquire);
                 drop(queue);
-                self.brace(addresses, pushed);
+                self.brace(brace, pushed);
                 queue = shared.lock();
                 continue;
             }
@@ -609,6 +611,10 @@ impl Worker {
     fn finish(&mut self) {
         while self.jobs.front().is_some_and(|job| job.next == job.results.len()) {
             let Some(job) = self.jobs.pop_front() else { return };
+            // Nothing that was decided before goes out after a removal is reported, be it of nothing.
+            if matches!(job.task, Task::Remove { .. }) {
+                self.announcer.settle();
+            }
             if let Task::Announce { announcements, rounds, gap } = job.task {
                 if self.removals.get(&job.router).is_none_or(|&latest| job.epoch >= latest) {
                     let there = self.without_refused(job.router, announcements);

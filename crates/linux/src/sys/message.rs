@@ -333,9 +333,11 @@ impl SendBatch {
             self.parts.push(libc::iovec { iov_base: base, iov_len: out.bytes.len() });
         }
         let is_plain = self.control.len() < self.capacity;
+        let controls = self.control.as_mut_ptr();
         let pieces = self.parts.iter_mut().zip(&mut self.names).zip(&self.controls).enumerate();
         for (at, ((part, name), &len)) in pieces {
-            let control = self.control[if is_plain { 0 } else { at }].0.as_mut_ptr();
+            // Of the boxed slice, which has a place for each of at most `capacity`, or one.
+            let control = controls.wrapping_add(if is_plain { 0 } else { at }).cast();
             let mut one = header(part, &mut name.bytes, control, len);
             one.msg_hdr.msg_namelen = name.len;
             self.headers.push(one);

@@ -231,6 +231,8 @@ pub(crate) fn stock(bytes: usize) {
     const PAGE: usize = 4 << 10;
     // Less than what stands for itself.
     const PIECE: usize = 16 << 10;
+    // Others give back what is freed, whatever comes next.
+    let bytes = if cfg!(target_env = "gnu") { bytes } else { 0 };
     let mut pieces = Vec::with_capacity(bytes.div_ceil(PIECE));
     for _ in 0..bytes.div_ceil(PIECE) {
         let mut piece = Vec::<u8>::with_capacity(PIECE);
@@ -262,7 +264,8 @@ impl Mapped {
     pub(crate) fn give_back(self) {
         for (start, length) in self.0 {
             // SAFETY: the range is a mapping of a file that this process cannot write to and has never written: nothing in
-            // it differs from the file, from which it is read again when somebody gets there.
+            // it differs from the file, from which it is read again when somebody gets there. It is still that mapping: no
+            // library is unloaded, and files are mapped by the loader only.
             unsafe {
                 libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_DONTNEED);
             }

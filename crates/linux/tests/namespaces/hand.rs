@@ -7,7 +7,8 @@ use linux::hand::Hand;
 use linux::ledger::{Ledger, Reader, State};
 use linux::mailbox::Mailbox;
 use linux::netlink::{Netlink, Request};
-use model::{AddressOptions, VirtualAddress};
+use linux::scheduling::Scheduler;
+use model::{AddressOptions, Scheduling, VirtualAddress};
 use node::io::{Act, Announcement, Errno, Hold, InterfaceIndex, Outcome, Placed, RouterId, Settled};
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +22,7 @@ pub(crate) fn trials(into: &mut Vec<Trial>) {
     into.extend([
         trial("hand::sets_announces_and_removes", adds_and_removes),
         trial("hand::who_is_braced_does_nothing_but_what_it_is_asked", braced),
+        trial("hand::who_announces_beside_it_runs_as_it_does", crier),
         trial("hand::what_was_there_is_adopted_and_left_alone", adopts),
         trial("hand::a_later_removal_overtakes", overtakes),
         trial("hand::what_one_router_lets_go_of_and_another_sets_at_once_is_there", handed_over),
@@ -173,14 +175,14 @@ fn braced() {
     let vips = [host("10.0.0.3"), host("2001:db8::3")];
     let before = bench.netlink.dump_addresses().unwrap();
     for _ in 0..3 {
-        bench.hand().brace(1);
+        bench.hand().brace(1, true);
         bench.hand().rest();
     }
     // While it stays awake, and after that.
     for round in 1..=2 {
         bench.push(1, round * 10, bench.add(&vips));
         assert_eq!(bench.settled(), [Settled::Added; 2]);
-        bench.hand().brace(1000);
+        bench.hand().brace(1000, true);
         bench.push(1, round * 10 + 1, bench.remove(&vips, false));
         assert_eq!(bench.settled(), [Settled::Removed; 2]);
         bench.hand().rest();
@@ -190,6 +192,34 @@ fn braced() {
     assert_eq!(bench.hand().announced().failed, 0);
     assert_eq!(bench.netlink.dump_addresses().unwrap(), before);
     assert!(bench.ledger.entries().is_empty(), "nor does the ledger know of more");
+}
+
+/// Name, real-time priority and policy of each thread of this process (proc_pid_stat(5)).
+fn threads() -> Vec<(String, String, String)> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let of = |text: String| {
+        let (head, tail) = text.rsplit_once(") ")?;
+        let fields: Vec<&str> = tail.split(' ').collect();
+        Some((head.split_once('(')?.1.to_owned(), fields.get(37)?.to_string(), fields.get(38)?.to_string()))
+    };
+    texts.filter_map(of).collect()
+}
+
+fn crier() {
+    let bench = Bench::new();
+    let of = |name: &str| threads().into_iter().find(|thread| thread.0 == name).map(|(_, p, q)| (p, q));
+    bench.hand().brace(64, true);
+    bench.hand().brace(65, false);
+    if std::thread::available_parallelism().is_ok_and(|count| count.get() > 1) {
+        until("another thread that is scheduled as the hand", || (of("crier") == of("hand")).then_some(()));
+        let asked = Scheduling { real_time: Some(5), ..Scheduling::default() };
+        let refused = !Scheduler::new().apply(&asked).is_empty();
+        assert_eq!(of("crier"), of("hand"));
+        assert!(refused || of("crier").is_some_and(|(priority, _)| priority == "4"), "{:?}", threads());
+    }
+    drop(bench);
+    assert_eq!((of("hand"), of("crier")), (None, None), "both end");
 }
 
 fn adds_and_removes() {
@@ -281,11 +311,14 @@ fn overtakes() {
     assert_eq!(count(&outcomes[1], Settled::NotOurs), superseded);
     assert_eq!(bench.marked(), [other.address]);
     assert_eq!(bench.ledger.entries().len(), 1);
+    // Nobody announces them from here on, whoever did so meanwhile.
+    let sent = bench.hand().announced().sent;
     // An old order that arrives late.
     bench.push(1, 7, bench.remove(&vips[..1], false));
     bench.push(1, 6, bench.add(&vips[..1]));
     let outcomes = bench.outcomes(2);
     assert_eq!(outcomes[1].results[0].1, Settled::Superseded);
+    assert_eq!(bench.hand().announced().sent, sent);
     bench.push(1, 8, bench.add(&vips[..1]));
     assert_eq!(bench.settled(), [Settled::Added]);
     // At rest it forgets what was overtaken; what comes then is overtaken as before.

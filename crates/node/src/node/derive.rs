@@ -139,6 +139,10 @@ impl Node {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.spots = spots;
         let mut rounds = core::mem::take(&mut slot.rounds);
+        // To remove one of its addresses takes back what was asked for before: of those that stay, some may be set and not be
+        // announced yet.
+        let is_adding = |spot: &Spot| matches!(spot.held, Held::Adding { epoch: asked, .. } if asked < epoch);
+        let owes = active && !gone.is_empty() && slot.spots.iter().any(is_adding);
         // What was asked for must not go on, and must not happen late: even if there is nothing to remove.
         let stop = !active && core::mem::take(&mut slot.asked);
         if !(add.is_empty() && gone.is_empty() && (rounds == 0 || !active) && !stop) {
@@ -147,7 +151,7 @@ impl Node {
         // Before anything is set: no packet shall slip in.
         slot.close(self.epoch, effects);
         slot.holding &= add.is_empty() && gone.is_empty();
-        slot.asked |= !add.is_empty() || (active && rounds > 0);
+        slot.asked |= !add.is_empty() || (active && rounds > 0) || owes;
         if stop && gone.is_empty() {
             effects.push(fence(id, epoch));
         }
@@ -167,6 +171,7 @@ impl Node {
                 effects.push(hold(Act::Announce { announcements, rounds: more, gap: pause(slot) }));
             }
         }
+        rounds = rounds.max(u32::from(owes));
         if active && rounds > 0 {
             let there = slot.spots.iter().filter(|spot| spot.is_announceable()).filter_map(Spot::placed);
             let announcements = there.filter_map(|placed| announce(facts, &placed)).collect::<Arc<[_]>>();

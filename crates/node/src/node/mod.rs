@@ -265,11 +265,10 @@ impl Node {
         self.facts.rest();
     }
 
-    /// How many addresses the Backups would set if all of them took over.
+    /// How many virtual addresses there are: no takeover sets more.
     #[must_use]
-    pub fn addresses_in_reserve(&self) -> usize {
-        let backups = self.slots.values().filter(|slot| slot.router.role() == Role::Backup);
-        backups.map(|slot| slot.spots.len()).sum()
+    pub const fn addresses(&self) -> usize {
+        self.by_address.0.len()
     }
 
     /// The virtual routers that listen for adverts: interface (if it exists), VRID, family, multicast group.
