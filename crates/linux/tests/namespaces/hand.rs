@@ -173,7 +173,6 @@ fn ips(addresses: &[VirtualAddress]) -> Vec<IpAddr> {
 fn braced() {
     let mut bench = Bench::new();
     let vips = [host("10.0.0.3"), host("2001:db8::3")];
-    let before = bench.netlink.dump_addresses().unwrap();
     for _ in 0..3 {
         bench.hand().brace(1, true);
         bench.hand().rest();
@@ -190,7 +189,10 @@ fn braced() {
     }
     assert_eq!(bench.announced(4), [ips(&vips), ips(&vips)].concat(), "nothing else was announced");
     assert_eq!(bench.hand().announced().failed, 0);
-    assert_eq!(bench.netlink.dump_addresses().unwrap(), before);
+    // The interface gets an address by itself meanwhile, or loses a flag: nobody's business here.
+    let left = bench.netlink.dump_addresses().unwrap();
+    let is_ours = |one: &node::io::Address| one.marked || one.address.is_unspecified();
+    assert!(!left.iter().any(is_ours), "{left:?}");
     assert!(bench.ledger.entries().is_empty(), "nor does the ledger know of more");
 }
 

@@ -194,6 +194,11 @@ impl Node {
         // The router may live on with other addresses; what is removed here is nobody's from now on.
         self.departing.note(id, self.epoch, gone.all());
         gone.ask(id, self.epoch, &mut self.facts, effects);
+        // As where an Active router removes one of its own.
+        if let Some(slot) = self.slots.get_mut(&id) {
+            let is_adding = |spot: &Spot| matches!(spot.held, Held::Adding { .. });
+            slot.rounds = slot.rounds.max(u32::from(slot.spots.iter().any(is_adding)));
+        }
     }
 
     /// Rebuilds the look-ups that follow from the configuration.

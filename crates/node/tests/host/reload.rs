@@ -5,7 +5,7 @@ use crate::election::settled;
 use crate::world::{ETH0, World, address, adverts, ip, link, ms};
 use model::{Authentication, Host, Instance, Secret};
 use node::event::{Event, Standing};
-use node::io::{Act, Effect, Order};
+use node::io::{Act, Effect, Fact, Input, Order};
 use std::net::{IpAddr, Ipv4Addr};
 use timeline::{Duration, Instant, Machine as _};
 use wire::{Priority, Version};
@@ -431,4 +431,35 @@ fn another_password_on_one_node_gives_two_holders() {
     world.configure(0, with(lb01(), other));
     world.run(ms(3_997));
     assert!(world.has(1, "10.0.0.3") && world.has(0, "10.0.0.3"));
+}
+
+/// A removal takes back what was asked for before, and with it the first announcements that wait: those of the addresses that
+/// stay are owed.
+#[test]
+fn an_address_less_in_the_middle_of_a_takeover_leaves_the_others_announced() {
+    let mut node = node::Node::new();
+    let mut effects = Vec::new();
+    let now = Instant::EPOCH + ms(1_000);
+    let everything = Fact::Everything {
+        links: vec![link(ETH0, "eth0", 1)],
+        addresses: vec![address(ETH0, "10.0.0.5/24")],
+    };
+    let owner = |addresses: &[&str]| Input::Configure(Box::new(host(vec![instance(50, 255, addresses)])));
+    for input in [Input::Fact(everything), owner(&["10.0.0.3", "10.0.0.4"]), Input::Elapsed] {
+        node.handle(now, input, &mut effects);
+    }
+    let is_add =
+        |effect: &Effect| matches!(effect, Effect::Hold(hold) if matches!(hold.act, Act::Add { .. }));
+    assert!(effects.iter().any(is_add), "{effects:?}");
+    effects.clear();
+    // The hand has not answered yet.
+    for input in [owner(&["10.0.0.3"]), Input::Elapsed] {
+        node.handle(now, input, &mut effects);
+    }
+    let act = |effect: &_| if let Effect::Hold(hold) = effect { Some(hold.act.clone()) } else { None };
+    let acts: Vec<Act> = effects.iter().filter_map(act).collect();
+    let [Act::Remove { .. }, Act::Announce { announcements, rounds, .. }] = &acts[..] else {
+        panic!("{acts:?}")
+    };
+    assert_eq!((announcements.len(), announcements[0].address, *rounds), (1, ip("10.0.0.3"), 1));
 }
