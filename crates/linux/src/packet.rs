@@ -64,7 +64,7 @@ const PULSE: Duration = Duration::from_secs(1);
 /// do its work.
 const BRACE: Duration = Duration::from_micros(500);
 /// While the hand sets many addresses, the kernel tells of each: so long after it has, the next ones may gather. Who hears
-/// of each at once is woken up by each, which takes the hand as long as setting a tenth of it.
+/// of each at once is woken up by each, and it is the hand that pays for waking him.
 const GATHER: Duration = Duration::from_millis(1);
 /// Not again so soon after.
 const BRACED: Duration = Duration::from_millis(50);

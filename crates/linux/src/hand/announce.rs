@@ -156,6 +156,10 @@ impl Announcer {
 
     /// Sends first announcements beside the calling thread; now, if that cannot be.
     pub(super) fn lend(&mut self, notes: Vec<Note>) {
+        // A slice of removals, say: nobody has to be there for that.
+        if notes.is_empty() {
+            return;
+        }
         self.expect_many();
         self.lent.extend(notes.iter().map(|note| note.announcement().interface));
         let left = match &self.crier {

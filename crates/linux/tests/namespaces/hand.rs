@@ -222,6 +222,14 @@ fn crier() {
     }
     drop(bench);
     assert_eq!((of("hand"), of("crier")), (None, None), "both end");
+    // Removals alone, in however many slices, need nobody who announces.
+    let bench = Bench::new();
+    let vips = range([10, 1, 0, 0], 300);
+    bench.push(1, 1, bench.remove(&vips, true));
+    assert!(
+        bench.settled().iter().all(|settled| *settled == Settled::Removed || *settled == Settled::NotOurs)
+    );
+    assert_eq!(of("crier"), None);
 }
 
 fn adds_and_removes() {
